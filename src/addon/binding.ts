@@ -1,0 +1,203 @@
+/**
+ * The typed contract of the native addon: everything that crosses between JavaScript and C++ is declared here, and
+ * `native/addon/` implements exactly this. Loading the `.node` file lives here and nowhere else.
+ */
+
+/** Storage types of weights. The quantised ones are GGUF's block formats. */
+export const DTYPES = [
+  'F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K',
+] as const;
+export type DType = (typeof DTYPES)[number];
+
+/**
+ * One tensor of a model, validated in TypeScript: `nbytes` agrees with shape x dtype, the span lies inside the file.
+ * Names are Hugging Face names whatever the source (`model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`), plus
+ * `rope_freqs.weight` (head_dim / 2, F32: divisors of the rotary frequencies) where a GGUF has it.
+ */
+export interface TensorInfo {
+  name: string;
+  dtype: DType;
+  /** Row-major, outermost first: a linear layer is (out_features, in_features). */
+  shape: number[];
+  /** Index into `RuntimeSpec.files`; ignored when `loadFormat` is `dummy`. */
+  file: number;
+  /** Bytes from the start of the file. */
+  offset: number;
+  nbytes: number;
+}
+
+export type RopeScaling =
+  | { type: 'linear'; factor: number }
+  | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalContextLength: number };
+
+/** A decoder-only transformer of the Llama family, described by flags. */
+export interface ModelConfig {
+  architecture: 'llama' | 'mistral' | 'qwen2' | 'qwen3';
+  numLayers: number;
+  hiddenSize: number;
+  intermediateSize: number;
+  numHeads: number;
+  numKvHeads: number;
+  headDim: number;
+  vocabSize: number;
+  rmsNormEps: number;
+  ropeTheta: number;
+  ropeScaling: RopeScaling | null;
+  /** True: pairs (2i, 2i+1) rotate together, as in GGUF files of llama. False: pairs (i, i + head_dim/2), as in Hugging Face. */
+  ropeInterleaved: boolean;
+  /** Tokens a query sees, itself included; null: all. */
+  slidingWindow: number | null;
+  tiedEmbeddings: boolean;
+  qkvBias: boolean;
+  /** RMSNorm on each head of q and k before the rotation (Qwen3). */
+  qkNorm: boolean;
+  /** Positions the model was trained for. */
+  maxContextLength: number;
+}
+
+export interface RuntimeSpec {
+  backend: 'cpu';
+  config: ModelConfig;
+  /** Absolute paths; memory-mapped read-only. */
+  files: string[];
+  tensors: TensorInfo[];
+  /** `dummy`: ignore files, fill every tensor with seeded random numbers. */
+  loadFormat: 'mmap' | 'dummy';
+  kvCacheDtype: 'f32' | 'f16';
+  /** Longest prompt + answer of one sequence, tokens. */
+  contextLength: number;
+  /** Size of the KV pool, tokens; rounded up to whole blocks of 16. */
+  maxTotalTokens: number;
+  maxRunningRequests: number;
+  /** Submissions beyond this many waiting are refused with E_QUEUE_FULL. */
+  maxQueuedRequests: number;
+  /** Most prompt tokens one step takes. */
+  chunkedPrefillSize: number;
+  /** 0: one thread a core of this process's affinity mask and cgroup quota. */
+  numThreads: number;
+}
+
+/** Sampling of one sequence; every field validated by the caller, bounds re-checked in C++. */
+export interface NativeSampling {
+  /** 0: greedy. */
+  temperature: number;
+  /** 0: off. */
+  topK: number;
+  topP: number;
+  minP: number;
+  /** Unsigned 53-bit; equal seeds give equal tokens whatever else is in the batch. */
+  seed: number;
+  repetitionPenalty: number;
+  frequencyPenalty: number;
+  presencePenalty: number;
+  logitBias: { ids: Int32Array; values: Float32Array } | null;
+  /** -1: none; 0: the chosen token's log-probability; n: and the n likeliest tokens beside it (<= 20). */
+  topLogprobs: number;
+}
+
+export interface NativeRequest {
+  /** Chosen by the caller, unique among live requests, unsigned 32-bit. */
+  id: number;
+  promptIds: Int32Array;
+  /** >= 0. 0 with `promptLogprobs` scores the prompt alone. */
+  maxNewTokens: number;
+  minNewTokens: number;
+  stopTokenIds: Int32Array;
+  sampling: NativeSampling;
+  /** Report the log-probability of every prompt token (the first has none: NaN), for `echo` with `logprobs`. */
+  promptLogprobs: boolean;
+}
+
+export const FINISH_REASONS = ['none', 'stop', 'length', 'abort', 'error'] as const;
+
+/** What one step did, as flat arrays of `n` token events plus figures of the step. At most one call a step. */
+export interface StepEvents {
+  /** Request id of each event. */
+  ids: Uint32Array;
+  /** Token of each event; -1 where a request ends without a further token (abort, error). */
+  tokens: Int32Array;
+  /** Index into FINISH_REASONS. A token that stopped the sequence (stop id) is delivered with `stop`. */
+  finish: Uint8Array;
+  /** 1: a prompt token's log-probability (`promptLogprobs`), in prompt order, before any generated token. */
+  isPrompt: Uint8Array;
+  /** NaN where not asked for. */
+  logprobs: Float32Array;
+  /** Alternatives of each event; `topIds` and `topLogprobs` hold them one event after the other. */
+  topCounts: Uint8Array;
+  topIds: Int32Array;
+  topLogprobs: Float32Array;
+  stats: StepStats;
+  /** Set once, on the last call, when the runtime failed: every live request has ended with `error`. */
+  error: { code: string; message: string } | null;
+}
+
+export interface StepStats {
+  /** Sequences that prefilled in this step, and their prompt tokens. */
+  prefillSeqs: number;
+  prefillTokens: number;
+  /** Prompt tokens found in the prefix cache (0 until there is one). */
+  cachedTokens: number;
+  /** Sequences that decoded one token in this step. */
+  decodeSeqs: number;
+  /** After the step. */
+  numRunning: number;
+  numQueued: number;
+  /** Tokens with KV in the pool, and its capacity. */
+  usedTokens: number;
+  totalTokens: number;
+  /** Sequences retracted in this step because KV ran short. */
+  numRetracted: number;
+  /** Wall time of the step, microseconds. */
+  elapsedUs: number;
+}
+
+export interface RuntimeInfo {
+  /** `avx512-vnni`, `avx512`, `avx2`, `neon-dotprod`, `neon`, `scalar`. */
+  isa: string;
+  numThreads: number;
+  /** Bytes of weights read for each decoded token (embedding table not counted unless tied). */
+  weightBytes: number;
+  /** Bytes of KV one token takes. */
+  kvBytesPerToken: number;
+  totalTokens: number;
+  loadMs: number;
+}
+
+export interface RuntimeStats {
+  numRunning: number;
+  numQueued: number;
+  usedTokens: number;
+  totalTokens: number;
+  /** Blocks referenced by no sequence and yet not free: 0 unless there is a bug. */
+  leakedBlocks: number;
+  steps: number;
+}
+
+/** A native runtime: one model, one engine thread. */
+export interface NativeRuntime {
+  info(): RuntimeInfo;
+  /** Throws E_QUEUE_FULL, E_INVALID_REQUEST, E_RUNTIME_FAILED. */
+  submit(request: NativeRequest): void;
+  /** The request ends with `abort` within one step; unknown ids are ignored. */
+  cancel(id: number): void;
+  stats(): RuntimeStats;
+  /** Drops what no sequence uses; false (nothing dropped) while requests run or wait. */
+  flushCache(): boolean;
+  /** Ends every request with `abort`, joins the threads, frees the model. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface NativeBinding {
+  /** Matches package.json's version; a mismatch means a stale build. */
+  version: string;
+  /** Instruction sets this machine offers, best first. */
+  isas(): string[];
+  /** Reads `bytes` of memory with the runtime's threads, best of a few passes; GB/s. Not on the event loop. */
+  measureReadBandwidth(bytes: number, numThreads: number): Promise<number>;
+  /** Loads weights off the event loop; `onStep` gets at most one call a step; `onProgress` gets 0..1 while loading. */
+  createRuntime(
+    spec: RuntimeSpec,
+    onStep: (events: StepEvents) => void,
+    onProgress: (fraction: number) => void,
+  ): Promise<NativeRuntime>;
+}

@@ -1,0 +1,61 @@
+/** What a model is to the rest of jsg: a validated tensor table for the runtime, and a text side for the server. */
+import type { ModelConfig, TensorInfo } from '../addon/binding.js';
+
+export interface ModelWeights {
+  config: ModelConfig;
+  files: string[];
+  tensors: TensorInfo[];
+}
+
+export interface Tokenizer {
+  readonly vocabSize: number;
+  /** Text to ids. `addSpecialTokens`: BOS and the like as the model asks; special tokens written in `text` are recognised when `parseSpecial` (default true: chat templates write them). */
+  encode(text: string, options?: { addSpecialTokens?: boolean; parseSpecial?: boolean }): number[];
+  /** Ids to text, special tokens left out unless asked for; byte-exact, invalid UTF-8 as U+FFFD. */
+  decode(ids: readonly number[], options?: { skipSpecialTokens?: boolean }): string;
+  /** The raw bytes one token stands for (for `logprobs.bytes`), a special token's as its name. */
+  tokenBytes(id: number): Uint8Array;
+  isSpecial(id: number): boolean;
+  /** Id of an exact token string such as `<|im_end|>`, or undefined. */
+  tokenId(token: string): number | undefined;
+  /** A detokeniser for one stream. */
+  stream(options?: { skipSpecialTokens?: boolean }): StreamDecoder;
+}
+
+/** Turns ids into text as they come: deltas never split a UTF-8 character and add up to exactly `decode(all ids)`. */
+export interface StreamDecoder {
+  push(id: number): string;
+  /** What was held back (an unfinished character comes out as U+FFFD). */
+  end(): string;
+}
+
+export interface ChatMessage {
+  role: string;
+  content: string | null;
+  [key: string]: unknown;
+}
+
+export interface ChatTemplate {
+  /** Throws E_INVALID_REQUEST when the template itself raises (roles out of order and the like) or exceeds its limits. */
+  render(messages: readonly ChatMessage[], options?: { addGenerationPrompt?: boolean; tools?: readonly unknown[]; kwargs?: Record<string, unknown> }): string;
+}
+
+/** Sampling defaults of the model's generation_config.json, where it has one. */
+export interface GenerationDefaults {
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  repetitionPenalty?: number;
+}
+
+export interface LoadedModel {
+  /** As the user named it: `smollm2`, a hub id, or a path. */
+  name: string;
+  weights: ModelWeights;
+  /** Null with `--skip-tokenizer-init` or a dummy model without one. */
+  tokenizer: Tokenizer | null;
+  chatTemplate: ChatTemplate | null;
+  bosTokenId: number | null;
+  eosTokenIds: number[];
+  generationDefaults: GenerationDefaults;
+}
