@@ -1,0 +1,46 @@
+// From a validated tensor table to a model ready to run.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/model.h"
+
+namespace jsg {
+
+enum class KvDType : uint8_t { kF32, kF16 };
+
+struct LoadOptions {
+  ModelConfig config;
+  std::vector<std::string> files;   // absolute paths
+  std::vector<TensorInfo> tensors;  // spans are re-checked against the files
+  bool dummy = false;               // no files: every tensor filled with seeded random numbers
+  KvDType kv_dtype = KvDType::kF16;
+  int64_t max_total_tokens = 0;  // size of the KV pool; rounded up to whole blocks
+  int n_threads = 0;             // 0: one a core of the affinity mask and cgroup quota
+};
+
+struct LoadedModel {
+  std::unique_ptr<Model> model;
+  int n_blocks;                 // of kBlockSize tokens
+  std::string isa;              // as in available_isas()
+  int n_threads;
+  uint64_t weight_bytes;        // read for each decoded token
+  uint64_t kv_bytes_per_token;
+};
+
+// Throws E_MODEL_INVALID (missing tensor, wrong shape, span outside its file), E_IO_FAILED, E_OUT_OF_MEMORY.
+// `progress` gets 0..1, from the calling thread.
+LoadedModel load_model(const LoadOptions& options, const std::function<void(double)>& progress);
+
+// Instruction sets of this machine that the CPU backend has kernels for, best first. $JSG_ISA picks another than the
+// first, for tests.
+std::vector<std::string> available_isas();
+
+// Best of a few passes of all threads reading `bytes` of memory, GB/s (1e9).
+double measure_read_bandwidth(size_t bytes, int n_threads);
+
+}  // namespace jsg
