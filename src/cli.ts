@@ -1,0 +1,154 @@
+/**
+ * The command tree. A command is loaded only when it runs, so `--help` is quick and never touches the addon. This is the
+ * one place that turns errors into messages and exit codes, and the one place that exits.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import { ERRORS, toJsgError } from './errors.js';
+import { FLAG_NAMES, FLAGS, type FlagName, type FlagSpec } from './profile/flags.js';
+import { usageError } from './usage.js';
+import { version } from './version.js';
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 wrong flag, value or profile, 3 model not found or not usable, 4 download failed,
+5 this machine cannot run it, 6 native runtime failed, 7 port taken. JSG_DEBUG=1 shows stack traces.`;
+
+const LAUNCH_NOTES = `
+Without --profile and --model-path the embedded model smollm2 is served. A flag wins over the profile, the profile over
+the defaults. Limits on requests: body 4 MiB, headers 16 KiB, 2048 messages, n 8, top_logprobs 20, 16 stop strings of
+256 bytes, 1024 logit_bias entries; beyond --max-queued-requests the answer is 429 with Retry-After.`;
+
+const BENCH_NOTES = `
+Measures over HTTP, as a client sees it. Give a profile or a model to start an engine for the time of the run, or --url
+for any OpenAI-compatible server that is already running.`;
+
+/** Ends the process with the command's exit code. */
+export async function main(argv: string[]): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0); // the reader has seen enough: `jsg profiles list | head -1`
+  });
+  process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.exit(await run(argv));
+}
+
+/** Runs one command line; the exit code. */
+export async function run(argv: string[]): Promise<number> {
+  let exitCode = 0;
+  const program = commandTree((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    // --help and --version end by an error with exit code 0; no command at all shows the help as a fault.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERRORS.E_USAGE.exit;
+    return report(error);
+  }
+}
+
+/** Tells a person what went wrong; the exit code that says the same to a script. */
+function report(thrown: unknown): number {
+  const error = toJsgError(thrown);
+  process.stderr.write(`jsg: ${error.message}\n`);
+  if (error.hint) process.stderr.write(`     ${error.hint}\n`);
+  if (process.env.JSG_DEBUG === '1') console.error(error);
+  return ERRORS[error.code].exit;
+}
+
+type Action = (options: Record<string, unknown>, args: string[]) => Promise<number>;
+
+function commandTree(setExitCode: (code: number) => void): Command {
+  const program = command(new Command('jsg'))
+    .description('Serve LLMs on NVIDIA Jetson, and on any machine without a GPU too.')
+    .version(version(), '-V, --version')
+    .addHelpText('after', EXIT_CODES);
+
+  /** Adds a command whose module is imported when it runs. */
+  const verb = (parent: Command, usage: string, description: string, load: () => Promise<Action>) =>
+    command(parent.command(usage, { isDefault: usage === 'list' }))
+      .description(description)
+      .action(async (...given: unknown[]) => {
+        const self = given.at(-1) as Command;
+        setExitCode(await (await load())(self.opts(), self.args));
+      });
+
+  const launch = verb(program, 'launch', 'serve a model', async () => (await import('./commands/launch.js')).launch)
+    .option('--profile <NAME|FILE>', 'settings to start from; see `jsg profiles`')
+    .option('--print', 'show the settings and who decided each, start nothing')
+    .option('--json', 'with --print: as JSON');
+  addSettings(launch).addHelpText('after', LAUNCH_NOTES);
+
+  verb(program, 'chat [url]', 'talk to a running server', async () => (await import('./commands/chat.js')).chat)
+    .option('--model <NAME>', 'the model to name in requests (default: the one served)')
+    .option('--system <TEXT>', 'system message')
+    .option('--temperature <T>', "sampling temperature (default: the server's)")
+    .option('--max-tokens <N>', "longest answer (default: the server's)")
+    .option('--api-key <KEY>', 'key of the server');
+
+  const bench = verb(
+    program,
+    'bench',
+    'measure tokens a second',
+    async () => (await import('./commands/bench.js')).bench,
+  )
+    .option('--profile <NAME|FILE>', 'start this profile and measure it')
+    .option('--url <URL>', 'measure a running OpenAI-compatible server')
+    .option('--model <NAME>', 'with --url: the model to name in requests (default: the first one served)')
+    .option('--batch <N,N>', 'numbers of parallel streams', '1,2,4,8')
+    .option('--prompt-tokens <N>', 'length of the prompts of the prefill measurement', '512')
+    .option('--max-tokens <N>', 'tokens each stream decodes', '128')
+    .option('--repeats <N>', 'measurements of each figure; the median is shown', '3')
+    .option('--json', 'as JSON');
+  addSettings(bench).addHelpText('after', BENCH_NOTES);
+
+  const profiles = command(program.command('profiles')).description('list, show and check profiles');
+  const profileCommands = () => import('./commands/profiles.js');
+  verb(profiles, 'list', 'every profile, and whether it runs here', async () => (await profileCommands()).list).option(
+    '--json',
+    'as JSON',
+  );
+  verb(profiles, 'show <profile>', 'one profile as written', async () => (await profileCommands()).show).option(
+    '--json',
+    'as JSON',
+  );
+  verb(
+    profiles,
+    'validate <profile...>',
+    'check profiles by name or path',
+    async () => (await profileCommands()).validate,
+  ).option('--json', 'as JSON');
+
+  verb(program, 'doctor', 'is this machine ready?', async () => (await import('./commands/doctor.js')).doctor)
+    .option('--json', 'as JSON')
+    .option('--root <DIR>', 'examine the files of a copied machine instead of this one');
+  return program;
+}
+
+/** Our manner of failing: nothing printed by commander itself, faults thrown as JsgError with the nearest known name. */
+function command(self: Command): Command {
+  return self
+    .configureOutput({ outputError: () => {} })
+    .helpOption('-h, --help', 'show this help')
+    .exitOverride((error) => {
+      if (error.exitCode === 0 || error.code === 'commander.help') throw error;
+      throw usageError(self, error);
+    });
+}
+
+/** Every setting of the table as an option, under its group's heading. */
+function addSettings(self: Command): Command {
+  for (const name of FLAG_NAMES) {
+    if (self.options.some((option) => option.long === `--${name}`)) continue;
+    self.addOption(settingOption(name));
+  }
+  return self;
+}
+
+function settingOption(name: FlagName): Option {
+  const spec: FlagSpec = FLAGS[name];
+  const value =
+    spec.kind === 'toggle' ? '' : spec.kind === 'choice' ? ` <${spec.choices.join('|')}>` : ` <${spec.metavar}>`;
+  const showDefault = spec.default !== null && spec.default !== false;
+  const help = showDefault ? `${spec.help} (default: ${spec.default})` : spec.help;
+  return new Option(`--${name}${value}`, help).helpGroup(`${spec.group}:`);
+}

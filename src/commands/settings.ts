@@ -1,0 +1,38 @@
+/** From the options of a command line to the settings of a launch; shared by `launch` and `bench`. */
+import type { Device } from '../device/device.js';
+import { FLAG_NAMES, type FlagName, type GivenSettings } from '../profile/flags.js';
+import { loadProfile, type Profile } from '../profile/profile.js';
+import { type Resolved, resolveSettings } from '../profile/resolve.js';
+import { parseFlag } from '../profile/schema.js';
+
+export type Options = Record<string, unknown>;
+
+/** What serves when neither a profile nor a model is named. */
+const DEFAULT_PROFILE = 'smollm2';
+
+const camelCase = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/** The flags that were given, checked; throws E_USAGE naming the flag. */
+export function givenFlags(options: Options): GivenSettings {
+  const given: Partial<Record<FlagName, unknown>> = {};
+  for (const name of FLAG_NAMES) {
+    const value = options[camelCase(name)];
+    if (value !== undefined) given[name] = parseFlag(name, value as string | boolean);
+  }
+  return given as GivenSettings;
+}
+
+export interface Chosen extends Resolved {
+  /** What the user named, for messages: `profile triton` or `these settings`. */
+  subject: string;
+  profile: Profile | null;
+}
+
+export function chooseSettings(options: Options, device: Device): Chosen {
+  const flags = givenFlags(options);
+  const isBare = options.profile === undefined && flags['model-path'] === undefined;
+  const name = isBare ? DEFAULT_PROFILE : (options.profile as string | undefined);
+  const profile = name === undefined ? null : loadProfile(name);
+  const subject = profile === null ? 'these settings' : `profile ${profile.name}`;
+  return { ...resolveSettings(profile, device, flags), subject, profile };
+}

@@ -1,0 +1,96 @@
+/** Pure parsers of the texts that describe a machine. Each takes a file's content; unreadable parts come out as null. */
+import type { Gpu, Jetson, Os } from './device.js';
+
+/** /etc/os-release: shell assignments, values bare or quoted. */
+export function parseOsRelease(text: string): Os | null {
+  const fields = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const match = /^([A-Z_]+)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))\s*$/.exec(line);
+    if (match?.[1]) fields.set(match[1], (match[2] ?? match[3] ?? match[4] ?? '').replace(/\\(.)/g, '$1'));
+  }
+  const id = fields.get('ID');
+  if (!id) return null;
+  const versionId = fields.get('VERSION_ID') ?? '';
+  return { id, versionId, name: fields.get('PRETTY_NAME') ?? `${fields.get('NAME') ?? id} ${versionId}`.trim() };
+}
+
+/** /proc/cpuinfo: the flags (x86 `flags`, Arm `Features`) and name of the first core, and how many cores there are. */
+export function parseCpuInfo(text: string): { model: string | null; flags: string[]; numCores: number } {
+  const field = (name: string) => new RegExp(`^${name}\\s*:\\s*(.*)$`, 'm').exec(text)?.[1]?.trim() || null;
+  return {
+    model: field('model name') ?? field('Model'),
+    flags: (field('flags') ?? field('Features') ?? '').split(/\s+/).filter(Boolean),
+    numCores: text.match(/^processor\s*:/gm)?.length ?? 0,
+  };
+}
+
+/** /proc/meminfo, bytes. MemAvailable is missing on kernels before 3.14. */
+export function parseMemInfo(text: string): { totalBytes: number | null; availableBytes: number | null } {
+  const bytes = (name: string) => {
+    const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
+    return kib === undefined ? null : Number(kib) * 1024;
+  };
+  return { totalBytes: bytes('MemTotal'), availableBytes: bytes('MemAvailable') };
+}
+
+/** Path of this process in a cgroup tree, from /proc/self/cgroup. `controller` is '' for cgroup v2. */
+export function parseCgroupPath(text: string, controller: '' | 'memory' | 'cpu'): string | null {
+  for (const line of text.split('\n')) {
+    const match = /^\d+:([^:]*):(\/.*)$/.exec(line);
+    if (!match) continue;
+    if (controller === '' ? match[1] === '' : match[1]?.split(',').includes(controller)) return match[2] ?? null;
+  }
+  return null;
+}
+
+/** memory.max (v2) or memory.limit_in_bytes (v1); v1 writes "no limit" as a number near 2^63. */
+export function parseMemoryLimit(text: string): number | null {
+  const bytes = Number.parseInt(text.trim(), 10);
+  return Number.isNaN(bytes) || bytes >= 2 ** 60 ? null : bytes;
+}
+
+/** cpu.max (v2): `quota period` or `max period`. Cores, or null for no limit. */
+export function parseCpuMax(text: string): number | null {
+  const [quota, period] = text.trim().split(/\s+/).map(Number);
+  return quota && period ? quota / period : null;
+}
+
+/** cpu.cfs_quota_us and cpu.cfs_period_us (v1); a quota of -1 is no limit. */
+export function parseCfsQuota(quotaText: string, periodText: string): number | null {
+  const quota = Number.parseInt(quotaText, 10);
+  const period = Number.parseInt(periodText, 10);
+  return quota > 0 && period > 0 ? quota / period : null;
+}
+
+/** First line of /etc/nv_tegra_release: `# R36 (release), REVISION: 4.4, ...` -> `36.4.4`. */
+export function parseTegraRelease(text: string): string | null {
+  const match = /^#\s*R(\d+)\s*\(release\),\s*REVISION:\s*([\d.]+)/m.exec(text);
+  return match ? `${match[1]}.${match[2]}` : null;
+}
+
+/** Device tree texts: NUL-terminated model, NUL-separated compatible list. Null where it is no Tegra. */
+export function parseDeviceTree(model: string | null, compatible: string): Omit<Jetson, 'l4t'> | null {
+  const items = compatible.split('\0').filter(Boolean);
+  const soc = items.map((item) => /^nvidia,(tegra\d+)$/.exec(item)?.[1]).find(Boolean) ?? null;
+  if (soc === null) return null;
+  // `nvidia,p3737-0000+p3701-0005` names carrier and module; the module comes last. `-super` is a mode, not a part.
+  const part = items.map((item) => /(p\d{4}-\d{4})(?:-super)?$/.exec(item)?.[1]).find(Boolean) ?? null;
+  return { model: model?.replaceAll('\0', '').trim() || null, partNumber: part, soc };
+}
+
+/** The table that `nvidia-smi` prints without arguments: first GPU, driver, memory (null where it is shared). */
+export function parseNvidiaSmi(text: string): Gpu | null {
+  const row = /^\|\s+0\s+(\S.*?)\s+(?:On|Off|N\/A)\s*\|/m.exec(text);
+  if (!row?.[1]) return null;
+  const mib = /\/\s*(\d+)MiB\s*\|/.exec(text)?.[1];
+  return {
+    name: row[1],
+    driver: /Driver Version:\s*([\d.]+)/.exec(text)?.[1] ?? null,
+    memoryBytes: mib === undefined ? null : Number(mib) * 1024 * 1024,
+  };
+}
+
+/** The first dotted number of a `--version` text. */
+export function parseVersion(text: string): string | null {
+  return /\d+(?:\.\d+)+/.exec(text)?.[0] ?? null;
+}

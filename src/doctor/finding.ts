@@ -1,0 +1,39 @@
+import type { Device, Toolchain } from '../device/device.js';
+
+export type Status = 'pass' | 'warn' | 'fail' | 'skip';
+
+/** One thing that was looked at. */
+export interface Finding {
+  id: string;
+  status: Status;
+  found: string;
+  expected: string;
+  /** What it matters for. */
+  why: string;
+  /** What to do next; null where nothing is to be done. */
+  fix: string | null;
+}
+
+/** Everything the checks decide on. Null: not looked at (the files of another machine are examined). */
+export interface Facts {
+  device: Device;
+  toolchain: Toolchain | null;
+  addon: AddonFacts | null;
+  store: StoreFacts | null;
+}
+
+export interface AddonFacts {
+  /** Why the addon does not load; null when it does. */
+  fault: { message: string; hint: string | null } | null;
+  /** Instruction sets it has kernels for here, best first. */
+  isas: string[];
+}
+
+export interface StoreFacts {
+  /** Where models are kept. */
+  path: string;
+  /** Whether the embedded default is there. */
+  hasDefaultModel: boolean;
+  /** Free space there; null: not known. */
+  freeBytes: number | null;
+}

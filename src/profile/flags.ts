@@ -1,0 +1,242 @@
+/**
+ * Every setting of a launch, in one table: the flags of `jsg launch` and the keys of a profile are both made from it. Names
+ * and defaults are SGLang's where SGLang has the flag. Plain data, so that `--help` loads nothing else.
+ */
+
+interface Described {
+  group: 'Model' | 'Device' | 'Capacity' | 'Server';
+  help: string;
+}
+
+export type FlagSpec = Described &
+  (
+    | { kind: 'text'; metavar: string; default: string | null; secret?: true }
+    | { kind: 'int' | 'number'; metavar: string; min: number; max: number; default: number | null }
+    | { kind: 'choice'; choices: readonly string[]; default: string | null }
+    | { kind: 'toggle'; default: boolean }
+  );
+
+/** TorchAO's names; SGLang takes the same (wire contract: the group size follows the last dash). */
+const TORCHAO_CONFIGS = [
+  'int4wo-32',
+  'int4wo-64',
+  'int4wo-128',
+  'int4wo-256',
+  'int8wo',
+  'int8dq',
+  'fp8wo',
+  'fp8dq-per_row',
+] as const;
+
+const MAX_INT32 = 2 ** 31 - 1;
+
+export const FLAGS = {
+  'model-path': {
+    group: 'Model',
+    kind: 'text',
+    metavar: 'PATH|ID',
+    default: null,
+    help: 'a directory, a .gguf file, a hub id, or `smollm2` (the embedded default)',
+  },
+  'tokenizer-path': {
+    group: 'Model',
+    kind: 'text',
+    metavar: 'PATH',
+    default: null,
+    help: 'take the tokenizer from here instead of the model',
+  },
+  'skip-tokenizer-init': {
+    group: 'Model',
+    kind: 'toggle',
+    default: false,
+    help: 'load no tokenizer: only /generate with input_ids works',
+  },
+  'load-format': {
+    group: 'Model',
+    kind: 'choice',
+    choices: ['auto', 'safetensors', 'gguf', 'dummy'],
+    default: 'auto',
+    help: 'dummy: random weights of the shape that config.json gives',
+  },
+  'chat-template': { group: 'Model', kind: 'text', metavar: 'FILE', default: null, help: 'a Jinja chat template' },
+  'served-model-name': {
+    group: 'Model',
+    kind: 'text',
+    metavar: 'NAME',
+    default: null,
+    help: 'the name /v1/models shows (default: the model path)',
+  },
+  'context-length': {
+    group: 'Model',
+    kind: 'int',
+    metavar: 'TOKENS',
+    min: 1,
+    max: MAX_INT32,
+    default: null,
+    help: "longest prompt + answer (default: the model's own, at most 8192)",
+  },
+  engine: {
+    group: 'Device',
+    kind: 'choice',
+    choices: ['native', 'sglang'],
+    default: 'native',
+    help: 'what runs the model',
+  },
+  device: { group: 'Device', kind: 'choice', choices: ['cpu', 'cuda'], default: null, help: 'default: cpu' },
+  dtype: {
+    group: 'Device',
+    kind: 'choice',
+    choices: ['auto', 'half', 'float16', 'bfloat16', 'float32'],
+    default: 'auto',
+    help: 'number type to compute in; on the CPU float32 whatever the weights are',
+  },
+  'attention-backend': {
+    group: 'Device',
+    kind: 'choice',
+    choices: ['auto', 'flashinfer', 'triton', 'torch_native'],
+    default: 'auto',
+    help: 'attention kernels; the CPU has one set: auto',
+  },
+  'torchao-config': {
+    group: 'Device',
+    kind: 'choice',
+    choices: TORCHAO_CONFIGS,
+    default: null,
+    help: 'quantise weights while loading',
+  },
+  'grammar-backend': {
+    group: 'Device',
+    kind: 'choice',
+    choices: ['xgrammar', 'none'],
+    default: 'none',
+    help: 'structured output',
+  },
+  'num-threads': {
+    group: 'Device',
+    kind: 'int',
+    metavar: 'N',
+    min: 0,
+    max: 1024,
+    default: 0,
+    help: 'CPU threads; 0: one a core this process may use',
+  },
+  'mem-fraction-static': {
+    group: 'Capacity',
+    kind: 'number',
+    metavar: 'F',
+    min: 0.01,
+    max: 1,
+    default: 0.8,
+    help: 'share of the available memory for weights and KV cache',
+  },
+  'max-total-tokens': {
+    group: 'Capacity',
+    kind: 'int',
+    metavar: 'TOKENS',
+    min: 1,
+    max: MAX_INT32,
+    default: null,
+    help: 'size of the KV cache (default: what fits)',
+  },
+  'max-running-requests': {
+    group: 'Capacity',
+    kind: 'int',
+    metavar: 'N',
+    min: 1,
+    max: 4096,
+    default: 64,
+    help: 'sequences that run at the same time',
+  },
+  'max-queued-requests': {
+    group: 'Capacity',
+    kind: 'int',
+    metavar: 'N',
+    min: 0,
+    max: 1_000_000,
+    default: 256,
+    help: 'requests that wait; beyond them the answer is 429',
+  },
+  'chunked-prefill-size': {
+    group: 'Capacity',
+    kind: 'int',
+    metavar: 'TOKENS',
+    min: 1,
+    max: 65536,
+    default: 512,
+    help: 'most prompt tokens one step takes',
+  },
+  'kv-cache-dtype': {
+    group: 'Capacity',
+    kind: 'choice',
+    choices: ['auto', 'float16', 'float32'],
+    default: 'auto',
+    help: 'auto: float32 with --dtype float32, else float16',
+  },
+  host: { group: 'Server', kind: 'text', metavar: 'ADDRESS', default: '127.0.0.1', help: 'address to listen on' },
+  port: {
+    group: 'Server',
+    kind: 'int',
+    metavar: 'PORT',
+    min: 0,
+    max: 65535,
+    default: 30000,
+    help: '0: the system chooses',
+  },
+  'api-key': {
+    group: 'Server',
+    kind: 'text',
+    metavar: 'KEY',
+    default: null,
+    secret: true,
+    help: 'required of every request; several: separated by commas',
+  },
+  insecure: {
+    group: 'Server',
+    kind: 'toggle',
+    default: false,
+    help: 'listen beyond this machine without an API key',
+  },
+  'strict-model-name': {
+    group: 'Server',
+    kind: 'toggle',
+    default: false,
+    help: 'a request that names another model is a 404',
+  },
+  'drain-timeout': {
+    group: 'Server',
+    kind: 'number',
+    metavar: 'SECONDS',
+    min: 0,
+    max: 86400,
+    default: 30,
+    help: 'how long running streams may finish after SIGTERM',
+  },
+  'log-level': {
+    group: 'Server',
+    kind: 'choice',
+    choices: ['debug', 'info', 'warning', 'error'],
+    default: 'info',
+    help: 'what goes to stderr',
+  },
+} as const satisfies Record<string, FlagSpec>;
+
+export type FlagName = keyof typeof FLAGS;
+export const FLAG_NAMES = Object.keys(FLAGS) as FlagName[];
+
+type Given<F> = F extends { kind: 'text' }
+  ? string
+  : F extends { kind: 'int' | 'number' }
+    ? number
+    : F extends { kind: 'toggle' }
+      ? boolean
+      : F extends { choices: readonly (infer C)[] }
+        ? C
+        : never;
+
+/** Values somebody gave, by flag name. */
+export type GivenSettings = { [K in FlagName]?: Given<(typeof FLAGS)[K]> };
+
+/** Every setting of a launch; null: chosen later, from the model and the machine. */
+export type Settings = {
+  [K in FlagName]: Given<(typeof FLAGS)[K]> | ((typeof FLAGS)[K] extends { default: null } ? null : never);
+};

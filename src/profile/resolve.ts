@@ -1,0 +1,34 @@
+/** The only place where precedence is decided: flags over profile over defaults. Pure. */
+import type { Device } from '../device/device.js';
+import { FLAG_NAMES, FLAGS, type FlagName, type GivenSettings, type Settings } from './flags.js';
+import type { Profile } from './profile.js';
+import { BACKENDS } from './suitability.js';
+
+export type Origin = 'flag' | 'profile' | 'device' | 'default';
+
+export interface Resolved {
+  settings: Settings;
+  /** Who decided each value. */
+  origins: Record<FlagName, Origin>;
+}
+
+/** What the machine decides where nobody else does. */
+function deviceDefaults(device: Device): GivenSettings {
+  return { device: device.gpu !== null && BACKENDS.includes('cuda') ? 'cuda' : 'cpu' };
+}
+
+export function resolveSettings(profile: Profile | null, device: Device, flags: GivenSettings): Resolved {
+  const layers: [Origin, GivenSettings][] = [
+    ['flag', flags],
+    ['profile', profile?.settings ?? {}],
+    ['device', deviceDefaults(device)],
+  ];
+  const settings: Record<string, unknown> = {};
+  const origins: Partial<Record<FlagName, Origin>> = {};
+  for (const name of FLAG_NAMES) {
+    const [origin, layer] = layers.find(([, values]) => values[name] !== undefined) ?? ['default' as const, null];
+    settings[name] = layer === null ? FLAGS[name].default : layer[name];
+    origins[name] = origin;
+  }
+  return { settings: settings as Settings, origins: origins as Record<FlagName, Origin> };
+}

@@ -1,0 +1,35 @@
+/** Commander's faults in our words: what was wrong, and the nearest thing that exists. */
+import type { Command, CommanderError } from 'commander';
+import { JsgError } from './errors.js';
+import { nearest } from './nearest.js';
+
+function longFlags(command: Command): string[] {
+  const own = command.options.map((option) => option.long).filter((long) => long !== undefined && long !== null);
+  return [...own, '--help'];
+}
+
+/** The JsgError for a fault that `command` found in its arguments. */
+export function usageError(command: Command, error: CommanderError): JsgError {
+  const path = commandPath(command);
+  const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
+  if (error.code === 'commander.unknownOption') {
+    const near = nearest(quoted, longFlags(command));
+    return fault(`unknown flag ${quoted} for ${path}`, near ? `Did you mean ${near}?` : `See ${path} --help.`);
+  }
+  if (error.code === 'commander.unknownCommand') {
+    const known = command.commands.map((sub) => sub.name());
+    const near = nearest(quoted, known);
+    const hint = near ? `Did you mean ${path} ${near}?` : `There are: ${known.join(', ')}.`;
+    return fault(`unknown command '${quoted}' for ${path}`, hint);
+  }
+  return fault(error.message.replace(/^error: /, ''), `See ${path} --help.`);
+}
+
+function fault(message: string, hint: string): JsgError {
+  return new JsgError('E_USAGE', message, { hint });
+}
+
+/** `jsg profiles show` */
+function commandPath(command: Command): string {
+  return command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
+}
