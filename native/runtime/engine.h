@@ -1,0 +1,105 @@
+// The engine thread: takes requests, steps the model over all of them together, hands out each step's tokens.
+//
+// A request's life: submit() checks it and puts it into the inbox -> the thread gives it to the scheduler -> the scheduler
+// plans steps -> build_batch() makes flat arrays of a plan -> Model::forward() computes logits -> the sampler picks tokens ->
+// one StepEvents goes to the sink -> a finished sequence's blocks are free before the sink hears of it.
+#pragma once
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "model/model.h"
+#include "runtime/request.h"
+#include "runtime/sampler.h"
+#include "runtime/scheduler.h"
+#include "runtime/step_events.h"
+
+namespace jsg {
+
+struct EngineOptions {
+  int n_blocks;              // of kBlockSize tokens: size of the KV pool
+  int context_length;        // longest prompt + answer of one sequence
+  int max_running;           // sequences in one step
+  int max_queued;            // sequences that wait beyond those
+  int chunked_prefill_size;  // most prompt rows of a step
+};
+
+class Engine {
+ public:
+  // Called on the engine thread, once a step (and once for endings between steps); must not block or throw.
+  using Sink = std::function<void(std::unique_ptr<StepEvents>)>;
+
+  Engine(std::unique_ptr<Model> model, const EngineOptions& options, Sink sink);
+  ~Engine();
+
+  // The members below may be called from any one other thread, never from the sink.
+
+  // Throws E_INVALID_REQUEST, E_QUEUE_FULL (when max_running + max_queued requests are live) or E_RUNTIME_FAILED.
+  void submit(Request request);
+  // The request ends with `abort` within one step; unknown ids are ignored.
+  void cancel(uint32_t id);
+  RuntimeStats stats() const;
+  // Whether nothing runs or waits, so that all cached KV could be dropped (there is none to drop yet).
+  bool flush_cache();
+  // Every live request ends with `abort`; then `on_stopped` is called as the last act of the engine thread, after the
+  // model has been freed. Later calls do nothing.
+  void begin_stop(std::function<void()> on_stopped = {});
+  // begin_stop(), and waits for the thread. Idempotent.
+  void stop();
+
+ private:
+  struct Inbox {
+    std::vector<std::unique_ptr<Sequence>> submitted;
+    std::vector<uint32_t> cancelled;
+    bool empty() const { return submitted.empty() && cancelled.empty(); }
+    void clear() {
+      submitted.clear();
+      cancelled.clear();
+    }
+  };
+
+  void run();
+  bool take_inbox();
+  void apply_inbox();
+  void step();
+  void score_prompt(const ScheduledSequence& item, std::span<float> logits, int& row);
+  void pick_token(Sequence& sequence, std::span<float> row);
+  void add_event(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt);
+  void end(uint32_t id, FinishReason reason);
+  void end_all(FinishReason reason);
+  void fail(const std::string& reason);
+  void emit();
+
+  std::unique_ptr<Model> model_;
+  const EngineOptions options_;
+  const RequestLimits limits_;
+  const Sink sink_;
+
+  // Of the engine thread alone.
+  Scheduler scheduler_;
+  Sampler sampler_;
+  Batch batch_;
+  Inbox taken_;
+  std::unique_ptr<StepEvents> events_;
+  int leaked_blocks_ = 0;
+  uint64_t steps_ = 0;
+
+  // Shared, under mutex_.
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  Inbox inbox_;
+  RuntimeStats stats_;                  // as of the last step
+  std::unordered_set<uint32_t> live_;  // submitted, and the sink has not heard of an end
+  bool stopping_ = false;
+  std::string failure_;
+  std::function<void()> on_stopped_;
+
+  std::thread thread_;
+};
+
+}  // namespace jsg

@@ -1,0 +1,165 @@
+#include "runtime/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "runtime/rng.h"
+
+namespace jsg {
+namespace {
+
+// Below this a draw is greedy, as in SGLang; 1 / temperature would overflow.
+constexpr float kMinTemperature = 1e-5f;
+// Finite, so that a vocabulary of nothing but masked tokens still has a best one.
+constexpr float kMaskedLogit = -1e30f;
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+bool has_adjustments(const Sequence& sequence) {
+  return !sequence.sampling().logit_bias.empty() || !sequence.counts().entries().empty() || sequence.masks_stop_ids();
+}
+
+void adjust(std::span<float> logits, const Sequence& sequence) {
+  const SamplingParams& sampling = sequence.sampling();
+  for (const LogitBias& bias : sampling.logit_bias) logits[bias.token] += bias.value;
+  for (const auto& [token, n_generated] : sequence.counts().entries()) {
+    float& logit = logits[token];
+    logit = logit > 0 ? logit / sampling.repetition_penalty : logit * sampling.repetition_penalty;
+    if (n_generated == 0) continue;
+    logit -= sampling.frequency_penalty * static_cast<float>(n_generated) + sampling.presence_penalty;
+  }
+  if (!sequence.masks_stop_ids()) return;
+  for (const int32_t token : sequence.request().stop_ids) {
+    if (token >= 0 && static_cast<size_t>(token) < logits.size()) logits[token] = kMaskedLogit;
+  }
+}
+
+}  // namespace
+
+Sampler::Sampler(int vocab_size)
+    : raw_logits_(vocab_size), weights_(vocab_size), chunk_sums_((vocab_size + kChunk - 1) / kChunk) {}
+
+SampledToken Sampler::sample(std::span<float> logits, const Sequence& sequence) {
+  const SamplingParams& sampling = sequence.sampling();
+  const bool adjusts = has_adjustments(sequence);
+  const bool wants_logprobs = sampling.top_logprobs >= 0;
+  std::span<const float> raw = logits;
+  if (adjusts && wants_logprobs) {
+    std::copy(logits.begin(), logits.end(), raw_logits_.begin());
+    raw = raw_logits_;
+  }
+  if (adjusts) adjust(logits, sequence);
+  const int32_t token =
+      sampling.temperature < kMinTemperature ? find_best(logits).token : draw(logits, sequence);
+  if (!wants_logprobs) return {token, kNaN, {}};
+  return score(raw, token, sampling.top_logprobs);
+}
+
+SampledToken Sampler::score(std::span<const float> logits, int32_t token, int n_top) {
+  const float max = find_best(logits).score;
+  const double log_sum = max + std::log(sum_exp(logits, max, 1.0f));
+  top_.clear();
+  if (n_top > 0) {
+    gather_top(logits, std::min<size_t>(n_top, logits.size()), candidates_);
+    std::sort(candidates_.begin(), candidates_.end(), ranks_before);
+    for (const Candidate& candidate : candidates_) {
+      top_.push_back({candidate.token, static_cast<float>(candidate.score - log_sum)});
+    }
+  }
+  return {token, static_cast<float>(logits[token] - log_sum), top_};
+}
+
+int32_t Sampler::draw(std::span<const float> logits, const Sequence& sequence) {
+  const SamplingParams& sampling = sequence.sampling();
+  const float max = find_best(logits).score;
+  const double u = uniform(sampling.seed, sequence.n_generated());
+  const bool limits_k = sampling.top_k > 0 && static_cast<size_t>(sampling.top_k) < logits.size();
+  if (!limits_k && sampling.top_p >= 1 && sampling.min_p <= 0) {
+    return draw_from_all(logits, max, 1 / sampling.temperature, u);
+  }
+  gather_candidates(logits, max, sampling);
+  return draw_from_candidates(u);
+}
+
+int32_t Sampler::draw_from_all(std::span<const float> logits, float max, float scale, double u) {
+  exp_chunks(logits, max, scale, weights_, chunk_sums_);
+  double total = 0;
+  for (const double sum : chunk_sums_) total += sum;
+  double left = u * total;
+  size_t chunk = 0;
+  while (chunk + 1 < chunk_sums_.size() && left >= chunk_sums_[chunk]) left -= chunk_sums_[chunk++];
+  // The chunk's own sum was rounded differently: should the walk run past its end, the last token with any weight is it.
+  const size_t begin = chunk * kChunk;
+  const size_t end = std::min(begin + kChunk, logits.size());
+  int32_t last = -1;
+  for (size_t i = begin; i < end; ++i) {
+    if (weights_[i] == 0) continue;
+    last = static_cast<int32_t>(i);
+    if (left < weights_[i]) return last;
+    left -= weights_[i];
+  }
+  return last >= 0 ? last : find_best(logits).token;
+}
+
+int32_t Sampler::draw_from_candidates(double u) const {
+  double total = 0;
+  for (const Candidate& candidate : candidates_) total += candidate.score;
+  double left = u * total;
+  for (const Candidate& candidate : candidates_) {
+    if (left < candidate.score) return candidate.token;
+    left -= candidate.score;
+  }
+  return candidates_.back().token;
+}
+
+// Each filter keeps a prefix of the tokens in rank, so none needs the vocabulary sorted. Leaves weights in candidates_.
+void Sampler::gather_candidates(std::span<const float> logits, float max, const SamplingParams& sampling) {
+  const float scale = 1 / sampling.temperature;
+  double total = 0;
+  if (sampling.top_k > 0 && static_cast<size_t>(sampling.top_k) < logits.size()) {
+    gather_top(logits, sampling.top_k, candidates_);
+  } else {
+    // Tokens each less likely than (1 - top_p) / vocab_size add up to less than 1 - top_p: none of them is in the nucleus.
+    double least = sampling.min_p;
+    if (sampling.top_p < 1) {
+      total = sum_exp(logits, max, scale);
+      least = std::max(least, (1.0 - sampling.top_p) / static_cast<double>(logits.size()) * total);
+    }
+    // A little lower, against rounding: what should not have passed is caught by the exact filters below.
+    const double threshold = max + std::log(std::min(least, 1.0)) / scale - 1e-3 * (1 / scale + std::fabs(max) * 1e-3);
+    gather_from(logits, static_cast<float>(threshold), candidates_);
+  }
+  for (Candidate& candidate : candidates_) candidate.score = exp_negative((candidate.score - max) * scale);
+  if (total == 0) {
+    for (const Candidate& candidate : candidates_) total += candidate.score;
+  }
+  if (sampling.top_p < 1) keep_nucleus(sampling.top_p * total);
+  if (sampling.min_p > 0) {
+    std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.score < sampling.min_p; });
+  }
+}
+
+// Keeps the shortest prefix in rank whose weights reach `mass`, at least one token: by bisection, summing only the half
+// that is still open, so the work is linear.
+void Sampler::keep_nucleus(double mass) {
+  selection_ = candidates_;
+  auto first = selection_.begin();
+  auto last = selection_.end();
+  double before = 0;  // weights in front of `first`
+  while (last - first > 1) {
+    const auto middle = first + (last - first) / 2;
+    std::nth_element(first, middle, last, ranks_before);
+    double left = 0;
+    for (auto at = first; at != middle; ++at) left += at->score;
+    if (before + left >= mass) {
+      last = middle;
+    } else {
+      before += left;
+      first = middle;
+    }
+  }
+  const Candidate end = *first;
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return ranks_before(end, candidate); });
+}
+
+}  // namespace jsg

@@ -1,0 +1,55 @@
+// From the logits of one sequence to its next token.
+//
+// Order of operations: logit_bias is added; repetition penalty (over prompt and answer, as in Hugging Face and SGLang:
+// positive logits are divided, others multiplied); frequency and presence penalties (over the answer alone, as OpenAI
+// defines them); stop ids are masked while the answer is shorter than min_new_tokens. Then either the greatest logit
+// (temperature 0; of equals the lowest id), or a draw: temperature, top_k, top_p, min_p, each on the probabilities that
+// the one before has left and renormalised. Log-probabilities are those of the model itself, from the logits before all
+// of this, as OpenAI's are.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/logits.h"
+#include "runtime/sequence.h"
+
+namespace jsg {
+
+struct TopLogprob {
+  int32_t token;
+  float logprob;
+};
+
+struct SampledToken {
+  int32_t token;
+  float logprob;                    // NaN unless asked for
+  std::span<const TopLogprob> top;  // likeliest first; valid until the next call
+};
+
+class Sampler {
+ public:
+  explicit Sampler(int vocab_size);
+
+  // Picks the token that follows sequence.tokens(). Changes `logits` (vocab_size) in place. Throws E_RUNTIME_FAILED when
+  // a logit is NaN.
+  SampledToken sample(std::span<float> logits, const Sequence& sequence);
+  // The log-probability of a token that is already there, and the n_top likeliest beside it.
+  SampledToken score(std::span<const float> logits, int32_t token, int n_top);
+
+ private:
+  int32_t draw(std::span<const float> logits, const Sequence& sequence);
+  int32_t draw_from_all(std::span<const float> logits, float max, float scale, double u);
+  int32_t draw_from_candidates(double u) const;
+  void gather_candidates(std::span<const float> logits, float max, const SamplingParams& sampling);
+  void keep_nucleus(double mass);
+
+  std::vector<Candidate> candidates_;  // ids ascending
+  std::vector<Candidate> selection_;   // the same, in the order that selecting leaves
+  std::vector<float> raw_logits_;      // (vocab_size)
+  std::vector<float> weights_;         // (vocab_size)
+  std::vector<double> chunk_sums_;     // (ceil(vocab_size / kChunk))
+  std::vector<TopLogprob> top_;
+};
+
+}  // namespace jsg

@@ -1,0 +1,164 @@
+#include "runtime/scheduler.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "error.h"
+
+namespace jsg {
+namespace {
+
+// How much a running answer is assumed to grow before another one ends. Starting too many sequences costs whole prefills
+// when they are retracted, starting too few only a wait: so each retraction doubles the assumption, and each step without
+// one lets it shrink a little.
+constexpr int kMinHeadroomTokens = 4 * kBlockSize;
+constexpr int kMaxHeadroomTokens = 64 * kBlockSize;
+
+}  // namespace
+
+Scheduler::Scheduler(SchedulerOptions options)
+    : options_(options), pool_(options.n_blocks), headroom_tokens_(kMinHeadroomTokens) {
+  if (options.max_running < 1) throw Error("E_INVALID_REQUEST", "maxRunningRequests must be at least 1");
+  if (options.chunked_prefill_size < 1) throw Error("E_INVALID_REQUEST", "chunkedPrefillSize must be at least 1");
+  running_.reserve(options.max_running);
+  plan_.items.reserve(options.max_running);
+}
+
+int Scheduler::used_tokens() const {
+  int n = 0;
+  for (const Sequence* sequence : running_) n += sequence->n_computed();
+  return n;
+}
+
+int Scheduler::count_leaked_blocks() const {
+  pool_.check_integrity();
+  int n_held = 0;
+  for (const Sequence* sequence : running_) n_held += static_cast<int>(sequence->block_table().size());
+  return pool_.n_used() - n_held;
+}
+
+void Scheduler::submit(std::unique_ptr<Sequence> sequence) {
+  Sequence* added = sequence.get();
+  if (!sequences_.emplace(added->id(), std::move(sequence)).second) {
+    throw Error("E_INTERNAL", "the request id " + std::to_string(added->id()) + " is already live");
+  }
+  waiting_.push_back(added);
+}
+
+const StepPlan& Scheduler::schedule() {
+  plan_.items.clear();
+  plan_.n_decode_seqs = plan_.n_prefill_seqs = plan_.n_prefill_tokens = plan_.n_retracted = 0;
+  prefill_budget_ = options_.chunked_prefill_size;
+  scored_budget_ = kMaxScoredRows;
+
+  schedule_decodes();
+  schedule_prefills();
+  // Who was retracted a moment ago would only push someone else out again.
+  if (plan_.n_retracted == 0) {
+    headroom_tokens_ = std::max(kMinHeadroomTokens, headroom_tokens_ - 1);
+    start_waiting();
+  }
+  return plan_;
+}
+
+// Oldest first: whoever must yield has then not been planned yet.
+void Scheduler::schedule_decodes() {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = *running_[i];
+    if (!sequence.is_decoding()) continue;
+    const int n_missing = blocks_for(sequence.n_tokens()) - static_cast<int>(sequence.block_table().size());
+    while (!pool_.can_allocate(n_missing) && running_.size() > std::max<size_t>(i, 1)) retract_youngest();
+    if (i > 0 && running_.size() <= i) break;  // it was the youngest itself
+    for (int n = 0; n < n_missing; ++n) sequence.append_block(pool_.allocate());
+    plan_.items.push_back({&sequence, 1});
+    ++plan_.n_decode_seqs;
+  }
+}
+
+void Scheduler::schedule_prefills() {
+  for (Sequence* sequence : running_) {
+    if (!sequence->is_decoding()) add_prefill(*sequence);
+  }
+}
+
+void Scheduler::start_waiting() {
+  while (!waiting_.empty() && prefill_budget_ > 0 && n_running() < options_.max_running) {
+    Sequence& sequence = *waiting_.front();
+    if (sequence.scores_prompt() && scored_budget_ == 0) break;
+    if (!can_start(sequence)) break;
+    waiting_.pop_front();
+    sequence.start();
+    const int n_blocks = blocks_for(sequence.n_tokens());
+    for (int n = 0; n < n_blocks; ++n) sequence.append_block(pool_.allocate());
+    running_.push_back(&sequence);
+    add_prefill(sequence);
+  }
+}
+
+void Scheduler::add_prefill(Sequence& sequence) {
+  int n = std::min(sequence.n_pending(), prefill_budget_);
+  if (sequence.scores_prompt()) {
+    n = std::min(n, scored_budget_);
+    scored_budget_ -= n;
+  }
+  if (n == 0) return;
+  prefill_budget_ -= n;
+  plan_.items.push_back({&sequence, n});
+  ++plan_.n_prefill_seqs;
+  plan_.n_prefill_tokens += n;
+}
+
+// Its prompt fits, and so does what it and the running ones are soon to add. Alone, anything that was accepted fits.
+bool Scheduler::can_start(const Sequence& sequence) const {
+  if (running_.empty()) return true;
+  int n_blocks = blocks_for(sequence.n_tokens()) + blocks_to_grow(sequence);
+  for (const Sequence* other : running_) n_blocks += blocks_to_grow(*other);
+  return pool_.can_allocate(n_blocks);
+}
+
+// Beyond the blocks of the tokens it has (which it holds once it runs).
+int Scheduler::blocks_to_grow(const Sequence& sequence) const {
+  const int n_soon = sequence.n_tokens() + std::min(sequence.n_remaining(), headroom_tokens_);
+  return blocks_for(n_soon) - blocks_for(sequence.n_tokens());
+}
+
+void Scheduler::retract_youngest() {
+  Sequence* sequence = running_.back();
+  running_.pop_back();
+  release_blocks(*sequence);
+  sequence->retract();
+  waiting_.push_front(sequence);
+  ++plan_.n_retracted;
+  headroom_tokens_ = std::min(kMaxHeadroomTokens, 2 * headroom_tokens_);
+}
+
+// Backwards, so that the pool hands a sequence's blocks out again in their old order.
+void Scheduler::release_blocks(const Sequence& sequence) {
+  const auto table = sequence.block_table();
+  for (size_t i = table.size(); i > 0; --i) pool_.release(table[i - 1]);
+}
+
+bool Scheduler::remove(uint32_t id) {
+  const auto found = sequences_.find(id);
+  if (found == sequences_.end()) return false;
+  Sequence* sequence = found->second.get();
+  if (sequence->state() == SequenceState::kRunning) {
+    running_.erase(std::find(running_.begin(), running_.end(), sequence));
+    release_blocks(*sequence);
+  } else {
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), sequence));
+  }
+  sequence->finish();
+  sequences_.erase(found);
+  return true;
+}
+
+std::vector<uint32_t> Scheduler::live_ids() const {
+  std::vector<uint32_t> ids;
+  for (const Sequence* sequence : running_) ids.push_back(sequence->id());
+  for (const Sequence* sequence : waiting_) ids.push_back(sequence->id());
+  return ids;
+}
+
+}  // namespace jsg

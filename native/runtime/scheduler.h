@@ -1,0 +1,86 @@
+// Continuous batching with chunked prefill: which tokens of which sequences the next step feeds to the model.
+//
+// Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows beside
+// them, so a long prompt never stalls a running stream. Sequences start first come, first served. A sequence gets the
+// blocks of its whole prompt when it starts, and one more every kBlockSize tokens of answer; when none is left the
+// youngest sequence that runs goes back to the head of the queue and is recomputed later. The oldest is therefore never
+// touched, and since no request is accepted that could not run alone, it always gets to its end.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/block_pool.h"
+#include "runtime/sequence.h"
+
+namespace jsg {
+
+struct SchedulerOptions {
+  int n_blocks;
+  int max_running;
+  int chunked_prefill_size;  // most prompt rows of a step
+};
+
+// Most prompt rows a step takes from sequences whose prompt is scored: each needs a row of logits (vocab_size floats).
+inline constexpr int kMaxScoredRows = 64;
+
+struct ScheduledSequence {
+  Sequence* sequence;
+  int n_tokens;  // the first so many of its pending tokens
+};
+
+struct StepPlan {
+  std::vector<ScheduledSequence> items;  // those that decode first
+  int n_decode_seqs = 0;
+  int n_prefill_seqs = 0;
+  int n_prefill_tokens = 0;
+  int n_retracted = 0;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(SchedulerOptions options);
+
+  int n_running() const { return static_cast<int>(running_.size()); }
+  int n_waiting() const { return static_cast<int>(waiting_.size()); }
+  bool has_work() const { return !sequences_.empty(); }
+  int total_tokens() const { return pool_.n_blocks() * kBlockSize; }
+  // Tokens with KV in the pool.
+  int used_tokens() const;
+  // Used blocks that no sequence holds. Throws E_INTERNAL when the pool contradicts itself.
+  int count_leaked_blocks() const;
+
+  // Throws E_INTERNAL when the id is that of another live sequence.
+  void submit(std::unique_ptr<Sequence> sequence);
+  // Allocates what the step needs, retracts where it must, and starts who fits. The plan is valid until the next call;
+  // the item of a sequence that is removed before then dangles.
+  const StepPlan& schedule();
+  // Frees the blocks and forgets the sequence, in whatever state it is. Unknown ids are ignored: false.
+  bool remove(uint32_t id);
+  // Ids of all that run or wait, oldest first.
+  std::vector<uint32_t> live_ids() const;
+
+ private:
+  void schedule_decodes();
+  void schedule_prefills();
+  void start_waiting();
+  void add_prefill(Sequence& sequence);
+  bool can_start(const Sequence& sequence) const;
+  int blocks_to_grow(const Sequence& sequence) const;
+  void retract_youngest();
+  void release_blocks(const Sequence& sequence);
+
+  SchedulerOptions options_;
+  BlockPool pool_;
+  std::unordered_map<uint32_t, std::unique_ptr<Sequence>> sequences_;
+  std::deque<Sequence*> waiting_;   // oldest first
+  std::vector<Sequence*> running_;  // oldest first
+  StepPlan plan_;
+  int prefill_budget_ = 0;  // rows left in the step being planned
+  int scored_budget_ = 0;
+  int headroom_tokens_;  // see can_start()
+};
+
+}  // namespace jsg

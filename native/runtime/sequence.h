@@ -1,0 +1,74 @@
+// One request on its way: its tokens, which of them have KV, and where that KV lies.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/model.h"
+#include "runtime/request.h"
+#include "runtime/token_counts.h"
+
+namespace jsg {
+
+// Blocks that hold n tokens.
+constexpr int blocks_for(int n_tokens) { return (n_tokens + kBlockSize - 1) / kBlockSize; }
+
+enum class SequenceState : uint8_t { kWaiting, kRunning, kFinished };
+
+class Sequence {
+ public:
+  explicit Sequence(Request request);
+
+  uint32_t id() const { return request_.id; }
+  const Request& request() const { return request_; }
+  const SamplingParams& sampling() const { return request_.sampling; }
+  SequenceState state() const { return state_; }
+
+  // Prompt, then what was generated.
+  std::span<const int32_t> tokens() const { return tokens_; }
+  int n_tokens() const { return static_cast<int>(tokens_.size()); }
+  int n_prompt() const { return n_prompt_; }
+  int n_generated() const { return n_tokens() - n_prompt_; }
+  int n_remaining() const { return request_.max_new_tokens - n_generated(); }
+  // Tokens whose KV is in the pool; the others are fed to the model in the next steps.
+  int n_computed() const { return n_computed_; }
+  int n_pending() const { return n_tokens() - n_computed_; }
+  // All but the newest generated token have KV: a step takes just that one.
+  bool is_decoding() const { return n_generated() > 0 && n_pending() == 1; }
+  bool wants_token() const { return request_.max_new_tokens > 0; }
+  // Prompt tokens still to be scored (`promptLogprobs`). A retraction does not score a token twice.
+  bool scores_prompt() const { return request_.prompt_logprobs && n_scored_ < n_prompt_; }
+  int n_scored() const { return n_scored_; }
+  // Stop ids are masked until the answer has min_new_tokens.
+  bool masks_stop_ids() const { return n_generated() < request_.min_new_tokens; }
+  bool is_stop_id(int32_t token) const;
+  // Tokens seen so far; empty unless a penalty is asked for.
+  const TokenCounts& counts() const { return counts_; }
+
+  std::span<const int32_t> block_table() const { return block_table_; }
+  void append_block(int32_t block) { block_table_.push_back(block); }
+
+  // Waiting -> running.
+  void start();
+  // Running -> waiting. Its tokens, counts and place in the answer stay, so that recomputing prompt + answer goes on just
+  // where it stopped. The caller has released its blocks.
+  void retract();
+  // Any state -> finished. The caller has released its blocks.
+  void finish();
+
+  void advance(int n_computed) { n_computed_ += n_computed; }
+  void append_token(int32_t token);
+  void mark_scored(int n_scored) { n_scored_ = n_scored; }
+
+ private:
+  Request request_;
+  int n_prompt_;
+  std::vector<int32_t> tokens_;
+  std::vector<int32_t> block_table_;
+  TokenCounts counts_;
+  SequenceState state_ = SequenceState::kWaiting;
+  int n_computed_ = 0;
+  int n_scored_ = 0;
+};
+
+}  // namespace jsg

@@ -1,0 +1,57 @@
+// What one step did. Mirrors StepEvents, StepStats and RuntimeStats of src/addon/binding.ts.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/sampler.h"
+
+namespace jsg {
+
+enum class FinishReason : uint8_t { kNone, kStop, kLength, kAbort, kError };
+
+struct TokenEvent {
+  uint32_t id;
+  int32_t token;  // -1: the request ends without a further token
+  float logprob;  // NaN where not asked for
+  FinishReason finish;
+  bool is_prompt;
+  uint8_t n_top;  // its entries of StepEvents::top, in order
+};
+
+struct StepStats {
+  int prefill_seqs = 0;
+  int prefill_tokens = 0;
+  int cached_tokens = 0;
+  int decode_seqs = 0;
+  int n_running = 0;
+  int n_queued = 0;
+  int used_tokens = 0;
+  int total_tokens = 0;
+  int n_retracted = 0;
+  double elapsed_us = 0;
+};
+
+struct RuntimeFailure {
+  std::string code;
+  std::string message;
+};
+
+struct StepEvents {
+  std::vector<TokenEvent> tokens;
+  std::vector<TopLogprob> top;
+  StepStats stats;
+  std::optional<RuntimeFailure> error;
+};
+
+struct RuntimeStats {
+  int n_running = 0;
+  int n_queued = 0;
+  int used_tokens = 0;
+  int total_tokens = 0;
+  int leaked_blocks = 0;
+  uint64_t steps = 0;
+};
+
+}  // namespace jsg
