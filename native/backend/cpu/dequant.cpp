@@ -1,0 +1,152 @@
+#include "backend/cpu/dequant.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace jsg::cpu {
+namespace {
+
+uint16_t read_u16(const uint8_t* p) {
+  uint16_t value;
+  std::memcpy(&value, p, 2);
+  return value;
+}
+
+float read_half(const uint8_t* p) { return half_to_float(read_u16(p)); }
+
+// Low nibbles are elements 0..15, high nibbles 16..31.
+void split_nibbles(const uint8_t* qs, uint8_t* codes) {
+  for (int i = 0; i < 16; ++i) {
+    codes[i] = qs[i] & 15;
+    codes[16 + i] = qs[i] >> 4;
+  }
+}
+
+void add_fifth_bit(const uint8_t* qh, uint8_t* codes) {
+  uint32_t bits;
+  std::memcpy(&bits, qh, 4);
+  for (int i = 0; i < 32; ++i) codes[i] |= static_cast<uint8_t>(((bits >> i) & 1) << 4);
+}
+
+// 6-bit scale and min of sub-block j of a Q4_K or Q5_K block: the first four in bits 0..5, the last four split.
+void scale_min_k(const uint8_t* s, int j, int& scale, int& min) {
+  if (j < 4) {
+    scale = s[j] & 63;
+    min = s[j + 4] & 63;
+  } else {
+    scale = (s[j + 4] & 15) | ((s[j - 4] >> 6) << 4);
+    min = (s[j + 4] >> 4) | ((s[j] >> 6) << 4);
+  }
+}
+
+// Sub-block j (32 elements) of a Q4_K or Q5_K block; `qh` is null for Q4_K.
+void unpack_k(const uint8_t* block, int j, const uint8_t* qh, const uint8_t* qs, QuantGroup& out) {
+  int scale, min;
+  scale_min_k(block + 4, j, scale, min);
+  out.scale[0] = out.scale[1] = read_half(block) * static_cast<float>(scale);
+  out.min = -(read_half(block + 2) * static_cast<float>(min));
+  for (int i = 0; i < 32; ++i) {
+    const uint8_t byte = qs[32 * (j / 2) + i];
+    out.codes[i] = j % 2 == 0 ? byte & 15 : byte >> 4;
+    if (qh) out.codes[i] |= static_cast<uint8_t>(((qh[i] >> j) & 1) << 4);
+  }
+}
+
+// 32 elements of a Q6_K block: quarter `j % 4` of half `j / 4`.
+void unpack_q6_k(const uint8_t* block, int j, QuantGroup& out) {
+  const int half = j / 4, quarter = j % 4;
+  const uint8_t* ql = block + 64 * half + 32 * (quarter % 2);
+  const uint8_t* qh = block + 128 + 32 * half;
+  const uint8_t* scales = block + 192 + 8 * half + 2 * quarter;
+  const float d = read_half(block + 208);
+  for (int i = 0; i < 32; ++i) {
+    const uint8_t low = quarter < 2 ? ql[i] & 15 : ql[i] >> 4;
+    out.codes[i] = static_cast<uint8_t>(low | (((qh[i] >> (2 * quarter)) & 3) << 4));
+  }
+  out.scale[0] = d * static_cast<float>(static_cast<int8_t>(scales[0]));
+  out.scale[1] = d * static_cast<float>(static_cast<int8_t>(scales[1]));
+  out.min = 0;
+}
+
+}  // namespace
+
+float half_to_float(uint16_t h) {
+  const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
+  const uint32_t exponent = (h >> 10) & 31, mantissa = h & 1023;
+  if (exponent == 0) {
+    const float value = std::ldexp(static_cast<float>(mantissa), -24);
+    return sign ? -value : value;
+  }
+  return std::bit_cast<float>(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13));
+}
+
+bool is_quantized(DType dtype) { return dtype_traits(dtype).block_elems > 1; }
+
+QuantFormat quant_format(DType dtype) {
+  switch (dtype) {
+    case DType::kQ4_0: return {4, 8, false, false, true};
+    case DType::kQ4_1: return {4, 0, true, false, true};
+    case DType::kQ5_0: return {8, 16, false, false, true};
+    case DType::kQ5_1: return {8, 0, true, false, true};
+    case DType::kQ8_0: return {8, 128, false, false, true};
+    case DType::kQ4_K: return {4, 0, true, false, false};
+    case DType::kQ5_K: return {8, 0, true, false, false};
+    default: return {8, 32, false, true, false};  // Q6_K
+  }
+}
+
+void unpack_group(DType dtype, const uint8_t* row, int64_t index, QuantGroup& out) {
+  const DTypeTraits& traits = dtype_traits(dtype);
+  const int64_t groups_per_block = traits.block_elems / 32;
+  const uint8_t* block = row + index / groups_per_block * traits.block_bytes;
+  const int j = static_cast<int>(index % groups_per_block);
+  switch (dtype) {
+    case DType::kQ4_K: return unpack_k(block, j, nullptr, block + 16, out);
+    case DType::kQ5_K: return unpack_k(block, j, block + 16, block + 48, out);
+    case DType::kQ6_K: return unpack_q6_k(block, j, out);
+    default: break;
+  }
+  out.scale[0] = out.scale[1] = read_half(block);
+  out.min = 0;
+  switch (dtype) {
+    case DType::kQ4_0: return split_nibbles(block + 2, out.codes);
+    case DType::kQ4_1:
+      out.min = read_half(block + 2);
+      return split_nibbles(block + 4, out.codes);
+    case DType::kQ5_0:
+      split_nibbles(block + 6, out.codes);
+      return add_fifth_bit(block + 2, out.codes);
+    case DType::kQ5_1:
+      out.min = read_half(block + 2);
+      split_nibbles(block + 8, out.codes);
+      return add_fifth_bit(block + 4, out.codes);
+    default:  // Q8_0: signed bytes
+      for (int i = 0; i < 32; ++i) out.codes[i] = static_cast<uint8_t>(block[2 + i] ^ 128);
+  }
+}
+
+void dequantize_row(DType dtype, const uint8_t* row, int64_t cols, float* out) {
+  switch (dtype) {
+    case DType::kF32:
+      std::memcpy(out, row, static_cast<size_t>(cols) * 4);
+      return;
+    case DType::kF16:
+      for (int64_t i = 0; i < cols; ++i) out[i] = read_half(row + 2 * i);
+      return;
+    case DType::kBF16:
+      for (int64_t i = 0; i < cols; ++i) out[i] = std::bit_cast<float>(static_cast<uint32_t>(read_u16(row + 2 * i)) << 16);
+      return;
+    default: break;
+  }
+  const int zero = quant_format(dtype).zero;
+  QuantGroup group;
+  for (int64_t g = 0; g < cols / 32; ++g) {
+    unpack_group(dtype, row, g, group);
+    for (int i = 0; i < 32; ++i) {
+      out[32 * g + i] = group.scale[i / 16] * static_cast<float>(group.codes[i] - zero) + group.min;
+    }
+  }
+}
+
+}  // namespace jsg::cpu

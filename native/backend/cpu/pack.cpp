@@ -1,0 +1,79 @@
+#include "backend/cpu/pack.h"
+
+#include <bit>
+#include <cstring>
+
+#include "backend/cpu/dequant.h"
+
+namespace jsg::cpu {
+namespace {
+
+// Exact for values that were fp16 to begin with.
+uint16_t exact_half(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude >= 0x47800000) return static_cast<uint16_t>(sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00));
+  if (magnitude < 0x38800000) {
+    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::bit_cast<float>(magnitude) * 0x1p24f));
+  }
+  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000) >> 13));
+}
+
+void store_scale(ScaleType type, uint8_t* base, int row, float value) {
+  if (type == ScaleType::kF16) {
+    const uint16_t half = exact_half(value);
+    std::memcpy(base + 2 * row, &half, 2);
+  } else {
+    std::memcpy(base + 4 * row, &value, 4);
+  }
+}
+
+void store_codes(int bits, uint8_t* base, int row, const uint8_t* codes) {
+  uint8_t* lane = base + 4 * row;
+  if (bits == 4) {
+    for (int load = 0; load < 4; ++load) {
+      for (int j = 0; j < 4; ++j) {
+        lane[64 * load + j] = static_cast<uint8_t>(codes[8 * load + j] | (codes[8 * load + 4 + j] << 4));
+      }
+    }
+  } else {
+    for (int load = 0; load < 8; ++load) std::memcpy(lane + 64 * load, codes + 4 * load, 4);
+  }
+}
+
+}  // namespace
+
+PackedWeight packed_shape(const WeightView& view) {
+  const QuantFormat format = quant_format(view.dtype);
+  return {nullptr,        static_cast<int>(view.rows), static_cast<int>(view.cols), format.bits, format.zero,
+          format.has_min, format.sub_group,            format.f16_scale ? ScaleType::kF16 : ScaleType::kF32};
+}
+
+void pack_blocks(const WeightView& view, const PackedWeight& packed, int64_t begin, int64_t end, uint8_t* data) {
+  const DTypeTraits& traits = dtype_traits(view.dtype);
+  const size_t row_bytes = static_cast<size_t>(view.cols / traits.block_elems) * traits.block_bytes;
+  const size_t record_bytes = packed.record_bytes(), scale_bytes = packed.scale_bytes();
+  const size_t code_bytes = static_cast<size_t>(kRows * kGroup) * packed.bits / 8;
+  const int64_t groups = view.cols / kGroup;
+  QuantGroup group;
+  for (int64_t block = begin; block < end; ++block) {
+    uint8_t* records = data + static_cast<size_t>(block) * packed.row_block_bytes();
+    for (int r = 0; r < kRows; ++r) {
+      const int64_t row = block * kRows + r;
+      if (row >= view.rows) break;  // the memory is zero already
+      const uint8_t* source = view.data + static_cast<size_t>(row) * row_bytes;
+      for (int64_t g = 0; g < groups; ++g) {
+        unpack_group(view.dtype, source, g, group);
+        uint8_t* record = records + static_cast<size_t>(g) * record_bytes;
+        store_codes(packed.bits, record, r, group.codes);
+        uint8_t* scales = record + code_bytes;
+        store_scale(packed.scale_type, scales, r, group.scale[0]);
+        if (packed.sub_group) store_scale(packed.scale_type, scales + scale_bytes, r, group.scale[1]);
+        if (packed.has_min) store_scale(packed.scale_type, scales + scale_bytes, r, group.min);
+      }
+    }
+  }
+}
+
+}  // namespace jsg::cpu

@@ -1,0 +1,122 @@
+#include "model/decoder.h"
+
+#include <functional>
+
+#include "error.h"
+
+namespace jsg {
+namespace {
+
+std::vector<float> rope_divisors(const Weights& weights, const ModelConfig& config) {
+  if (!weights.has("rope_freqs.weight")) return {};
+  return weights.get_vector("rope_freqs.weight", config.head_dim / 2);
+}
+
+}  // namespace
+
+Decoder::Decoder(const ModelConfig& config, std::unique_ptr<Weights> weights, std::unique_ptr<Backend> backend,
+                 int n_blocks, const std::function<void(double)>& progress)
+    : config_(config),
+      weights_(std::move(weights)),
+      backend_(std::move(backend)),
+      rope_(config, rope_divisors(*weights_, config)) {
+  const int64_t table_shape[] = {config.vocab_size, config.hidden_size};
+  embedding_ = backend_->make_table(weights_->get("model.embed_tokens.weight", table_shape));
+  final_norm_ = load_norm("model.norm.weight", config.hidden_size);
+  for (int i = 0; i < config.n_layers; ++i) {
+    layers_.push_back(load_layer(i));
+    progress(static_cast<double>(i + 1) / (config.n_layers + 1));
+  }
+  const std::string head = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  head_ = load_linear({head}, {config.vocab_size}, config.hidden_size, false);
+  backend_->make_kv_cache({config.n_layers, config.n_heads, config.n_kv_heads, config.head_dim, config.sliding_window},
+                          n_blocks);
+  progress(1.0);
+}
+
+std::unique_ptr<Table> Decoder::load_norm(const std::string& name, int64_t size) {
+  const int64_t shape[] = {size};
+  return backend_->make_table(weights_->get(name, shape));
+}
+
+std::unique_ptr<Linear> Decoder::load_linear(const std::vector<std::string>& names, const std::vector<int64_t>& rows,
+                                             int64_t cols, bool bias) {
+  std::vector<WeightView> views;
+  std::vector<float> biases;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const int64_t shape[] = {rows[i], cols};
+    views.push_back(weights_->get(names[i], shape));
+    if (!bias) continue;
+    const std::string bias_name = names[i].substr(0, names[i].size() - std::string("weight").size()) + "bias";
+    const std::vector<float> values = weights_->get_vector(bias_name, rows[i]);
+    biases.insert(biases.end(), values.begin(), values.end());
+  }
+  auto linear = backend_->make_linear(views, std::move(biases));
+  // Packed weights are copies: give the originals' pages back. (Plain ones are used in place, and then kept.)
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (dtype_traits(views[i].dtype).block_elems > 1) weights_->release(names[i]);
+  }
+  weight_bytes_ += linear->bytes;
+  return linear;
+}
+
+Decoder::Layer Decoder::load_layer(int index) {
+  const std::string prefix = "model.layers." + std::to_string(index) + ".";
+  const int64_t hidden = config_.hidden_size, intermediate = config_.intermediate_size;
+  const int64_t q = static_cast<int64_t>(config_.n_heads) * config_.head_dim;
+  const int64_t kv = static_cast<int64_t>(config_.n_kv_heads) * config_.head_dim;
+  const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";
+  Layer layer;
+  layer.attention_norm = load_norm(prefix + "input_layernorm.weight", hidden);
+  layer.mlp_norm = load_norm(prefix + "post_attention_layernorm.weight", hidden);
+  if (config_.qk_norm) {
+    layer.q_norm = load_norm(attention + "q_norm.weight", config_.head_dim);
+    layer.k_norm = load_norm(attention + "k_norm.weight", config_.head_dim);
+  }
+  layer.qkv = load_linear({attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"},
+                          {q, kv, kv}, hidden, config_.qkv_bias);
+  layer.output = load_linear({attention + "o_proj.weight"}, {hidden}, q, false);
+  layer.gate_up = load_linear({mlp + "gate_proj.weight", mlp + "up_proj.weight"}, {intermediate, intermediate}, hidden, false);
+  layer.down = load_linear({mlp + "down_proj.weight"}, {hidden}, intermediate, false);
+  return layer;
+}
+
+std::span<float> Decoder::forward(const Batch& batch) {
+  const auto rows = static_cast<int64_t>(batch.token_ids.size());
+  for (int32_t id : batch.token_ids) {
+    if (id < 0 || id >= config_.vocab_size) throw Error("E_INVALID_REQUEST", "token id " + std::to_string(id) + " is not in the vocabulary");
+  }
+  Backend& b = *backend_;
+  const int64_t head_dim = config_.head_dim, intermediate = config_.intermediate_size;
+  b.reserve(x_, rows, config_.hidden_size);
+  b.reserve(normed_, rows, config_.hidden_size);
+  b.reserve(delta_, rows, config_.hidden_size);
+  b.reserve(qkv_, rows, (config_.n_heads + 2 * config_.n_kv_heads) * head_dim);
+  b.reserve(attended_, rows, config_.n_heads * head_dim);
+  b.reserve(gate_up_, rows, 2 * intermediate);
+  b.reserve(activated_, rows, intermediate);
+  rope_.fill(batch.positions, cos_, sin_);
+
+  const float eps = config_.rms_norm_eps;
+  b.begin_step(batch, cos_, sin_);
+  b.embed(*embedding_, *x_);
+  for (int i = 0; i < config_.n_layers; ++i) {
+    const Layer& layer = layers_[i];
+    if (i == 0) {
+      b.rms_norm(*x_, *layer.attention_norm, eps, *normed_);
+    } else {
+      b.add_rms_norm(*x_, *delta_, *layer.attention_norm, eps, *normed_);
+    }
+    b.linear(*normed_, *layer.qkv, *qkv_);
+    b.rope_append(i, *qkv_, layer.q_norm.get(), layer.k_norm.get(), eps, config_.rope_interleaved);
+    b.attention(i, *qkv_, *attended_);
+    b.linear(*attended_, *layer.output, *delta_);
+    b.add_rms_norm(*x_, *delta_, *layer.mlp_norm, eps, *normed_);
+    b.linear(*normed_, *layer.gate_up, *gate_up_);
+    b.silu_mul(*gate_up_, intermediate, *activated_);
+    b.linear(*activated_, *layer.down, *delta_);
+  }
+  return b.logits(*x_, *delta_, *final_norm_, eps, *head_);
+}
+
+}  // namespace jsg

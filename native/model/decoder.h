@@ -1,0 +1,54 @@
+// The decoder of the Llama family, as a list of backend operations.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/model.h"
+#include "model/rope.h"
+#include "model/weights.h"
+
+namespace jsg {
+
+class Decoder final : public Model {
+ public:
+  Decoder(const ModelConfig& config, std::unique_ptr<Weights> weights, std::unique_ptr<Backend> backend, int n_blocks,
+          const std::function<void(double)>& progress);
+
+  int vocab_size() const override { return config_.vocab_size; }
+  std::span<float> forward(const Batch& batch) override;
+  uint64_t weight_bytes() const { return weight_bytes_; }
+  const Backend& backend() const { return *backend_; }
+
+ private:
+  struct Layer {
+    std::unique_ptr<Table> attention_norm, mlp_norm;  // (hidden)
+    std::unique_ptr<Table> q_norm, k_norm;            // (head_dim), or null
+    std::unique_ptr<Linear> qkv;                      // hidden -> (n_heads + 2 n_kv_heads) * head_dim
+    std::unique_ptr<Linear> output;                   // n_heads * head_dim -> hidden
+    std::unique_ptr<Linear> gate_up;                  // hidden -> 2 * intermediate
+    std::unique_ptr<Linear> down;                     // intermediate -> hidden
+  };
+  Layer load_layer(int index);
+  std::unique_ptr<Table> load_norm(const std::string& name, int64_t size);
+  std::unique_ptr<Linear> load_linear(const std::vector<std::string>& names, const std::vector<int64_t>& rows,
+                                      int64_t cols, bool bias);
+
+  ModelConfig config_;
+  std::unique_ptr<Weights> weights_;
+  std::unique_ptr<Backend> backend_;
+  Rope rope_;
+  std::unique_ptr<Table> embedding_, final_norm_;
+  std::unique_ptr<Linear> head_;
+  std::vector<Layer> layers_;
+  uint64_t weight_bytes_ = 0;
+
+  std::vector<float> cos_, sin_;  // (n_rows, head_dim / 2)
+  std::unique_ptr<Buffer> x_;     // (n_rows, hidden), the residual stream
+  std::unique_ptr<Buffer> normed_, delta_;
+  std::unique_ptr<Buffer> qkv_, attended_, gate_up_, activated_;
+};
+
+}  // namespace jsg

@@ -1,0 +1,49 @@
+#include "model/load.h"
+
+#include "backend/cpu/bandwidth.h"
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/features.h"
+#include "error.h"
+#include "model/decoder.h"
+
+namespace jsg {
+namespace {
+
+constexpr int kMaxHeadDim = 512;
+
+void check(const ModelConfig& c) {
+  auto require = [](bool ok, const char* what) {
+    if (!ok) throw Error("E_MODEL_INVALID", std::string("model config: ") + what);
+  };
+  require(c.n_layers > 0 && c.hidden_size > 0 && c.intermediate_size > 0 && c.vocab_size > 0, "sizes must be positive");
+  require(c.n_heads > 0 && c.n_kv_heads > 0 && c.n_heads % c.n_kv_heads == 0, "heads must be a multiple of KV heads");
+  require(c.head_dim > 0 && c.head_dim % 2 == 0 && c.head_dim <= kMaxHeadDim, "head_dim must be even and at most 512");
+  require(c.rope_theta > 0 && c.rope_factor > 0 && c.rope_original_context > 0, "rope parameters must be positive");
+  require(c.sliding_window >= 0, "sliding_window must not be negative");
+}
+
+}  // namespace
+
+LoadedModel load_model(const LoadOptions& options, const std::function<void(double)>& progress) {
+  check(options.config);
+  const int64_t n_blocks = (options.max_total_tokens + kBlockSize - 1) / kBlockSize;
+  if (n_blocks < 1 || n_blocks > INT32_MAX) throw Error("E_MODEL_INVALID", "the KV pool must hold at least one token");
+  auto weights = options.dummy ? Weights::dummy(options.tensors) : Weights::map_files(options.files, options.tensors);
+  auto backend = cpu::make_cpu_backend(options.n_threads, options.kv_dtype);
+  const cpu::CpuInfo info = cpu::cpu_info(*backend);
+  auto decoder = std::make_unique<Decoder>(options.config, std::move(weights), std::move(backend),
+                                           static_cast<int>(n_blocks), progress);
+  const uint64_t weight_bytes = decoder->weight_bytes();
+  const uint64_t kv_bytes = decoder->backend().kv_bytes_per_token();
+  return {std::move(decoder), static_cast<int>(n_blocks), info.isa, info.n_threads, weight_bytes, kv_bytes};
+}
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const cpu::Kernels* kernels : cpu::available_kernels()) names.emplace_back(kernels->isa);
+  return names;
+}
+
+double measure_read_bandwidth(size_t bytes, int n_threads) { return cpu::measure_read_bandwidth(bytes, n_threads); }
+
+}  // namespace jsg
