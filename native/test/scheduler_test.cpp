@@ -1,0 +1,188 @@
+#include "runtime/scheduler.h"
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "check.h"
+#include "error.h"
+
+using namespace jsg;
+
+static std::unique_ptr<Sequence> make_sequence(uint32_t id, int n_prompt, int max_new_tokens, bool scored = false) {
+  Request request;
+  request.id = id;
+  request.prompt_ids.assign(n_prompt, 1);
+  request.max_new_tokens = max_new_tokens;
+  request.prompt_logprobs = scored;
+  return std::make_unique<Sequence>(std::move(request));
+}
+
+// Does what the engine does after the model has run: every picked token is 1, no stop ids.
+static std::map<uint32_t, int> run_step(Scheduler& scheduler, StepPlan* copy = nullptr) {
+  const StepPlan& plan = scheduler.schedule();
+  if (copy) *copy = plan;
+  std::map<uint32_t, int> taken;
+  for (const auto& [sequence, n_tokens] : plan.items) {
+    taken[sequence->id()] = n_tokens;
+    const bool picks = n_tokens == sequence->n_pending();
+    sequence->advance(n_tokens);
+    if (!picks) continue;
+    sequence->append_token(1);
+    if (sequence->n_remaining() <= 0) scheduler.remove(sequence->id());
+  }
+  return taken;
+}
+
+TEST(a_long_prompt_goes_in_chunks_beside_running_streams) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 4, .chunked_prefill_size = 32});
+  scheduler.submit(make_sequence(1, 10, 20));
+  CHECK(run_step(scheduler).at(1) == 10);
+  scheduler.submit(make_sequence(2, 70, 5));
+  for (const int expected : {32, 32, 6, 1}) {
+    StepPlan plan;
+    const auto taken = run_step(scheduler, &plan);
+    CHECK(taken.at(1) == 1);  // not stalled
+    CHECK(taken.at(2) == expected);
+    CHECK(plan.items[0].sequence->id() == 1);
+    CHECK(plan.n_prefill_tokens == (expected == 1 ? 0 : expected));
+  }
+}
+
+TEST(one_step_takes_several_prompts_up_to_the_chunk) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 8, .chunked_prefill_size = 32});
+  for (uint32_t id = 1; id <= 4; ++id) scheduler.submit(make_sequence(id, 10, 5));
+  StepPlan plan;
+  const auto first = run_step(scheduler, &plan);
+  CHECK(first.size() == 4);
+  CHECK(first.at(3) == 10);
+  CHECK(first.at(4) == 2);
+  CHECK(plan.n_prefill_seqs == 4 && plan.n_prefill_tokens == 32 && plan.n_decode_seqs == 0);
+  run_step(scheduler, &plan);
+  CHECK(plan.n_prefill_seqs == 1 && plan.n_prefill_tokens == 8 && plan.n_decode_seqs == 3);
+}
+
+TEST(max_running_is_kept_and_the_queue_is_first_come_first_served) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 2, .chunked_prefill_size = 64});
+  for (uint32_t id = 1; id <= 5; ++id) scheduler.submit(make_sequence(id, 4, 3));
+  std::vector<uint32_t> order;
+  std::set<uint32_t> seen;
+  while (scheduler.has_work()) {
+    for (const auto& [id, n] : run_step(scheduler)) {
+      if (seen.insert(id).second) order.push_back(id);
+    }
+    CHECK(scheduler.n_running() <= 2);
+  }
+  CHECK((order == std::vector<uint32_t>{1, 2, 3, 4, 5}));
+}
+
+TEST(when_kv_is_short_the_youngest_yields_and_the_oldest_goes_on) {
+  // 8 blocks; both start with 3 blocks of prompt and want 3 more each.
+  Scheduler scheduler({.n_blocks = 8, .max_running = 4, .chunked_prefill_size = 128});
+  scheduler.submit(make_sequence(1, 40, 48));
+  run_step(scheduler);
+  scheduler.submit(make_sequence(2, 16, 60));
+  int retracted = 0, last_of_1 = 1;
+  bool second_ran = false;
+  int steps = 0;
+  while (scheduler.has_work() && ++steps < 1000) {
+    StepPlan plan;
+    const auto taken = run_step(scheduler, &plan);
+    retracted += plan.n_retracted;
+    second_ran |= taken.contains(2);
+    if (last_of_1 < 48) {
+      CHECK(taken.contains(1));  // one token in each step, whatever happens to the other
+      ++last_of_1;
+    }
+    CHECK(scheduler.count_leaked_blocks() == 0);
+  }
+  CHECK(second_ran);
+  CHECK(!scheduler.has_work());
+  CHECK(scheduler.used_tokens() == 0);
+}
+
+TEST(a_retracted_sequence_returns_before_later_ones) {
+  // Each of three wants half of the pool: the headroom lets two start, and one must yield.
+  Scheduler scheduler({.n_blocks = 20, .max_running = 8, .chunked_prefill_size = 512});
+  for (uint32_t id = 1; id <= 3; ++id) scheduler.submit(make_sequence(id, 16, 240));
+  std::vector<uint32_t> finished;
+  int retracted = 0;
+  for (int step = 0; step < 5000 && scheduler.has_work(); ++step) {
+    const auto before = scheduler.live_ids();
+    StepPlan plan;
+    run_step(scheduler, &plan);
+    retracted += plan.n_retracted;
+    const auto after = scheduler.live_ids();
+    for (const uint32_t id : before) {
+      if (std::find(after.begin(), after.end(), id) == after.end()) finished.push_back(id);
+    }
+  }
+  CHECK(retracted > 0);
+  CHECK(retracted < 6);  // no thrashing
+  CHECK((finished == std::vector<uint32_t>{1, 2, 3}));
+}
+
+TEST(scored_prompts_take_small_chunks) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 8, .chunked_prefill_size = 512});
+  scheduler.submit(make_sequence(1, 200, 1, true));
+  scheduler.submit(make_sequence(2, 200, 1, true));
+  scheduler.submit(make_sequence(3, 200, 1));
+  const auto taken = run_step(scheduler);
+  CHECK(taken.at(1) == kMaxScoredRows);
+  CHECK(!taken.contains(2));
+}
+
+TEST(cancel_frees_waiting_and_running) {
+  Scheduler scheduler({.n_blocks = 10, .max_running = 1, .chunked_prefill_size = 16});
+  scheduler.submit(make_sequence(1, 40, 5));
+  scheduler.submit(make_sequence(2, 40, 5));
+  run_step(scheduler);
+  CHECK(scheduler.n_waiting() == 1);
+  CHECK(scheduler.remove(2));
+  CHECK(scheduler.n_waiting() == 0);
+  CHECK(scheduler.remove(1));
+  CHECK(!scheduler.remove(1));
+  CHECK(!scheduler.has_work());
+  CHECK(scheduler.count_leaked_blocks() == 0);
+}
+
+TEST(random_load_with_a_tiny_pool_always_ends) {
+  for (int seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    const int n_blocks = pick(2, 24);
+    Scheduler scheduler({n_blocks, pick(1, 12), pick(1, 64)});
+    uint32_t next_id = 0;
+    int steps_left = 200000;
+    int to_submit = 40;
+    uint32_t oldest = UINT32_MAX;
+    int stalled = 0;
+    while ((to_submit > 0 || scheduler.has_work()) && --steps_left > 0) {
+      if (to_submit > 0 && pick(0, 3) == 0) {
+        const int n_prompt = pick(1, n_blocks * kBlockSize - 1);
+        scheduler.submit(make_sequence(next_id++, n_prompt, pick(1, n_blocks * kBlockSize - n_prompt), pick(0, 4) == 0));
+        --to_submit;
+      }
+      const auto ids = scheduler.live_ids();
+      if (!ids.empty() && pick(0, 50) == 0) scheduler.remove(ids[pick(0, static_cast<int>(ids.size()) - 1)]);
+      const auto now = scheduler.live_ids();
+      const auto taken = run_step(scheduler);
+      // The oldest gets something in every step.
+      if (!now.empty()) {
+        if (!taken.contains(now.front())) ++stalled;
+        oldest = std::min(oldest, now.front());
+      }
+      CHECK(scheduler.count_leaked_blocks() == 0);
+    }
+    CHECK(stalled == 0);
+    CHECK(steps_left > 0);
+    CHECK(scheduler.used_tokens() == 0);
+  }
+}
+
+TEST(bad_options_are_refused) {
+  CHECK_THROWS(Scheduler({.n_blocks = 4, .max_running = 0, .chunked_prefill_size = 16}), "E_INVALID_REQUEST");
+  CHECK_THROWS(Scheduler({.n_blocks = 4, .max_running = 1, .chunked_prefill_size = 0}), "E_INVALID_REQUEST");
+}
+
+TEST_MAIN()
