@@ -1,0 +1,224 @@
+// Every kernel of every instruction set this machine has, against plain double-precision loops.
+#include <bit>
+#include <random>
+
+#include "backend/cpu/dequant.h"
+#include "backend/cpu/features.h"
+#include "backend/cpu/pack.h"
+#include "check.h"
+
+using namespace jsg;
+using namespace jsg::cpu;
+
+namespace {
+
+std::mt19937 generator(7);
+
+std::vector<float> normals(size_t n, float scale = 1.0f) {
+  std::normal_distribution<float> normal(0.0f, scale);
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+// Random bytes are valid codes of every format; only the fp16 scales need sane exponents.
+std::vector<uint8_t> random_rows(DType dtype, int rows, int cols) {
+  const DTypeTraits& traits = dtype_traits(dtype);
+  std::vector<uint8_t> data(static_cast<size_t>(rows) * cols / traits.block_elems * traits.block_bytes);
+  for (uint8_t& byte : data) byte = static_cast<uint8_t>(generator());
+  for (size_t at = 0; at < data.size(); at += traits.block_bytes) {
+    const int scales = dtype == DType::kQ4_0 || dtype == DType::kQ5_0 || dtype == DType::kQ8_0 || dtype == DType::kQ6_K ? 1 : 2;
+    for (int i = 0; i < scales; ++i) {
+      uint8_t* half = data.data() + at + (dtype == DType::kQ6_K ? 208 : 2 * i);
+      // 2^-8 .. 2^-5, either sign; now and then a subnormal.
+      const uint16_t exponent = generator() % 16 == 0 ? 0 : static_cast<uint16_t>(7 + generator() % 3);
+      const uint16_t bits = static_cast<uint16_t>((generator() & 0x83ff) | (exponent << 10));
+      std::memcpy(half, &bits, 2);
+    }
+  }
+  return data;
+}
+
+std::vector<XGroup> tiled(const Kernels& k, const std::vector<float>& x, int n, int cols) {
+  const int groups = cols / kGroup;
+  std::vector<XGroup> out(static_cast<size_t>(n) * groups);
+  for (int row = 0; row < n; ++row) {
+    const int tile = row / kTile * kTile, tile_rows = std::min(kTile, n - tile);
+    k.quantize(x.data() + static_cast<size_t>(row) * cols, cols, out.data() + static_cast<size_t>(tile) * groups + (row - tile),
+               static_cast<size_t>(tile_rows));
+  }
+  return out;
+}
+
+constexpr DType kQuantized[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                                DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+
+}  // namespace
+
+TEST(packed_linear_matches_dequantized_rows) {
+  for (const Kernels* k : available_kernels()) {
+    for (DType dtype : kQuantized) {
+      for (int n : {1, 2, 7, 33, 70}) {
+        const int rows = 41, cols = 512;
+        const std::vector<uint8_t> raw = random_rows(dtype, rows, cols);
+        const WeightView view{dtype, rows, cols, raw.data()};
+        PackedWeight packed = packed_shape(view);
+        // The streaming kernel prefetches past the end but must not read there: exact size.
+        std::vector<uint8_t> data(packed.row_block_bytes() * packed.row_blocks());
+        pack_blocks(view, packed, 0, packed.row_blocks(), data.data());
+        packed.data = data.data();
+        std::vector<float> x = normals(static_cast<size_t>(n) * cols);
+        x[5] *= 50;  // an outlier in one group
+        const std::vector<XGroup> groups = tiled(*k, x, n, cols);
+        const size_t stride = rows + 3;
+        std::vector<float> out(n * stride, -7.0f);
+        k->packed_linear(packed, 0, 1, groups.data(), n, out.data(), stride);
+        k->packed_linear(packed, 1, packed.row_blocks(), groups.data(), n, out.data(), stride);
+        std::vector<float> row(cols);
+        double worst = 0;
+        for (int r = 0; r < rows; ++r) {
+          dequantize_row(dtype, raw.data() + raw.size() / rows * r, cols, row.data());
+          for (int t = 0; t < n; ++t) {
+            double expected = 0, magnitude = 0;
+            for (int i = 0; i < cols; ++i) {
+              const double product = static_cast<double>(row[i]) * x[static_cast<size_t>(t) * cols + i];
+              expected += product;
+              magnitude += std::fabs(product);
+            }
+            worst = std::max(worst, std::fabs(out[t * stride + r] - expected) / (magnitude + 1e-9));
+          }
+        }
+        // 15-bit activations: an error of 2^-15 of each group's largest, which the outlier makes 50 times the others.
+        CHECK_NEAR(worst, 0.0, 3e-4);
+        for (int t = 0; t < n; ++t) CHECK(out[t * stride + rows] == -7.0f);
+        if (worst > 3e-4) std::printf("  %s %s n=%d\n", k->isa, std::string(dtype_traits(dtype).name).c_str(), n);
+      }
+    }
+  }
+}
+
+TEST(quantized_nan_comes_out_as_nan) {
+  for (const Kernels* k : available_kernels()) {
+    const std::vector<uint8_t> raw = random_rows(DType::kQ4_0, 16, 32);
+    const WeightView view{DType::kQ4_0, 16, 32, raw.data()};
+    PackedWeight packed = packed_shape(view);
+    std::vector<uint8_t> data(packed.row_block_bytes());
+    pack_blocks(view, packed, 0, 1, data.data());
+    packed.data = data.data();
+    for (float bad : {NAN, INFINITY, -INFINITY}) {
+      std::vector<float> x(32, 0.5f);
+      x[9] = bad;
+      const std::vector<XGroup> groups = tiled(*k, x, 1, 32);
+      std::vector<float> out(16);
+      k->packed_linear(packed, 0, 1, groups.data(), 1, out.data(), 16);
+      for (float value : out) CHECK(std::isnan(value));
+    }
+  }
+}
+
+TEST(plain_linear_matches_loops) {
+  for (const Kernels* k : available_kernels()) {
+    for (PlainType type : {PlainType::kF32, PlainType::kF16, PlainType::kBF16}) {
+      for (int cols : {64, 100, 7}) {
+        const int rows = 23, n = 6;
+        const std::vector<float> values = normals(static_cast<size_t>(rows) * cols);
+        std::vector<uint8_t> data(values.size() * 4 + 1);
+        uint8_t* base = data.data() + 1;  // files promise no alignment
+        std::vector<float> stored(values.size());
+        for (size_t i = 0; i < values.size(); ++i) {
+          if (type == PlainType::kF32) {
+            std::memcpy(base + 4 * i, &values[i], 4);
+            stored[i] = values[i];
+          } else {
+            const uint32_t bits = std::bit_cast<uint32_t>(values[i]);
+            uint16_t narrow = static_cast<uint16_t>(bits >> 16);
+            stored[i] = std::bit_cast<float>(static_cast<uint32_t>(narrow) << 16);
+            if (type == PlainType::kF16) {
+              narrow = static_cast<uint16_t>(((bits >> 16) & 0x8000) | (((bits & 0x7fffffff) - 0x38000000) >> 13));
+              if ((bits & 0x7fffffff) < 0x38800000) narrow = 0;
+              stored[i] = half_to_float(narrow);
+            }
+            std::memcpy(base + 2 * i, &narrow, 2);
+          }
+        }
+        const std::vector<float> x = normals(static_cast<size_t>(n) * cols);
+        std::vector<float> out(static_cast<size_t>(n) * rows);
+        k->plain_linear({base, rows, cols, type}, 0, 5, x.data(), n, out.data(), rows);
+        k->plain_linear({base, rows, cols, type}, 5, rows, x.data(), n, out.data(), rows);
+        for (int t = 0; t < n; ++t) {
+          for (int r = 0; r < rows; ++r) {
+            double expected = 0;
+            for (int i = 0; i < cols; ++i) expected += static_cast<double>(stored[r * cols + i]) * x[t * cols + i];
+            CHECK_NEAR(out[t * rows + r], expected, 1e-4);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(elementwise_kernels_match_loops) {
+  for (const Kernels* k : available_kernels()) {
+    for (int n : {576, 50, 3}) {
+      const std::vector<float> x = normals(n, 3), w = normals(n);
+      std::vector<float> out(n);
+      k->rms_norm(x.data(), w.data(), n, 1e-5f, out.data());
+      double squares = 0;
+      for (float value : x) squares += static_cast<double>(value) * value;
+      for (int i = 0; i < n; ++i) CHECK_NEAR(out[i], x[i] / std::sqrt(squares / n + 1e-5) * w[i], 1e-5);
+      std::vector<float> gate = normals(n, 20);
+      gate[0] = -200;
+      gate[1] = 200;
+      k->silu_mul(gate.data(), w.data(), n, out.data());
+      for (int i = 0; i < n; ++i) CHECK_NEAR(out[i], gate[i] / (1 + std::exp(-static_cast<double>(gate[i]))) * w[i], 1e-5 * (1 + std::fabs(gate[i])));
+      std::vector<float> sum = x;
+      k->add(sum.data(), w.data(), n);
+      for (int i = 0; i < n; ++i) CHECK(sum[i] == x[i] + w[i]);
+    }
+  }
+}
+
+TEST(attention_matches_full_softmax) {
+  for (const Kernels* k : available_kernels()) {
+    for (bool f16 : {false, true}) {
+      for (int head_dim : {64, 24}) {
+        for (int window : {0, 20}) {
+          const int group = 3, context = 150, n_blocks = 12, n_rows = 5;
+          const KvLayout layout{2, head_dim, (head_dim + 15) / 16 * 16, f16};
+          std::vector<uint8_t> cache(layout.block_bytes() * n_blocks, 0xff);  // stale memory: NaN everywhere
+          std::vector<int32_t> table = {3, 11, 0, 7, 5, 1, 9, 2, 10, 4};
+          const std::vector<float> keys = normals(static_cast<size_t>(context) * head_dim), values = normals(keys.size());
+          const int kv_head = 1;
+          for (int t = 0; t < context; ++t) {
+            uint8_t* head = cache.data() + table[t / 16] * layout.block_bytes() + kv_head * layout.head_elems() * layout.elem_bytes();
+            k->store_kv(layout, &keys[static_cast<size_t>(t) * head_dim], &values[static_cast<size_t>(t) * head_dim], head, t % 16);
+          }
+          const std::vector<float> q = normals(static_cast<size_t>(n_rows) * group * head_dim);
+          std::vector<float> acc(static_cast<size_t>(n_rows) * group * layout.v_stride), max_sum(n_rows * group * 2);
+          const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
+          k->attention(layout, {q.data(), static_cast<size_t>(group) * head_dim, cache.data(), table.data(), kv_head, group,
+                                n_rows, context - n_rows, window, 0, context, scale, acc.data(), max_sum.data()});
+          for (int query = 0; query < n_rows * group; ++query) {
+            const int position = context - n_rows + query / group;
+            std::vector<double> p(position + 1), expected(head_dim);
+            double total = 0;
+            for (int t = window ? std::max(0, position - window + 1) : 0; t <= position; ++t) {
+              double score = 0;
+              for (int d = 0; d < head_dim; ++d) score += static_cast<double>(q[query * head_dim + d]) * keys[t * head_dim + d];
+              p[t] = std::exp(score * scale);
+              total += p[t];
+            }
+            for (int t = 0; t <= position; ++t) {
+              for (int d = 0; d < head_dim; ++d) expected[d] += p[t] / total * values[t * head_dim + d];
+            }
+            for (int d = 0; d < head_dim; ++d) {
+              CHECK_NEAR(acc[query * layout.v_stride + d] / max_sum[2 * query + 1], expected[d], f16 ? 2e-3 : 1e-5);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_MAIN()
