@@ -5,8 +5,8 @@ import { ERRORS, type JsgError, toJsgError } from '../errors.js';
 import { listProfiles, loadProfile, type Profile } from '../profile/profile.js';
 import { resolveSettings } from '../profile/resolve.js';
 import { requireSuitable } from '../profile/suitability.js';
-import type { Options } from './settings.js';
 import { formatTable } from '../table.js';
+import type { Options } from './settings.js';
 
 /** What is wrong with something a person may try; null when nothing is. */
 function faultOf(attempt: () => unknown): JsgError | null {
@@ -64,7 +64,11 @@ export async function show(options: Options, [name = '']: string[]): Promise<num
 export async function validate(options: Options, names: string[]): Promise<number> {
   const results = names.map((name) => ({ profile: name, fault: faultOf(() => loadProfile(name)) }));
   if (options.json) {
-    const entries = results.map(({ profile, fault }) => ({ profile, valid: fault === null, fault: fault?.message ?? null }));
+    const entries = results.map(({ profile, fault }) => ({
+      profile,
+      valid: fault === null,
+      fault: fault?.message ?? null,
+    }));
     print(`${JSON.stringify(entries, null, 2)}\n`);
   } else {
     for (const { profile, fault } of results) print(fault ? `invalid  ${fault.message}\n` : `valid    ${profile}\n`);

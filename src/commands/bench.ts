@@ -1,0 +1,98 @@
+/** `jsg bench`: tokens a second over HTTP, beside what the memory's read bandwidth allows. */
+import { loadBinding } from '../addon/binding.js';
+import { measure, type Workload } from '../bench/measure.js';
+import { formatReport, type Report } from '../bench/report.js';
+import { discoverTarget } from '../bench/target.js';
+import { type Endpoint, normaliseUrl } from '../client.js';
+import { probeDevice } from '../device/probe.js';
+import { isLoopback } from '../engine/address.js';
+import { type Progress, selectEngine } from '../engine/engine.js';
+import { JsgError } from '../errors.js';
+import { log, setLogLevel } from '../log.js';
+import { requireSuitable } from '../profile/suitability.js';
+import { showProgress } from './progress.js';
+import { chooseSettings, givenFlags, type Options } from './settings.js';
+
+/** Far beyond every cache, so that memory is what is measured. */
+const BANDWIDTH_BYTES = 2 ** 30;
+
+export async function bench(options: Options): Promise<number> {
+  const workload = parseWorkload(options);
+  const progress = showProgress();
+  const run = options.url === undefined ? benchEngine : benchUrl;
+  const report = await run(options, workload, progress);
+  process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
+  return 0;
+}
+
+/** Starts the engine in this process, on a port of the system's choice, and measures it over HTTP. */
+async function benchEngine(options: Options, workload: Workload, progress: Progress): Promise<Report> {
+  const device = probeDevice();
+  const chosen = chooseSettings({ port: '0', logLevel: 'warning', ...options }, device);
+  const { settings } = chosen;
+  requireSuitable(chosen.subject, settings, device);
+  setLogLevel(settings['log-level']);
+  // Before the engine's threads are there to compete for the cores.
+  const readBandwidthGBs = await readBandwidth(settings['num-threads'], progress);
+  const engine = await selectEngine(settings.engine);
+  const running = await engine.start(settings, device, progress);
+  try {
+    const apiKey = settings['api-key']?.split(',')[0] ?? null;
+    const report = await benchServer({ url: running.url, apiKey }, null, workload, readBandwidthGBs);
+    return { ...report, reference: chosen.profile?.reference ?? null };
+  } finally {
+    await running.stop();
+  }
+}
+
+async function benchUrl(options: Options, workload: Workload, progress: Progress): Promise<Report> {
+  const flags = givenFlags(options);
+  const url = normaliseUrl(String(options.url));
+  // A server elsewhere reads its own memory, not this machine's.
+  const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  const readBandwidthGBs = isHere ? await readBandwidth(flags['num-threads'] ?? 0, progress).catch(() => null) : null;
+  const model = (options.model as string | undefined) ?? null;
+  return benchServer({ url, apiKey: flags['api-key'] ?? null }, model, workload, readBandwidthGBs);
+}
+
+async function readBandwidth(numThreads: number, progress: Progress): Promise<number> {
+  const binding = await loadBinding();
+  progress.begin('measuring read bandwidth');
+  const bandwidth = await binding.measureReadBandwidth(BANDWIDTH_BYTES, numThreads);
+  progress.end(`${bandwidth.toFixed(1)} GB/s`);
+  return bandwidth;
+}
+
+async function benchServer(
+  endpoint: Endpoint,
+  model: string | null,
+  workload: Workload,
+  readBandwidthGBs: number | null,
+): Promise<Report> {
+  const target = await discoverTarget(endpoint, model);
+  try {
+    const figures = await measure(target, workload, readBandwidthGBs, (what) => log.info(`measuring: ${what}`));
+    const { url, runtime, weightBytes } = target;
+    if (weightBytes === null) figures.notes.push('bytes a token: the server does not tell the size of its weights');
+    return { model: target.model, url, runtime, readBandwidthGBs, weightBytes, reference: null, ...figures };
+  } finally {
+    await target.agent.close();
+  }
+}
+
+function parseWorkload(options: Options): Workload {
+  return {
+    batches: String(options.batch)
+      .split(',')
+      .map((text) => wholeNumber('batch', text, 256)),
+    promptTokens: wholeNumber('prompt-tokens', options.promptTokens, 1_000_000),
+    maxTokens: wholeNumber('max-tokens', options.maxTokens, 100_000, 2),
+    repeats: wholeNumber('repeats', options.repeats, 1000),
+  };
+}
+
+function wholeNumber(flag: string, text: unknown, max: number, min = 1): number {
+  const value = /^\d+$/.test(String(text)) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new JsgError('E_USAGE', `--${flag}: '${text}' is not a whole number from ${min} to ${max}`);
+}

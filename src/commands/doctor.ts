@@ -1,0 +1,62 @@
+/** `jsg doctor`: is this machine ready? Looks, changes nothing. */
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { loadBinding } from '../addon/binding.js';
+import { probeDevice, probeToolchain } from '../device/probe.js';
+import { examine, exitCodeOf } from '../doctor/checks.js';
+import type { AddonFacts, Facts, Finding, StoreFacts } from '../doctor/finding.js';
+import { formatFindings } from '../doctor/report.js';
+import { toJsgError } from '../errors.js';
+import { styleFor } from '../style.js';
+import type { Options } from './settings.js';
+
+export async function doctor(options: Options): Promise<number> {
+  const root = options.root as string | undefined;
+  const facts: Facts =
+    root === undefined
+      ? { device: probeDevice(), toolchain: probeToolchain(), addon: await probeAddon(), store: probeStore() }
+      : { device: probeDevice(root), toolchain: null, addon: null, store: null };
+  const findings = examine(facts);
+  if (options.json) process.stdout.write(`${JSON.stringify(toJson(facts, findings), null, 2)}\n`);
+  else process.stdout.write(formatFindings(findings, styleFor(process.stdout)));
+  return exitCodeOf(findings);
+}
+
+async function probeAddon(): Promise<AddonFacts> {
+  try {
+    return { fault: null, isas: (await loadBinding()).isas() };
+  } catch (error) {
+    const { message, hint } = toJsgError(error);
+    return { fault: { message, hint: hint ?? null }, isas: [] };
+  }
+}
+
+function probeStore(): StoreFacts {
+  const path = storeDirectory();
+  return { path, hasDefaultModel: hasDefaultModel(), freeBytes: freeBytesAt(path) };
+}
+
+/** Free space where a folder is or would be made. */
+function freeBytesAt(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? null : freeBytesAt(parent);
+  }
+}
+
+function toJson({ device }: Facts, checks: Finding[]) {
+  const { jetson, os, kernel } = device;
+  return {
+    os: os?.name ?? device.platform,
+    kernel,
+    board: jetson && { name: jetson.model, part_number: jetson.partNumber, soc: jetson.soc },
+    l4t: jetson?.l4t ?? null,
+    cpu: { model: device.cpu.model, cores: device.cpu.numCores, usable_cores: device.cpu.usableCores },
+    memory: { total_bytes: device.memory.totalBytes, available_bytes: device.memory.availableBytes },
+    gpu: device.gpu && { name: device.gpu.name, driver: device.gpu.driver, memory_bytes: device.gpu.memoryBytes },
+    checks,
+  };
+}

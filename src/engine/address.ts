@@ -1,0 +1,52 @@
+/** Is the address that a server is to listen on safe, and free? Asked before minutes of loading. */
+import { createServer } from 'node:net';
+import { JsgError } from '../errors.js';
+import type { Settings } from '../profile/flags.js';
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** Throws E_USAGE where strangers could reach a server that asks for no key. */
+export function requireSafeAddress(settings: Pick<Settings, 'host' | 'api-key' | 'insecure'>): void {
+  if (isLoopback(settings.host) || settings['api-key'] !== null || settings.insecure) return;
+  throw new JsgError('E_USAGE', `--host ${settings.host} is open to other machines and no API key is set`, {
+    hint: 'Add --api-key KEY, or --insecure if that is what you want.',
+  });
+}
+
+/** `http://127.0.0.1:30000`; an address for all interfaces is shown as one that a client here can use. */
+export function urlOf(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+/** The fault of a `listen`, as a person is told. */
+export function listenError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
+  if (error.code === 'EADDRINUSE') {
+    return new JsgError('E_PORT_IN_USE', `port ${port} on ${host} is taken`, {
+      hint: `Another server may be running there; choose another with --port ${port + 1}, or --port 0 for any.`,
+      cause: error,
+    });
+  }
+  if (error.code === 'EACCES') {
+    return new JsgError('E_USAGE', `port ${port} needs more rights than this user has`, {
+      hint: 'Choose a port above 1023.',
+      cause: error,
+    });
+  }
+  return new JsgError('E_USAGE', `cannot listen on ${host}:${port} (${error.code})`, {
+    hint: 'Check --host: it must be an address of this machine.',
+    cause: error,
+  });
+}
+
+/** Throws E_PORT_IN_USE when somebody listens there already, E_USAGE when the address is not ours. */
+export async function requireFreePort(host: string, port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(error, host, port)));
+    server.listen(port, host, () => resolve());
+  });
+  await new Promise((resolve) => server.close(resolve));
+}

@@ -1,0 +1,45 @@
+/** An engine starts something that answers at a URL. */
+import type { RuntimeInfo } from '../addon/binding.js';
+import type { Device } from '../device/device.js';
+import { JsgError } from '../errors.js';
+import type { Settings } from '../profile/flags.js';
+
+export interface Running {
+  /** `http://127.0.0.1:30000` */
+  url: string;
+  /** The name that answers carry. */
+  modelName: string;
+  /** What computes and how much a token costs. */
+  info: RuntimeInfo;
+  /** Resolves when serving has ended after `stop`; rejects with E_RUNTIME_FAILED when the runtime died. */
+  done: Promise<void>;
+  /** Takes no more requests, lets running ones finish within the drain time, frees everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Told what is going on while an engine starts. */
+export interface Progress {
+  /** A phase begins: `loading weights`. */
+  begin(phase: string): void;
+  /** How far it is, 0..1. */
+  update(fraction: number): void;
+  /** It ended, with what is worth knowing: `98.1 MB in 0.2 s`. */
+  end(outcome: string): void;
+  /** It failed; the error follows. */
+  fail(): void;
+}
+
+export const SILENT: Progress = { begin() {}, update() {}, end() {}, fail() {} };
+
+export interface Engine {
+  /** Resolves when the URL answers. Throws the table's errors; leaves nothing running then. */
+  start(settings: Settings, device: Device, progress: Progress): Promise<Running>;
+}
+
+/** The engine a launch asks for. Engines are loaded when chosen: the native one brings the addon. */
+export async function selectEngine(name: Settings['engine']): Promise<Engine> {
+  if (name === 'native') return (await import('./native.js')).nativeEngine;
+  throw new JsgError('E_DEVICE_UNSUITABLE', 'this version of jsg cannot launch SGLang yet', {
+    hint: 'Leave --engine out: the native runtime serves.',
+  });
+}
