@@ -1,0 +1,82 @@
+/** The HTTP application: which path goes where, and how every error leaves. No port is opened here. */
+import { type Context, Hono } from 'hono';
+import { requireApiKey } from './auth.js';
+import type { ServerContext } from './context.js';
+import type { ServerDeps } from './deps.js';
+import { errorResponse, RequestError } from './error-response.js';
+import { Lifecycle } from './lifecycle.js';
+import { Metrics } from './metrics.js';
+import { abortRequest, flushCache } from './routes/admin.js';
+import { chatCompletions } from './routes/chat-completions.js';
+import { completions } from './routes/completions.js';
+import { generate } from './routes/generate.js';
+import { health, healthGenerate } from './routes/health.js';
+import { listModels, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
+import { StepLog } from './step-log.js';
+import { produceToken } from './warm-up.js';
+
+export type { ServerDeps, ServerModel, ServerOptions } from './deps.js';
+
+/** The app, and the handle its owner warms it up and drains it by. */
+export type ServerApp = Hono & { readonly lifecycle: Lifecycle };
+
+type Route = (server: ServerContext, c: Context) => Response | Promise<Response>;
+
+const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
+  [['GET'], '/v1/models', listModels],
+  [['GET'], '/v1/models/*', retrieveModel],
+  [['POST'], '/v1/chat/completions', chatCompletions],
+  [['POST'], '/v1/completions', completions],
+  [['GET'], '/v1/loads', loads],
+  [['POST', 'PUT'], '/generate', generate],
+  [['GET'], '/health', health],
+  [['GET'], '/health_generate', healthGenerate],
+  [['GET'], '/get_model_info', modelInfo],
+  [['GET'], '/model_info', modelInfo],
+  [['GET'], '/get_server_info', serverInfo],
+  [['GET'], '/server_info', serverInfo],
+  [['GET'], '/metrics', metrics],
+  [['GET', 'POST'], '/flush_cache', flushCache],
+  [['POST'], '/abort_request', abortRequest],
+];
+
+/** Probes carry no key. */
+const OPEN_PATHS = ['/health'];
+
+export function createApp(deps: ServerDeps): ServerApp {
+  const { runtime, model, options } = deps;
+  const serverMetrics = new Metrics(options.servedModelName, runtime);
+  const lifecycle: Lifecycle = new Lifecycle(runtime, async () => {
+    await produceToken(runtime, model);
+    lifecycle.tokenProduced();
+  });
+  const stepLog = new StepLog(options.decodeLogInterval, (tokensPerSecond) => {
+    serverMetrics.genThroughput = tokensPerSecond;
+  });
+  runtime.onStep((stats) => {
+    stepLog.step(stats);
+    serverMetrics.cachedTokens(stats.cachedTokens);
+  });
+
+  const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics };
+  const app = new Hono();
+  app.use(requireApiKey(options.apiKeys, OPEN_PATHS));
+  for (const [methods, path, route] of ROUTES) {
+    app.on(methods, path, (c) => route(server, c));
+    app.all(path, (c) => methodNotAllowed(c, methods));
+  }
+  app.notFound((c) =>
+    errorResponse(new RequestError(`there is nothing at ${c.req.method} ${c.req.path}`, { code: 'E_NOT_FOUND' })),
+  );
+  app.onError((error) => errorResponse(error));
+  return Object.assign(app, { lifecycle });
+}
+
+function methodNotAllowed(c: Context, methods: readonly string[]): Response {
+  const allowed = methods.join(', ');
+  const response = errorResponse(
+    new RequestError(`${c.req.path} takes ${allowed}, not ${c.req.method}`, { code: 'E_METHOD_NOT_ALLOWED' }),
+  );
+  response.headers.set('Allow', allowed);
+  return response;
+}

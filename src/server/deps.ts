@@ -1,0 +1,36 @@
+/** What the server is given. It never sees a profile: the engine hands it resolved values. */
+import type { Runtime } from '../addon/runtime.js';
+import type { LoadedModel } from '../model/model.js';
+
+/** The text side of a model, and the one number of its shape that requests are checked against. A LoadedModel is one. */
+export type ServerModel = Pick<
+  LoadedModel,
+  'name' | 'tokenizer' | 'chatTemplate' | 'bosTokenId' | 'eosTokenIds' | 'generationDefaults'
+> & { weights: { config: { vocabSize: number } } };
+
+export interface ServerOptions {
+  /** The id that `/v1/models` lists and that answers carry. */
+  servedModelName: string;
+  /** As `/get_model_info` reports it. */
+  modelPath: string;
+  /** Longest prompt + answer of one sequence, tokens. */
+  contextLength: number;
+  maxRunningRequests: number;
+  maxQueuedRequests: number;
+  /** Empty: no key is asked for. */
+  apiKeys: readonly string[];
+  /** A request that names another model gets a 404. */
+  strictModelName: boolean;
+  /** How long SIGTERM lets running streams finish. */
+  drainTimeoutMs: number;
+  /** Decode steps between two `Decode batch` lines. */
+  decodeLogInterval: number;
+  /** Resolved settings, as `/get_server_info` reports them; never holds a key. */
+  serverInfo: Record<string, unknown>;
+}
+
+export interface ServerDeps {
+  runtime: Runtime;
+  model: ServerModel;
+  options: ServerOptions;
+}

@@ -1,0 +1,24 @@
+/** The caps on what a request may ask for. Each one is a class of attack in the project's security notes. */
+export const LIMITS = {
+  bodyBytes: 4 * 1024 * 1024,
+  /** Bodies over `smallBodyBytes` that are in memory at one time, all requests together. */
+  bodyBudgetBytes: 256 * 1024 * 1024,
+  smallBodyBytes: 64 * 1024,
+  headerBytes: 16 * 1024,
+  jsonDepth: 128,
+  messages: 2048,
+  contentParts: 2048,
+  toolCalls: 128,
+  prompts: 256,
+  stopStrings: 16,
+  stopBytes: 256,
+  stopTokenIds: 128,
+  logitBias: 1024,
+  n: 8,
+  topLogprobs: 20,
+  requestIdChars: 128,
+  /** Bytes of a stream that wait for a slow client before its sequences are no longer read. */
+  streamBacklogBytes: 64 * 1024,
+  /** A client that takes nothing of what waits for it for this long is cut off. */
+  streamStallMs: 60_000,
+} as const;

@@ -1,0 +1,152 @@
+/** The app on a port: limits of the HTTP layer, and an orderly end. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { JsgError } from '../errors.js';
+import type { ServerApp } from './app.js';
+import { answerClientErrors } from './client-errors.js';
+import { errorResponse, RequestError } from './error-response.js';
+import { LIMITS } from './limits.js';
+
+export interface ListenOptions {
+  host: string;
+  /** 0: the system chooses. */
+  port: number;
+  /** For all headers to arrive. */
+  headersTimeoutMs?: number;
+  /** For headers and body to arrive; answers may take as long as they take. */
+  requestTimeoutMs?: number;
+  /** How long an idle connection stays open. */
+  keepAliveTimeoutMs?: number;
+  maxConnections?: number;
+}
+
+export interface RunningServer {
+  /** `http://host:port`, to be reached from this machine. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends everything at once: running streams get an error. Idempotent. */
+  close(): Promise<void>;
+  /**
+   * Refuses what is new with 503, lets what runs finish, and cuts the rest off after `timeoutMs`; then closes. Resolves
+   * to the number of requests that were cut off.
+   */
+  drain(timeoutMs: number): Promise<number>;
+}
+
+/** What is left of a cut stream, its error event above all, has this long to reach the client. */
+const CUT_GRACE_MS = 500;
+
+/** Throws E_PORT_IN_USE, E_IO_FAILED. */
+export async function listen(app: ServerApp, options: ListenOptions): Promise<RunningServer> {
+  const onRequest = getRequestListener(app.fetch, {
+    errorHandler: () => errorResponse(new RequestError('the request line or a header is malformed')),
+  });
+  const server = createServer(
+    {
+      maxHeaderSize: LIMITS.headerBytes,
+      headersTimeout: options.headersTimeoutMs ?? 10_000,
+      requestTimeout: options.requestTimeoutMs ?? 60_000,
+      keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
+      connectionsCheckingInterval: 1000,
+      // Answered by the app's error handler, as JSON.
+      requireHostHeader: false,
+    },
+    onRequest,
+  );
+  server.maxConnections = options.maxConnections ?? 4096;
+  answerClientErrors(server);
+  const responses = new OpenResponses(server);
+  await bind(server, options);
+  const { port } = server.address() as AddressInfo;
+
+  let closing: Promise<void> | null = null;
+  const close = () => {
+    closing ??= closeServer(app, server, responses);
+    return closing;
+  };
+  return {
+    url: `http://${reachableHost(options.host)}:${port}`,
+    port,
+    close,
+    async drain(timeoutMs) {
+      app.lifecycle.startDraining();
+      const inTime = await within(timeoutMs, Promise.all([app.lifecycle.idle(), responses.none()]));
+      const numCut = inTime ? 0 : Math.max(app.lifecycle.numActive, 1);
+      await close();
+      return numCut;
+    },
+  };
+}
+
+async function closeServer(app: ServerApp, server: Server, responses: OpenResponses): Promise<void> {
+  app.lifecycle.startDraining();
+  app.lifecycle.abortAll(new JsgError('E_UNAVAILABLE', 'the server is shutting down'));
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await within(CUT_GRACE_MS, responses.none());
+  server.closeAllConnections();
+  await closed;
+}
+
+/** Counts answers that are not fully sent. */
+class OpenResponses {
+  #count = 0;
+  #waiters: (() => void)[] = [];
+
+  constructor(server: Server) {
+    server.on('request', (_, response) => {
+      this.#count++;
+      response.once('close', () => {
+        this.#count--;
+        if (this.#count === 0) for (const wake of this.#waiters.splice(0)) wake();
+      });
+    });
+  }
+
+  none(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+}
+
+/** Whether the promise resolved in time. */
+async function within(timeoutMs: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    server.listen({ host, port }, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
+  if (error.code === 'EADDRINUSE') {
+    return new JsgError('E_PORT_IN_USE', `port ${port} on ${host} is taken`, {
+      hint: 'choose another with --port, or stop the program that has it',
+      cause: error,
+    });
+  }
+  return new JsgError('E_IO_FAILED', `cannot listen on ${host}:${port}: ${error.message}`, {
+    hint: error.code === 'EACCES' ? 'ports below 1024 need privileges; choose another with --port' : undefined,
+    cause: error,
+  });
+}
+
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0' || host === '') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

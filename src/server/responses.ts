@@ -1,0 +1,36 @@
+/** What routes answer with. */
+
+import { toJsgError } from '../errors.js';
+import { errorBody, logFault } from './error-response.js';
+import type { Generation, GenerationSink } from './generation.js';
+import { CLIENT_GONE } from './lifecycle.js';
+import { SSE_DONE, SSE_HEADERS, SseStream, sseEvent } from './sse.js';
+
+export function jsonResponse(body: unknown, status = 200): Response {
+  // A plain object of headers is what the Node adapter sends without building a Response.
+  return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } });
+}
+
+/** A sink that writes to a stream, and what comes after its last sequence (usage). */
+export interface StreamSink extends GenerationSink {
+  last?(): string;
+}
+
+/**
+ * Streams a generation that has been admitted already, so all faults of the request were answered with a status. What
+ * fails later is an event in the stream.
+ */
+export function streamResponse(generation: Generation, makeSink: (stream: SseStream) => StreamSink): Response {
+  const stream = new SseStream({ onGone: () => generation.abort(CLIENT_GONE) });
+  const sink = makeSink(stream);
+  generation
+    .run(sink)
+    .then(() => stream.write((sink.last?.() ?? '') + SSE_DONE))
+    .catch((error: unknown) => {
+      const fault = toJsgError(error);
+      if (fault.code !== 'E_UNAVAILABLE') logFault(fault);
+      stream.write(sseEvent(errorBody(fault)) + SSE_DONE);
+    })
+    .finally(() => stream.end());
+  return new Response(stream.body, { headers: SSE_HEADERS });
+}

@@ -1,0 +1,23 @@
+/** /flush_cache and /abort_request. */
+import type { Context } from 'hono';
+import type { ServerContext } from '../context.js';
+import { RequestError } from '../error-response.js';
+import { readJsonObject } from '../request-body.js';
+import { jsonResponse } from '../responses.js';
+
+export function flushCache(server: ServerContext): Response {
+  const { numRunning, numQueued } = server.runtime.stats();
+  if (server.lifecycle.numActive > 0 || !server.runtime.flushCache()) {
+    throw new RequestError(`the cache is in use: ${numRunning} requests running, ${numQueued} waiting`);
+  }
+  return jsonResponse({ success: true, message: 'Cache flushed.' });
+}
+
+/** `{"rid": "..."}` or `{"abort_all": true}`. An unknown id is no error: the request may just have ended. */
+export async function abortRequest(server: ServerContext, c: Context): Promise<Response> {
+  const body = await readJsonObject(c);
+  if (body.abort_all === true) return jsonResponse({ success: true, aborted: server.lifecycle.abortAll() });
+  const { rid } = body;
+  if (typeof rid !== 'string' || rid === '') throw new RequestError('rid: must be a string', { param: 'rid' });
+  return jsonResponse({ success: true, aborted: server.lifecycle.abort(rid) });
+}

@@ -1,0 +1,86 @@
+/** POST /v1/completions. */
+import type { Context } from 'hono';
+import { CompletionAnswer, type CompletionAnswerOptions, CompletionStream } from '../completion-answer.js';
+import type { ServerContext } from '../context.js';
+import { RequestError } from '../error-response.js';
+import { type SequencePlan, startGeneration } from '../generation.js';
+import { checkModelName, checkStreamOptions, newRequestId } from '../openai.js';
+import { encodePrompt, requireTokenizer, tokensToGenerate } from '../prompt-tokens.js';
+import { readJsonObject } from '../request-body.js';
+import { jsonResponse, streamResponse } from '../responses.js';
+import { type CompletionRequest, completionShape } from '../schemas/completions.js';
+import { parseRequest } from '../schemas/parse.js';
+import { type Prompt, parsePrompts } from '../schemas/prompts.js';
+import { planSequences } from '../sequence-plan.js';
+
+export async function completions(server: ServerContext, c: Context): Promise<Response> {
+  server.lifecycle.admit();
+  const request = parseRequest(completionShape, await readJsonObject(c));
+  checkModelName(server, request.model);
+  checkStreamOptions(request);
+  checkCombinations(request);
+  requireTokenizer(server, 'prompt');
+  const { prompts, isBatch } = parsePrompts(request.prompt, 'prompt');
+
+  const plans: SequencePlan[] = [];
+  const echoes: string[] = [];
+  let numPromptTokens = 0;
+  for (const [index, prompt] of prompts.entries()) {
+    const param = isBatch ? `prompt.${index}` : 'prompt';
+    const promptIds = encodePrompt(server, prompt, param);
+    const ofPrompt = planPrompt(server, request, promptIds, param);
+    const echo = request.echo ? promptText(server, prompt) : '';
+    numPromptTokens += promptIds.length;
+    for (const plan of ofPrompt) {
+      plans.push(plan);
+      echoes.push(echo);
+    }
+  }
+
+  const id = newRequestId('cmpl');
+  const options: CompletionAnswerOptions = {
+    id,
+    echoes,
+    numPromptTokens,
+    withLogprobs: request.logprobs !== undefined,
+    includeUsage: request.stream_options?.include_usage ?? false,
+  };
+  const generation = startGeneration(server, request.rid ?? id, plans, c.req.raw.signal);
+  if (request.stream) return streamResponse(generation, (stream) => new CompletionStream(server, options, stream));
+  const answer = new CompletionAnswer(server, options);
+  await generation.run(answer);
+  return jsonResponse(answer.body());
+}
+
+function checkCombinations(request: CompletionRequest): void {
+  if (request.max_tokens === 0 && !request.echo) {
+    throw new RequestError('max_tokens: 0 is for scoring a prompt, with "echo": true', { param: 'max_tokens' });
+  }
+  if (request.best_of !== undefined && request.best_of !== (request.n ?? 1)) {
+    throw new RequestError('best_of: choosing among more answers than are returned is not available', {
+      param: 'best_of',
+    });
+  }
+}
+
+function planPrompt(
+  server: ServerContext,
+  request: CompletionRequest,
+  promptIds: number[],
+  param: string,
+): SequencePlan[] {
+  return planSequences(server, request, {
+    promptIds,
+    maxNewTokens: tokensToGenerate(server, promptIds.length, request.max_tokens, {
+      prompt: param,
+      maxTokens: 'max_tokens',
+    }),
+    topLogprobs: request.logprobs ?? -1,
+    promptLogprobs: (request.echo ?? false) && request.logprobs !== undefined,
+  });
+}
+
+function promptText(server: ServerContext, prompt: Prompt): string {
+  if ('text' in prompt) return prompt.text;
+  return requireTokenizer(server, 'prompt').decode(prompt.ids, { skipSpecialTokens: false });
+}

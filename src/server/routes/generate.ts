@@ -1,0 +1,126 @@
+/** POST /generate: SGLang's own API, in text or token ids. */
+import type { Context } from 'hono';
+import type { ServerContext } from '../context.js';
+import { RequestError } from '../error-response.js';
+import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions } from '../generate-answer.js';
+import { type SequencePlan, startGeneration } from '../generation.js';
+import { LIMITS } from '../limits.js';
+import { newRequestId } from '../openai.js';
+import { encodePrompt, tokensToGenerate } from '../prompt-tokens.js';
+import { type JsonObject, readJsonObject } from '../request-body.js';
+import { jsonResponse, streamResponse } from '../responses.js';
+import { type GenerateParams, generateShape, samplingParamsShape } from '../schemas/generate.js';
+import { parseRequest } from '../schemas/parse.js';
+import { type Prompts, parsePrompts } from '../schemas/prompts.js';
+import { planSequences } from '../sequence-plan.js';
+
+/** SGLang's default. */
+const DEFAULT_MAX_NEW_TOKENS = 128;
+
+export async function generate(server: ServerContext, c: Context): Promise<Response> {
+  server.lifecycle.admit();
+  const request = parseRequest(generateShape, await readJsonObject(c));
+  const inputs = parseInputs(request);
+  const requestIds = parseRequestIds(request.rid, inputs);
+  const logprobs: LogprobOptions | null = request.return_logprob
+    ? {
+        startLen: request.logprob_start_len ?? -1,
+        topCount: request.top_logprobs_num ?? 0,
+        withText: request.return_text_in_logprobs ?? false,
+      }
+    : null;
+
+  const plans: SequencePlan[] = [];
+  const items: GenerateItem[] = [];
+  for (const [index, prompt] of inputs.prompts.entries()) {
+    const { params, prefix } = paramsOfPrompt(request.sampling_params, inputs, index);
+    const param = inputs.isBatch ? `${inputs.param}.${index}` : inputs.param;
+    const promptIds = encodePrompt(server, prompt, param);
+    const maxNewTokens = newTokens(server, promptIds.length, params, { prompt: param, prefix });
+    for (const plan of planPrompt(server, params, promptIds, maxNewTokens, logprobs, prefix)) {
+      items.push({ id: requestIds[index] as string, numPromptTokens: promptIds.length, maxNewTokens, logprobs });
+      plans.push(plan);
+    }
+  }
+
+  const isList = inputs.isBatch || plans.length > 1;
+  const generation = startGeneration(server, requestIds, plans, c.req.raw.signal);
+  if (request.stream) {
+    return streamResponse(generation, (stream) => new GenerateStream(server, items, isList, stream));
+  }
+  const answer = new GenerateAnswer(server, items);
+  await generation.run(answer);
+  return jsonResponse(answer.body(isList));
+}
+
+interface Inputs extends Prompts {
+  param: 'text' | 'input_ids';
+}
+
+function parseInputs(request: { text?: unknown; input_ids?: unknown }): Inputs {
+  const hasText = request.text !== undefined && request.text !== null;
+  const hasIds = request.input_ids !== undefined && request.input_ids !== null;
+  if (hasText === hasIds) throw new RequestError('text: send either text or input_ids', { param: 'text' });
+  const param = hasText ? 'text' : 'input_ids';
+  const inputs = parsePrompts(request[param], param);
+  const isText = 'text' in (inputs.prompts[0] ?? {});
+  if (isText === hasText) return { ...inputs, param };
+  throw new RequestError(`${param}: must be ${hasText ? 'text' : 'token ids'}`, { param });
+}
+
+/** One id for each prompt; `/abort_request` takes any of them. */
+function parseRequestIds(rid: unknown, inputs: Inputs): string[] {
+  const count = inputs.prompts.length;
+  if (rid === undefined || rid === null) return Array.from({ length: count }, () => newRequestId('gen'));
+  const ids = inputs.isBatch ? rid : [rid];
+  const isId = (id: unknown) => typeof id === 'string' && id !== '' && id.length <= LIMITS.requestIdChars;
+  if (Array.isArray(ids) && ids.length === count && ids.every(isId)) return ids as string[];
+  throw new RequestError('rid: must be a string, or a list with one for each prompt', { param: 'rid' });
+}
+
+function paramsOfPrompt(value: unknown, inputs: Inputs, index: number): { params: GenerateParams; prefix: string } {
+  const isPerPrompt = Array.isArray(value);
+  if (isPerPrompt && (!inputs.isBatch || value.length !== inputs.prompts.length)) {
+    throw new RequestError('sampling_params: a list must have one object for each prompt', {
+      param: 'sampling_params',
+    });
+  }
+  const own: unknown = isPerPrompt ? value[index] : (value ?? {});
+  const prefix = isPerPrompt ? `sampling_params.${index}.` : 'sampling_params.';
+  if (typeof own !== 'object' || own === null || Array.isArray(own)) {
+    throw new RequestError(`${prefix.slice(0, -1)}: must be an object`, { param: prefix.slice(0, -1) });
+  }
+  return { params: parseRequest(samplingParamsShape, own as JsonObject, prefix), prefix };
+}
+
+function newTokens(
+  server: ServerContext,
+  numPrompt: number,
+  params: GenerateParams,
+  names: { prompt: string; prefix: string },
+): number {
+  const maxTokens = `${names.prefix}max_new_tokens`;
+  if (params.max_new_tokens !== undefined) {
+    return tokensToGenerate(server, numPrompt, params.max_new_tokens, { prompt: names.prompt, maxTokens });
+  }
+  const left = tokensToGenerate(server, numPrompt, undefined, { prompt: names.prompt, maxTokens });
+  return Math.min(DEFAULT_MAX_NEW_TOKENS, left);
+}
+
+function planPrompt(
+  server: ServerContext,
+  params: GenerateParams,
+  promptIds: number[],
+  maxNewTokens: number,
+  logprobs: LogprobOptions | null,
+  paramPrefix: string,
+): SequencePlan[] {
+  const request = { ...params, seed: params.sampling_seed ?? params.seed, min_tokens: params.min_new_tokens };
+  return planSequences(server, request, {
+    promptIds,
+    maxNewTokens,
+    topLogprobs: logprobs ? logprobs.topCount : -1,
+    promptLogprobs: logprobs !== null && logprobs.startLen >= 0,
+    paramPrefix,
+  });
+}

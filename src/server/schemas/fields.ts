@@ -1,0 +1,97 @@
+/** Building blocks of the request schemas. `null` means absent, as OpenAI's clients send it. */
+import { z } from 'zod';
+import { LIMITS } from '../limits.js';
+
+const absentIfNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
+
+/** A finite number from `min` to `max`. */
+export function number(min: number, max: number) {
+  const error = `must be a number from ${min} to ${max}`;
+  return absentIfNull(z.number({ error }).min(min, { error }).max(max, { error }));
+}
+
+/** A whole number from `min` to `max`. */
+export function integer(min: number, max: number) {
+  const error = `must be an integer from ${min} to ${max}`;
+  return absentIfNull(
+    z.number({ error }).refine((value) => Number.isInteger(value) && value >= min && value <= max, { error }),
+  );
+}
+
+export function boolean() {
+  return absentIfNull(z.boolean({ error: 'must be true or false' }));
+}
+
+export function string(maxChars: number) {
+  const error = `must be a string of at most ${maxChars} characters`;
+  return absentIfNull(z.string({ error }).max(maxChars, { error }));
+}
+
+/** A string or up to 16 of them, each 1 to 256 bytes of well-formed Unicode; always comes out as a list. */
+export function stopStrings() {
+  return absentIfNull(
+    z.unknown().transform((value, ctx): string[] => {
+      const stops = typeof value === 'string' ? [value] : value;
+      if (!Array.isArray(stops) || stops.length > LIMITS.stopStrings) {
+        return fail(ctx, [], `must be a string or a list of at most ${LIMITS.stopStrings} strings`);
+      }
+      const path = (index: number) => (typeof value === 'string' ? [] : [index]);
+      for (const [index, stop] of stops.entries()) {
+        if (typeof stop !== 'string' || stop === '')
+          return fail(ctx, path(index), 'must be a string that is not empty');
+        if (Buffer.byteLength(stop) > LIMITS.stopBytes) {
+          return fail(ctx, path(index), `must be at most ${LIMITS.stopBytes} bytes long`);
+        }
+        if (/\p{Surrogate}/u.test(stop)) return fail(ctx, path(index), 'must be well-formed Unicode');
+      }
+      return [...new Set(stops as string[])];
+    }),
+  );
+}
+
+/** Ids of tokens; that they are in the vocabulary is checked once the model is known. */
+export function tokenIds(maxCount: number) {
+  return absentIfNull(
+    z.unknown().transform((value, ctx): number[] => {
+      if (!Array.isArray(value) || value.length > maxCount) {
+        return fail(ctx, [], `must be a list of at most ${maxCount} token ids`);
+      }
+      const wrong = value.findIndex((id) => !isTokenId(id));
+      return wrong < 0 ? (value as number[]) : fail(ctx, [wrong], 'must be a token id');
+    }),
+  );
+}
+
+export function isTokenId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31;
+}
+
+/** `{"token id": bias from -100 to 100}`, at most 1024 entries; comes out as pairs. */
+export function logitBias() {
+  return absentIfNull(
+    z.unknown().transform((value, ctx): [number, number][] => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        return fail(ctx, [], 'must be an object from token ids to numbers');
+      }
+      const entries = Object.entries(value);
+      if (entries.length > LIMITS.logitBias) return fail(ctx, [], `must have at most ${LIMITS.logitBias} entries`);
+      const pairs: [number, number][] = [];
+      for (const [key, bias] of entries) {
+        const id = /^\d{1,10}$/.test(key) ? Number(key) : Number.NaN;
+        const name = key.slice(0, 32);
+        if (!isTokenId(id)) return fail(ctx, [name], 'is not a token id');
+        if (typeof bias !== 'number' || !(bias >= -100 && bias <= 100)) {
+          return fail(ctx, [name], 'must be a number from -100 to 100');
+        }
+        pairs.push([id, bias]);
+      }
+      return pairs;
+    }),
+  );
+}
+
+/** Reports a fault at `path` below the field and ends its parsing. */
+function fail(ctx: z.RefinementCtx, path: (string | number)[], message: string): never {
+  ctx.addIssue({ code: 'custom', path, message });
+  return z.NEVER;
+}

@@ -1,0 +1,103 @@
+/** Chat messages: validated by hand, so that a fault names its message and part, and so that 4 MiB of them cost little. */
+import type { ChatMessage } from '../../model/model.js';
+import { RequestError } from '../error-response.js';
+import { LIMITS } from '../limits.js';
+import { jsonDepth } from '../request-body.js';
+
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
+
+function fault(param: string, message: string): RequestError {
+  return new RequestError(`${param}: ${message}`, { param });
+}
+
+/** Throws E_INVALID_REQUEST naming `messages.N...`. Only known fields reach the chat template. */
+export function parseMessages(value: unknown): ChatMessage[] {
+  if (value === undefined || value === null) throw fault('messages', 'is required');
+  if (!Array.isArray(value) || value.length === 0) throw fault('messages', 'must be a list that is not empty');
+  if (value.length > LIMITS.messages) throw fault('messages', `must have at most ${LIMITS.messages} entries`);
+  return value.map((message, index) => parseMessage(message, `messages.${index}`));
+}
+
+function parseMessage(value: unknown, path: string): ChatMessage {
+  if (!isObject(value)) throw fault(path, 'must be an object');
+  const { role } = value;
+  if (typeof role !== 'string' || !ROLES.includes(role)) {
+    throw fault(`${path}.role`, `must be one of ${ROLES.join(', ')}`);
+  }
+  // What OpenAI now calls developer is what chat templates know as system.
+  const message: ChatMessage = { role: role === 'developer' ? 'system' : role, content: null };
+  message.content = parseContent(value.content, role, `${path}.content`);
+  for (const field of ['name', 'tool_call_id', 'reasoning_content'] as const) {
+    const text = value[field];
+    if (text === undefined || text === null) continue;
+    if (typeof text !== 'string') throw fault(`${path}.${field}`, 'must be a string');
+    message[field] = text;
+  }
+  if (value.tool_calls !== undefined && value.tool_calls !== null) {
+    if (role !== 'assistant') throw fault(`${path}.tool_calls`, 'is for messages of the assistant');
+    message.tool_calls = parseToolCalls(value.tool_calls, `${path}.tool_calls`);
+  }
+  for (const field of ['audio', 'function_call'] as const) {
+    if (value[field] !== undefined && value[field] !== null) throw fault(`${path}.${field}`, 'is not supported');
+  }
+  return message;
+}
+
+function parseContent(content: unknown, role: string, path: string): string | null {
+  if (typeof content === 'string') return content;
+  if (content === undefined || content === null) {
+    if (role === 'assistant') return null;
+    throw fault(path, 'is required');
+  }
+  if (!Array.isArray(content)) throw fault(path, 'must be a string or a list of text parts');
+  if (content.length > LIMITS.contentParts) throw fault(path, `must have at most ${LIMITS.contentParts} parts`);
+  // Joined as SGLang does for templates that take plain strings.
+  return content.map((part, index) => parseTextPart(part, `${path}.${index}`)).join(' ');
+}
+
+function parseTextPart(part: unknown, path: string): string {
+  if (!isObject(part)) throw fault(path, 'must be an object');
+  if (part.type !== 'text') {
+    const type = typeof part.type === 'string' ? JSON.stringify(part.type.slice(0, 32)) : 'this type';
+    throw fault(`${path}.type`, `${type} is not supported: the model reads text only`);
+  }
+  if (typeof part.text !== 'string') throw fault(`${path}.text`, 'must be a string');
+  return part.text;
+}
+
+interface ToolCall {
+  id: string | null;
+  type: 'function';
+  function: { name: string; arguments: unknown };
+}
+
+function parseToolCalls(value: unknown, path: string): ToolCall[] {
+  if (!Array.isArray(value)) throw fault(path, 'must be a list');
+  if (value.length > LIMITS.toolCalls) throw fault(path, `must have at most ${LIMITS.toolCalls} entries`);
+  return value.map((call, index) => parseToolCall(call, `${path}.${index}`));
+}
+
+function parseToolCall(value: unknown, path: string): ToolCall {
+  if (!isObject(value) || !isObject(value.function)) throw fault(path, 'must be an object with a function');
+  const { name, arguments: args } = value.function;
+  if (typeof name !== 'string') throw fault(`${path}.function.name`, 'must be a string');
+  if (args !== undefined && args !== null && typeof args !== 'string') {
+    throw fault(`${path}.function.arguments`, 'must be a string of JSON');
+  }
+  const id = typeof value.id === 'string' ? value.id : null;
+  return { id, type: 'function', function: { name, arguments: parseArguments(args ?? '{}') } };
+}
+
+/** Templates print arguments as an object; what is no JSON stays the text it is. */
+function parseArguments(text: string): unknown {
+  if (jsonDepth(Buffer.from(text)) > LIMITS.jsonDepth) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,86 @@
+/** Fields that are known but not served: to ignore them would give another answer than the one asked for. */
+import type { JsonObject } from '../request-body.js';
+
+/** Field -> why its value is refused, or null where the value asks for nothing. */
+export type Refusals = Record<string, (value: unknown, body: JsonObject) => string | null>;
+
+const isUnset = (value: unknown) => value === undefined || value === null || value === false;
+const isEmpty = (value: unknown) => isUnset(value) || value === '' || (Array.isArray(value) && value.length === 0);
+
+const unless =
+  (isHarmless: (value: unknown) => boolean, reason: string) =>
+  (value: unknown): string | null =>
+    isHarmless(value) ? null : reason;
+
+const STRUCTURED = 'structured output is not available yet';
+
+function responseFormat(value: unknown): string | null {
+  if (isUnset(value)) return null;
+  const type = (value as { type?: unknown }).type;
+  if (type === 'text') return null;
+  return typeof type === 'string'
+    ? `${STRUCTURED}; leave it out or send {"type": "text"}`
+    : 'must be an object with a type';
+}
+
+/** Constraints on the form of the answer. */
+export const STRUCTURED_REFUSALS: Refusals = {
+  response_format: responseFormat,
+  regex: unless(isEmpty, STRUCTURED),
+  ebnf: unless(isEmpty, STRUCTURED),
+  json_schema: unless(isEmpty, STRUCTURED),
+  structural_tag: unless(isEmpty, STRUCTURED),
+  structured_outputs: unless(isEmpty, STRUCTURED),
+  guided_json: unless(isEmpty, STRUCTURED),
+  guided_regex: unless(isEmpty, STRUCTURED),
+  guided_choice: unless(isEmpty, STRUCTURED),
+  guided_grammar: unless(isEmpty, STRUCTURED),
+};
+
+/** Extensions of other servers that change the text. */
+export const EXTENSION_REFUSALS: Refusals = {
+  ...STRUCTURED_REFUSALS,
+  lora_path: unless(isEmpty, 'LoRA adapters are not available'),
+  custom_logit_processor: unless(isEmpty, 'custom logit processors are not available'),
+  return_hidden_states: unless(isEmpty, 'hidden states are not available'),
+  use_beam_search: unless(isEmpty, 'beam search is not available'),
+  no_stop_trim: unless(isEmpty, 'stop strings are always left out of the text'),
+  include_stop_str_in_output: unless(isEmpty, 'stop strings are always left out of the text'),
+};
+
+const NO_TOOLS = 'tool calling is not available yet';
+const TEXT_ONLY = 'the model reads and writes text only';
+
+export const CHAT_REFUSALS: Refusals = {
+  ...EXTENSION_REFUSALS,
+  tools: (value, body) => (isEmpty(value) || body.tool_choice === 'none' ? null : NO_TOOLS),
+  tool_choice: unless((value) => isUnset(value) || value === 'none' || value === 'auto', NO_TOOLS),
+  functions: unless(isEmpty, NO_TOOLS),
+  function_call: unless((value) => isUnset(value) || value === 'none' || value === 'auto', NO_TOOLS),
+  audio: unless(isUnset, TEXT_ONLY),
+  modalities: unless(
+    (value) => isUnset(value) || (Array.isArray(value) && value.every((each) => each === 'text')),
+    TEXT_ONLY,
+  ),
+  web_search_options: unless(isUnset, 'web search is not available'),
+  chat_template: unless(isUnset, 'a request cannot bring its own chat template'),
+  continue_final_message: unless(isUnset, 'continuing a message is not available'),
+};
+
+export const COMPLETION_REFUSALS: Refusals = {
+  ...EXTENSION_REFUSALS,
+  suffix: unless(isEmpty, 'filling in before a suffix is not available'),
+  prompt_embeds: unless(isUnset, 'prompts are text or token ids'),
+};
+
+export const GENERATE_REFUSALS: Refusals = {
+  image_data: unless(isEmpty, TEXT_ONLY),
+  audio_data: unless(isEmpty, TEXT_ONLY),
+  video_data: unless(isEmpty, TEXT_ONLY),
+  input_embeds: unless(isEmpty, 'prompts are text or token ids'),
+  lora_path: EXTENSION_REFUSALS.lora_path as Refusals[string],
+  custom_logit_processor: EXTENSION_REFUSALS.custom_logit_processor as Refusals[string],
+  return_hidden_states: EXTENSION_REFUSALS.return_hidden_states as Refusals[string],
+  session_params: unless(isEmpty, 'sessions are not available'),
+  token_ids_logprob: unless(isEmpty, 'log-probabilities of chosen ids are not available'),
+};

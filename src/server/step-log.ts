@@ -1,0 +1,78 @@
+/**
+ * The log lines of prefill and decode, word for word as SGLang writes them, since tools parse them. A line's throughput
+ * is tokens decoded over wall time since the line before it; time in which nothing ran is not counted.
+ */
+import type { StepStats } from '../addon/binding.js';
+import { log } from '../log.js';
+
+/** Lines at the end of a stream are no closer than this while other streams go on. */
+const MIN_GAP_MS = 100;
+
+export class StepLog {
+  /** Steps and tokens since the last decode line. */
+  #steps = 0;
+  #tokens = 0;
+  /** When the interval began, ms; null while nothing runs. */
+  #begin: number | null = null;
+  #previous: StepStats | null = null;
+
+  constructor(
+    private readonly interval: number,
+    private readonly onThroughput: (tokensPerSecond: number) => void,
+    private readonly write: (line: string) => void = log.info,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Once a step. */
+  step(stats: StepStats): void {
+    const now = this.now();
+    if (stats.prefillSeqs > 0) this.#writePrefill(stats);
+    if (stats.decodeSeqs > 0) {
+      this.#begin ??= now - stats.elapsedUs / 1000;
+      this.#steps++;
+      this.#tokens += stats.decodeSeqs;
+    }
+    const isIdle = stats.numRunning === 0;
+    if (this.#steps > 0 && this.#isDue(stats, isIdle, now)) this.#writeDecode(stats, now);
+    if (isIdle && stats.numQueued === 0) {
+      this.#begin = null;
+      this.onThroughput(0);
+    }
+    this.#previous = stats;
+  }
+
+  #isDue(stats: StepStats, isIdle: boolean, now: number): boolean {
+    if (isIdle || this.#steps >= this.interval) return true;
+    const before = this.#previous;
+    const hasEnded = before !== null && stats.numRunning + stats.numRetracted < before.numRunning;
+    return hasEnded && now - (this.#begin ?? now) >= MIN_GAP_MS;
+  }
+
+  #writePrefill(stats: StepStats): void {
+    this.write(
+      `Prefill batch, #new-seq: ${stats.prefillSeqs}, #new-token: ${stats.prefillTokens}, ` +
+        `#cached-token: ${stats.cachedTokens}, token usage: ${usage(stats.usedTokens, stats)}, ` +
+        `#running-req: ${stats.decodeSeqs}, #queue-req: ${stats.numQueued}`,
+    );
+  }
+
+  #writeDecode(stats: StepStats, now: number): void {
+    const seconds = (now - (this.#begin ?? now)) / 1000;
+    const throughput = seconds > 0 ? this.#tokens / seconds : 0;
+    // A step that ended sequences has freed their tokens already; the line tells what the batch ran with.
+    const usedTokens = Math.max(stats.usedTokens, stats.numRunning === 0 ? (this.#previous?.usedTokens ?? 0) : 0);
+    const running = Math.max(stats.numRunning, stats.decodeSeqs);
+    this.write(
+      `Decode batch, #running-req: ${running}, #token: ${usedTokens}, token usage: ${usage(usedTokens, stats)}, ` +
+        `cuda graph: False, gen throughput (token/s): ${throughput.toFixed(2)}, #queue-req: ${stats.numQueued}`,
+    );
+    this.onThroughput(throughput);
+    this.#steps = 0;
+    this.#tokens = 0;
+    this.#begin = now;
+  }
+}
+
+function usage(usedTokens: number, { totalTokens }: StepStats): string {
+  return (totalTokens > 0 ? usedTokens / totalTokens : 0).toFixed(2);
+}

@@ -1,0 +1,32 @@
+/** One token through the whole of the runtime. */
+import type { Runtime } from '../addon/runtime.js';
+import { JsgError } from '../errors.js';
+import type { ServerModel } from './deps.js';
+
+/** Resolves when the token has come. Throws what the runtime throws. */
+export async function produceToken(runtime: Runtime, model: ServerModel): Promise<void> {
+  const events = runtime.submit({
+    promptIds: Int32Array.of(model.bosTokenId ?? model.eosTokenIds[0] ?? 0),
+    maxNewTokens: 1,
+    minNewTokens: 0,
+    stopTokenIds: new Int32Array(0),
+    sampling: {
+      temperature: 0,
+      topK: 0,
+      topP: 1,
+      minP: 0,
+      seed: 0,
+      repetitionPenalty: 1,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      logitBias: null,
+      topLogprobs: -1,
+    },
+    promptLogprobs: false,
+  });
+  for await (const event of events) {
+    if (event.tokenId >= 0) return;
+    if (event.finishReason !== null) break;
+  }
+  throw new JsgError('E_RUNTIME_FAILED', 'the runtime produced no token');
+}
