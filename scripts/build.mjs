@@ -1,9 +1,9 @@
 // Builds what a checkout needs: `node scripts/build.mjs [ts|native|all] [--if-needed] [--tests]`.
 //   ts      src/ -> dist/ with tsc
 //   native  native/ -> build/Release/jsg.node with cmake-js (headers come from node-api-headers: nothing is downloaded)
-// --if-needed skips what is newer than its sources; --tests also builds the C++ tests.
+// --if-needed skips what is newer than its sources; --tests also builds the C++ tests and benches.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,12 +17,29 @@ const target = flags.find((flag) => !flag.startsWith('--')) ?? 'all';
 const ifNeeded = flags.includes('--if-needed');
 const tests = flags.includes('--tests');
 
+const OLDEST_CMAKE = [3, 22];
+
+function fail(message, hint) {
+  process.stderr.write(`jsg: ${message}\n     ${hint}\n`);
+  process.exit(1);
+}
+
 function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
-  if (result.error) throw result.error;
+  if (result.error) fail(`cannot run ${command}: ${result.error.message}`, 'Run npm ci first.');
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
 
+/** Path of a module of a development or runtime dependency; says what to do when node_modules is incomplete. */
+function resolveModule(name) {
+  try {
+    return require.resolve(name);
+  } catch {
+    return fail(`${name.split('/')[0]} is not installed`, 'Run npm ci first (without --omit=dev in a checkout).');
+  }
+}
+
+/** Time of the newest file under a path, 0 where there is none. */
 function newest(path) {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return 0;
@@ -30,39 +47,72 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-const isFresh = (output, ...sources) => {
+function isFresh(output, ...sources) {
   const built = statSync(join(root, output), { throwIfNoEntry: false });
   return built !== undefined && sources.every((source) => newest(join(root, source)) <= built.mtimeMs);
-};
+}
 
 function buildTs() {
   // An installed package ships dist/ and no sources.
   if (!existsSync(join(root, 'src'))) return;
   if (ifNeeded && isFresh('dist/cli.js', 'src', 'tsconfig.json', 'package.json')) return;
-  run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', '.']);
+  // What was removed from src/ must not live on in dist/; cli.js comes last so that its time stands for all.
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  run(process.execPath, [resolveModule('typescript/bin/tsc'), '-p', '.']);
 }
 
-function requireTool(names, what, packages) {
+/** The version text of the first of these commands that runs, else null. */
+function versionOf(names) {
   for (const name of names) {
-    if (name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) return;
+    if (!name) continue;
+    const result = spawnSync(name, ['--version'], { encoding: 'utf8' });
+    if (result.status === 0) return result.stdout;
   }
-  process.stderr.write(
-    `jsg: building the native runtime needs ${what}, and none of ${names.filter(Boolean).join(', ')} was found.\n` +
-      `     Install it, then run the same command again: sudo apt-get install -y ${packages}\n`,
-  );
-  process.exit(1);
+  return null;
+}
+
+function requireTools() {
+  const cmake = versionOf(['cmake']);
+  const missing = [
+    cmake === null && ['cmake', 'cmake'],
+    versionOf([process.env.CXX, 'c++', 'g++', 'clang++']) === null && ['a C++20 compiler', 'g++'],
+    versionOf(['make', 'ninja']) === null && ['make', 'make'],
+  ].filter(Boolean);
+  if (missing.length > 0) {
+    const what = missing.map(([name]) => name).join(', ');
+    const packages = missing.map(([, name]) => name).join(' ');
+    const then = 'and run the same command again (on Debian and Ubuntu; elsewhere by its package manager).';
+    fail(`building the native runtime needs ${what}, not found on PATH`, `sudo apt-get install -y ${packages}  ${then}`);
+  }
+  const [major = 0, minor = 0] = (/\d+\.\d+/.exec(cmake)?.[0] ?? '0.0').split('.').map(Number);
+  if (major < OLDEST_CMAKE[0] || (major === OLDEST_CMAKE[0] && minor < OLDEST_CMAKE[1])) {
+    fail(`cmake ${major}.${minor} is too old, ${OLDEST_CMAKE.join('.')} is needed`, 'python3 -m pip install cmake');
+  }
+}
+
+/** CMake refuses a cache made elsewhere (a moved or copied checkout): begin anew then. */
+function dropForeignCache() {
+  const cache = join(root, 'build', 'CMakeCache.txt');
+  if (!existsSync(cache)) return;
+  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1];
+  if (home !== undefined && home !== root) rmSync(join(root, 'build'), { recursive: true, force: true });
 }
 
 function buildNative() {
   if (ifNeeded && !tests && isFresh('build/Release/jsg.node', 'native', 'CMakeLists.txt', 'package.json')) return;
-  requireTool(['cmake'], 'cmake 3.22 or newer', 'cmake');
-  requireTool([process.env.CXX, 'c++', 'g++', 'clang++'], 'a C++20 compiler (gcc 11 or newer, or clang 14 or newer)', 'g++');
-  requireTool([process.env.CMAKE_MAKE_PROGRAM, 'make', 'ninja'], 'make or ninja', 'make');
-  const cmakeJs = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
-  run(process.execPath, [
-    cmakeJs, 'compile', '--log-level', 'warn', '--parallel', String(availableParallelism()),
-    `--CDJSG_VERSION=${version}`, `--CDJSG_TESTS=${tests ? 'ON' : 'OFF'}`,
-  ]);
+  requireTools();
+  dropForeignCache();
+  const started = Date.now();
+  process.stdout.write('jsg: building the native runtime\n');
+  const cmakeJs = join(dirname(resolveModule('cmake-js/package.json')), 'bin', 'cmake-js');
+  const common = [
+    ...['--log-level', 'warn', '--parallel', String(availableParallelism())],
+    ...[`--CDJSG_VERSION=${version}`, `--CDJSG_TESTS=${tests ? 'ON' : 'OFF'}`],
+  ];
+  // Not cmake-js's `compile`: that keeps the options of an earlier run, and on a fault starts all over.
+  run(process.execPath, [cmakeJs, 'configure', ...common]);
+  run(process.execPath, [cmakeJs, 'build', ...common]);
+  process.stdout.write(`jsg: native runtime built in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 }
 
 if (target === 'ts' || target === 'all') buildTs();

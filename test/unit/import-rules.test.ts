@@ -1,0 +1,178 @@
+/** The layers of the code, enforced: who may import whom in src/, and who may include whom in native/. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Import {
+  from: string;
+  to: string;
+  isTypeOnly: boolean;
+}
+
+/** Files that every layer may use. */
+const COMMON = ['errors', 'log', 'nearest', 'style', 'table', 'version', 'client'];
+
+/** What each layer may import besides itself and COMMON; `name (types)`: types only; `name/file`: that file only. */
+const LAYERS: Record<string, string[]> = {
+  cli: ['usage', 'commands', 'profile/flags'],
+  usage: [],
+  commands: ['engine', 'bench', 'doctor', 'profile', 'device', 'model', 'addon'],
+  engine: ['server', 'model', 'addon', 'device', 'profile/flags (types)'],
+  server: ['addon', 'model'],
+  bench: [],
+  doctor: ['device'],
+  profile: ['device'],
+  recipe: ['device'],
+  model: ['addon/binding (types)'],
+  device: [],
+  addon: [],
+};
+
+const layerOf = (file: string) => file.split('/')[0]?.replace(/\.ts$/, '') ?? '';
+
+function allows(rule: string, { to, isTypeOnly }: Import): boolean {
+  const [, target = '', types] = /^(\S+)( \(types\))?$/.exec(rule) ?? [];
+  const file = to.replace(/\.ts$/, '');
+  return (file === target || file.startsWith(`${target}/`)) && (types === undefined || isTypeOnly);
+}
+
+/** Null when the import keeps the rules, else what is wrong. */
+function violation(found: Import): string | null {
+  const from = layerOf(found.from);
+  const to = layerOf(found.to);
+  if (from === to || (COMMON.includes(to) && !found.to.includes('/'))) return null;
+  if (COMMON.includes(from)) return `${found.from} is common to all layers, so it must not import ${found.to}`;
+  const rules = LAYERS[from];
+  if (rules === undefined) return `${found.from}: the folder has no layer; add it to LAYERS`;
+  return rules.some((rule) => allows(rule, found)) ? null : `${found.from} must not import ${found.to}`;
+}
+
+/** Relative imports and exports of a TypeScript file, static and dynamic. */
+function importsOf(file: string, text: string): Import[] {
+  const statement = /^\s*(?:import|export)\s+(type\s)?[^'"`;]*?from\s+['"](\.[^'"]+)['"]/gm;
+  const bare = /^\s*import\s+()['"](\.[^'"]+)['"]/gm;
+  const dynamic = /\bimport\(\s*()['"](\.[^'"]+)['"]\s*\)/g;
+  return [statement, bare, dynamic].flatMap((pattern) =>
+    [...text.matchAll(pattern)].map(([whole, type, path = '']) => ({
+      from: file,
+      to: normalize(join(dirname(file), path)).replace(/\.js$/, '.ts'),
+      isTypeOnly: Boolean(type) || onlyTypesNamed(whole),
+    })),
+  );
+}
+
+/** `import { type A, type B } from` carries types only. */
+function onlyTypesNamed(statement: string): boolean {
+  const names =
+    /\{([^}]*)\}/
+      .exec(statement)?.[1]
+      ?.split(',')
+      .map((name) => name.trim())
+      .filter(Boolean) ?? [];
+  return names.length > 0 && names.every((name) => name.startsWith('type '));
+}
+
+function filesUnder(folder: string, pattern: RegExp): { file: string; text: string }[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => pattern.test(file))
+    .map((file) => ({ file, text: readFileSync(join(root, folder, file), 'utf8') }));
+}
+
+describe('imports of src/', () => {
+  const sources = filesUnder('src', /\.ts$/);
+
+  it('keep the layers', () => {
+    const imports = sources.flatMap(({ file, text }) => importsOf(file, text));
+    expect(imports.length).toBeGreaterThan(50);
+    expect(imports.map(violation).filter((fault) => fault !== null)).toEqual([]);
+  });
+
+  it('have no default exports', () => {
+    const guilty = sources.filter(({ text }) => /^export default\b/m.test(text));
+    expect(guilty.map(({ file }) => file)).toEqual([]);
+  });
+
+  it('leave exiting to cli.ts and loading of the addon to addon/binding.ts', () => {
+    const exits = sources.filter(({ text }) => /\bprocess\.(exit|abort|reallyExit)\(/.test(text));
+    expect(exits.map(({ file }) => file)).toEqual(['cli.ts']);
+    const loads = sources.filter(({ text }) => /\bprocess\.dlopen\(|require\([^)]*\.node['"`]/.test(text));
+    expect(loads.every(({ file }) => file === 'addon/binding.ts')).toBe(true);
+  });
+
+  it.each([
+    ['server/app.ts', "import { loadProfile } from '../profile/profile.js';"],
+    ['model/load.ts', "import { loadBinding } from '../addon/binding.js';"],
+    ['profile/resolve.ts', "import { loadModel } from '../model/load.js';"],
+    ['addon/runtime.ts', "const { createApp } = await import('../server/app.js');"],
+    ['engine/native.ts', "import {\n  launch,\n} from '../commands/launch.js';"],
+    ['errors.ts', "export { nearest } from './profile/profile.js';"],
+    ['cli.ts', "import { loadProfile } from './profile/profile.js';"],
+    ['helpers/x.ts', "import '../server/app.js';"],
+  ])('%s: %s is caught', (file, text) => {
+    const [found] = importsOf(file, text);
+    expect(found && violation(found)).toMatch(/must not import|has no layer/);
+  });
+
+  it.each([
+    ['model/model.ts', "import type { ModelConfig } from '../addon/binding.js';"],
+    ['model/dtype.ts', "import { type DType } from '../addon/binding.js';"],
+    ['cli.ts', "const x = await import('./commands/launch.js');"],
+    ['server/app.ts', "import { JsgError } from '../errors.js';"],
+  ])('%s: %s is allowed', (file, text) => {
+    const [found] = importsOf(file, text);
+    expect(found && violation(found)).toBeNull();
+  });
+});
+
+/** What each part of native/ may include besides itself; backend/cpu is a part of its own. */
+const NATIVE: Record<string, string[]> = {
+  addon: ['runtime', 'model'],
+  runtime: ['model'],
+  model: ['backend'],
+  'backend/cpu': ['backend', 'model'],
+  backend: ['model'],
+};
+
+/** Where a layer is left, with the reason. */
+const EXCEPTIONS: [file: string, included: RegExp][] = [
+  // The one place where a backend is chosen.
+  ['model/load.cpp', /^backend\/cpu\//],
+  // Reads the few vectors (norms, biases) that are needed as floats before any backend sees them.
+  ['model/weights.cpp', /^backend\/cpu\/dequant\.h$/],
+];
+
+const partOf = (path: string) => (path.startsWith('backend/cpu/') ? 'backend/cpu' : (path.split('/')[0] ?? ''));
+
+function includeViolation(file: string, included: string): string | null {
+  const [from, to] = [partOf(file), partOf(included)];
+  if (included === 'napi.h') return from === 'addon' ? null : `${file} must not include napi.h`;
+  if (from === to || included === 'error.h' || !included.includes('/')) return null;
+  if (EXCEPTIONS.some(([exempt, pattern]) => exempt === file && pattern.test(included))) return null;
+  return (NATIVE[from] ?? []).includes(to) ? null : `${file} must not include ${included}`;
+}
+
+describe('includes of native/', () => {
+  const sources = filesUnder('native', /\.(h|cpp|inc|cu|cuh)$/).filter(({ file }) => !/^(test|bench)\//.test(file));
+
+  it('keep the layers', () => {
+    const faults = sources.flatMap(({ file, text }) =>
+      [...text.matchAll(/^\s*#include\s+(?:"([^"]+)"|<(napi\.h)>)/gm)].map(([, included = '']) =>
+        includeViolation(file, included),
+      ),
+    );
+    expect(faults.filter((fault) => fault !== null)).toEqual([]);
+  });
+
+  it.each([
+    ['runtime/engine.cpp', 'napi.h'],
+    ['model/decoder.cpp', 'runtime/sequence.h'],
+    ['model/decoder.cpp', 'backend/cpu/kernels.h'],
+    ['runtime/engine.cpp', 'backend/backend.h'],
+    ['backend/cpu/gemm.cpp', 'runtime/engine.h'],
+  ])('%s including %s is caught', (file, included) => {
+    expect(includeViolation(file, included)).toMatch(/must not include/);
+  });
+});
