@@ -11,6 +11,8 @@
 namespace jsg::cpu {
 namespace {
 
+constexpr uint64_t kClosed = 0xffffffff;
+
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -80,68 +82,88 @@ std::vector<int> usable_cores() {
   return cores;
 }
 
-ThreadPool::ThreadPool(int n_threads) : cores_(usable_cores()) {
-  const int n = n_threads > 0 ? n_threads : static_cast<int>(cores_.size());
-  for (int i = 1; i < n; ++i) workers_.emplace_back([this, i] { work(i); });
+ThreadPool::ThreadPool(int n_threads)
+    : cores_(usable_cores()), n_threads_(n_threads > 0 ? n_threads : static_cast<int>(cores_.size())) {
+  for (int i = 1; i < n_threads_; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
   stop_.store(true);
-  generation_.fetch_add(1);
-  generation_.notify_all();
+  wake_.fetch_add(1);
+  wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 // More threads than cores are left to the scheduler: pinned ones would wait for each other.
 void ThreadPool::pin_caller() const {
-  if (size() <= static_cast<int>(cores_.size())) pin(cores_[0]);
+  if (pinned()) pin(cores_[0]);
 }
 
-void ThreadPool::take_chunks(int thread) {
-  for (int64_t begin; (begin = next_.fetch_add(chunk_, std::memory_order_relaxed)) < n_;) {
-    body_(context_, begin, std::min(begin + chunk_, n_), thread);
+bool ThreadPool::take_chunk(int thread) {
+  uint64_t cursor = cursor_.load(std::memory_order_acquire);
+  for (;;) {
+    const int64_t begin = static_cast<int64_t>(cursor & kClosed);
+    const int64_t n = n_.load(std::memory_order_relaxed), chunk = chunk_.load(std::memory_order_relaxed);
+    const Body body = body_.load(std::memory_order_relaxed);
+    void* context = context_.load(std::memory_order_relaxed);
+    if (begin >= n) return false;
+    const int64_t end = std::min(begin + chunk, n);
+    if (!cursor_.compare_exchange_weak(cursor, cursor + static_cast<uint64_t>(end - begin), std::memory_order_acq_rel,
+                                       std::memory_order_acquire)) {
+      continue;
+    }
+    body(context, begin, end, thread);
+    done_.fetch_add(end - begin, std::memory_order_release);
+    return true;
   }
 }
 
 void ThreadPool::dispatch(int64_t n, int64_t chunk, Body body, void* context) {
-  body_ = body;
-  context_ = context;
-  n_ = n;
-  chunk_ = std::max<int64_t>(1, chunk);
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_seq_cst);
-  if (sleeping_.load(std::memory_order_seq_cst) > 0) generation_.notify_all();
-  take_chunks(0);
-  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
+  const uint64_t generation = (cursor_.load(std::memory_order_relaxed) >> 32) + 1;
+  cursor_.store(generation << 32 | kClosed, std::memory_order_seq_cst);
+  body_.store(body, std::memory_order_relaxed);
+  context_.store(context, std::memory_order_relaxed);
+  n_.store(n, std::memory_order_relaxed);
+  chunk_.store(std::max<int64_t>(1, chunk), std::memory_order_relaxed);
+  done_.store(0, std::memory_order_relaxed);
+  cursor_.store(generation << 32, std::memory_order_seq_cst);
+  if (sleeping_.load(std::memory_order_seq_cst) > 0) {
+    wake_.fetch_add(1, std::memory_order_seq_cst);
+    wake_.notify_all();
+  }
+  while (take_chunk(0)) {
+  }
+  for (int spins = 1; done_.load(std::memory_order_acquire) != n; ++spins) {
     pause();
     // The worker that is awaited may need this very core.
-    if (spins % 1024 == 1023) sched_yield();
+    if (spins % 1024 == 0) sched_yield();
   }
 }
 
 void ThreadPool::work(int thread) {
-  if (size() <= static_cast<int>(cores_.size())) pin(cores_[thread]);
-  uint32_t seen = 0;
-  for (;;) {
-    using clock = std::chrono::steady_clock;
-    constexpr auto kSpin = std::chrono::microseconds(200);
-    const auto start = clock::now();
-    for (int spins = 1; generation_.load(std::memory_order_acquire) == seen; ++spins) {
-      pause();
-      if (spins % 256 != 0) continue;
-      if (clock::now() - start < kSpin) {
-        sched_yield();
-        continue;
-      }
-      sleeping_.fetch_add(1, std::memory_order_seq_cst);
-      generation_.wait(seen, std::memory_order_seq_cst);
-      sleeping_.fetch_sub(1, std::memory_order_seq_cst);
+  if (pinned()) pin(cores_[thread]);
+  using clock = std::chrono::steady_clock;
+  constexpr auto kSpin = std::chrono::microseconds(200);
+  auto idle_since = clock::now();
+  for (int spins = 1;; ++spins) {
+    if (take_chunk(thread)) {
+      spins = 0;
+      continue;
     }
-    ++seen;
-    if (stop_.load()) return;
-    take_chunks(thread);
-    busy_.fetch_sub(1, std::memory_order_release);
+    pause();
+    if (spins % 256 != 0) continue;
+    if (stop_.load(std::memory_order_relaxed)) return;
+    if (spins == 256) idle_since = clock::now();
+    if (clock::now() - idle_since < kSpin) {
+      sched_yield();
+      continue;
+    }
+    // Announce the sleep, then look once more: a loop started in between has either seen the announcement or is seen.
+    const uint32_t ticket = wake_.load(std::memory_order_seq_cst);
+    sleeping_.fetch_add(1, std::memory_order_seq_cst);
+    if (!take_chunk(thread) && !stop_.load()) wake_.wait(ticket, std::memory_order_seq_cst);
+    sleeping_.fetch_sub(1, std::memory_order_seq_cst);
+    spins = 0;
   }
 }
 

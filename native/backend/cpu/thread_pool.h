@@ -18,7 +18,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int size() const { return static_cast<int>(workers_.size()) + 1; }
+  int size() const { return n_threads_; }
   // Pins the calling thread, which takes part in every loop, to the first core.
   void pin_caller() const;
 
@@ -27,7 +27,7 @@ class ThreadPool {
   template <class F>
   void run(int64_t n, int64_t chunk, F&& f) {
     if (n <= 0) return;
-    if (workers_.empty() || n <= chunk) {
+    if (n_threads_ == 1 || n <= chunk) {
       f(int64_t{0}, n, 0);
       return;
     }
@@ -40,18 +40,24 @@ class ThreadPool {
   using Body = void (*)(void*, int64_t begin, int64_t end, int thread);
   void dispatch(int64_t n, int64_t chunk, Body body, void* context);
   void work(int thread);
-  void take_chunks(int thread);
+  bool take_chunk(int thread);
 
+  bool pinned() const { return n_threads_ <= static_cast<int>(cores_.size()); }
+
+  const std::vector<int> cores_;
+  const int n_threads_;
   std::vector<std::thread> workers_;
-  std::vector<int> cores_;
-  Body body_ = nullptr;
-  void* context_ = nullptr;
-  int64_t n_ = 0;
-  int64_t chunk_ = 1;
-  alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<uint32_t> generation_{0};
-  alignas(64) std::atomic<int> busy_{0};
-  alignas(64) std::atomic<int> sleeping_{0};
+  // The loop being run. Fields change only while `cursor_` is closed, and a chunk is taken by a compare-and-swap on
+  // `cursor_`: a thread that read the fields of an earlier loop takes nothing. So the caller waits for chunks in work,
+  // never for a thread that the kernel has put aside.
+  std::atomic<Body> body_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int64_t> n_{0};
+  std::atomic<int64_t> chunk_{1};
+  alignas(64) std::atomic<uint64_t> cursor_{0};  // generation << 32 | next index, kClosed between loops
+  alignas(64) std::atomic<int64_t> done_{0};     // indices finished
+  alignas(64) std::atomic<uint32_t> wake_{0};    // what sleeping workers wait on
+  std::atomic<int> sleeping_{0};
   std::atomic<bool> stop_{false};
 };
 
