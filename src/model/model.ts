@@ -7,19 +7,30 @@ export interface ModelWeights {
   tensors: TensorInfo[];
 }
 
+export interface DecodeOptions {
+  /** Default true. */
+  skipSpecialTokens?: boolean;
+  /** Default false. */
+  continues?: boolean;
+}
+
 export interface Tokenizer {
   readonly vocabSize: number;
   /** Text to ids. `addSpecialTokens`: BOS and the like as the model asks; special tokens written in `text` are recognised when `parseSpecial` (default true: chat templates write them). */
   encode(text: string, options?: { addSpecialTokens?: boolean; parseSpecial?: boolean }): number[];
-  /** Ids to text, special tokens left out unless asked for; byte-exact, invalid UTF-8 as U+FFFD. */
-  decode(ids: readonly number[], options?: { skipSpecialTokens?: boolean }): string;
+  /**
+   * Ids to text, special tokens left out unless asked for; byte-exact, invalid UTF-8 as U+FFFD. SentencePiece
+   * vocabularies put a space before a text, which is taken off again unless the ids continue another text (`continues`:
+   * set it for `/v1/completions`, where the answer goes on in the middle of the prompt).
+   */
+  decode(ids: readonly number[], options?: DecodeOptions): string;
   /** The raw bytes one token stands for (for `logprobs.bytes`), a special token's as its name. */
   tokenBytes(id: number): Uint8Array;
   isSpecial(id: number): boolean;
   /** Id of an exact token string such as `<|im_end|>`, or undefined. */
   tokenId(token: string): number | undefined;
   /** A detokeniser for one stream. */
-  stream(options?: { skipSpecialTokens?: boolean }): StreamDecoder;
+  stream(options?: DecodeOptions): StreamDecoder;
 }
 
 /** Turns ids into text as they come: deltas never split a UTF-8 character and add up to exactly `decode(all ids)`. */
@@ -37,7 +48,10 @@ export interface ChatMessage {
 
 export interface ChatTemplate {
   /** Throws E_INVALID_REQUEST when the template itself raises (roles out of order and the like) or exceeds its limits. */
-  render(messages: readonly ChatMessage[], options?: { addGenerationPrompt?: boolean; tools?: readonly unknown[]; kwargs?: Record<string, unknown> }): string;
+  render(
+    messages: readonly ChatMessage[],
+    options?: { addGenerationPrompt?: boolean; tools?: readonly unknown[]; kwargs?: Record<string, unknown> },
+  ): string;
 }
 
 /** Sampling defaults of the model's generation_config.json, where it has one. */

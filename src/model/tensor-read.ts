@@ -1,0 +1,32 @@
+/** The few looks at tensor data that loading needs; the weights themselves are mapped by the runtime. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { TensorInfo } from '../addon/binding.js';
+import { isPlain } from './dtype.js';
+import { fileError, modelInvalid, quote } from './model-error.js';
+
+/** Vectors only: a bias of the widest model is far smaller. */
+const MAX_BYTES = 16 << 20;
+
+/** Whether every number of a plain vector is zero (of either sign). */
+export function isAllZero(file: string, tensor: TensorInfo): boolean {
+  if (!isPlain(tensor.dtype)) return false;
+  if (tensor.nbytes > MAX_BYTES) throw modelInvalid(file, `tensor ${quote(tensor.name)} is too large for a bias`);
+  const bytes = readTensor(file, tensor);
+  const width = tensor.dtype === 'F32' ? 4 : 2;
+  return bytes.every((byte, i) => byte === 0 || (byte === 0x80 && i % width === width - 1));
+}
+
+function readTensor(file: string, { offset, nbytes }: TensorInfo): Buffer {
+  try {
+    const fd = openSync(file, 'r');
+    try {
+      const bytes = Buffer.alloc(nbytes);
+      readSync(fd, bytes, 0, nbytes, offset);
+      return bytes;
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw fileError(file, error);
+  }
+}
