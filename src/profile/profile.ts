@@ -135,13 +135,13 @@ const REFERENCE_VALUES: Record<string, string> = {
   'reference.gen_throughput': 'a number above 0',
 };
 
-/** Offset of the key that a fault is about: of the innermost one that the file has. */
-function offsetOf(map: YAMLMap, keys: PropertyKey[]): number {
+/** Offset of the key that a fault is about; of the innermost key around it where it is missing. */
+function offsetOf(map: YAMLMap, keys: PropertyKey[], around = 0): number {
   const [key, ...rest] = keys;
   const pair = map.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
-  if (pair === undefined) return map.range?.[0] ?? 0;
-  if (rest.length > 0 && isMap(pair.value)) return offsetOf(pair.value, rest);
-  return (isScalar(pair.key) && pair.key.range?.[0]) || 0;
+  if (pair === undefined || !isScalar(pair.key)) return around;
+  const offset = pair.key.range?.[0] ?? around;
+  return rest.length > 0 && isMap(pair.value) ? offsetOf(pair.value, rest, offset) : offset;
 }
 
 /** Whether a name is a flag (profiles hold two keys more). */
