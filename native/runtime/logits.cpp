@@ -7,19 +7,32 @@
 
 #include "error.h"
 
+// The hot passes are compiled for each width of SIMD, and the dynamic linker picks one. None of the clones fuses multiply
+// and add, so all give the same bits. (Sanitizers are not ready when the linker asks.)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define JSG_SIMD_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define JSG_SIMD_CLONES
+#endif
+
 namespace jsg {
 namespace {
 
 // Independent accumulators: enough for two AVX-512 or eight SSE registers, and their sums need no reassociation by the
 // compiler (which -O3 alone does not allow itself).
 constexpr size_t kLanes = 32;
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // exp(x) = 2^n * e^r with n = round(x / ln 2), |r| <= ln(2) / 2, as in Cephes' expf: a polynomial of degree 6 for e^r, and
-// n written into the exponent. Adding 1.5 * 2^23 rounds to an integer in the low mantissa bits.
+// n written into the exponent. Adding 1.5 * 2^23 rounds to an integer in the low mantissa bits. What underflows is masked by
+// integer arithmetic: a branch or a compare of floats (which may trap) keeps gcc from making SIMD of the loop around it.
 inline float exp_lane(float x) {
   constexpr float kRound = 12582912.0f;
-  const float clamped = x < -87.0f ? -87.0f : x;
+  constexpr int32_t kLowest = std::bit_cast<int32_t>(-87.0f);
+  constexpr int32_t kMagnitude = 0x7fffffff;
+  const int32_t bits = std::bit_cast<int32_t>(x);
+  const int32_t underflows = -static_cast<int32_t>((bits & kMagnitude) > (kLowest & kMagnitude));  // 0 or ~0
+  const float clamped = std::bit_cast<float>((bits & ~underflows) | (kLowest & underflows));
   const float shifted = clamped * 1.44269504f + kRound;
   const float n = shifted - kRound;
   const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -31,14 +44,13 @@ inline float exp_lane(float x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
   const int32_t exponent = std::bit_cast<int32_t>(shifted) << 23;
-  const float result = std::bit_cast<float>(std::bit_cast<int32_t>(p) + exponent);
-  return x < -87.0f ? 0.0f : result;
+  return std::bit_cast<float>((std::bit_cast<int32_t>(p) + exponent) & ~underflows);
 }
 
-float max_of(const float* x, size_t n, bool& has_nan) {
+JSG_SIMD_CLONES float max_of(const float* x, size_t n, bool& has_nan) {
   float lanes[kLanes];
   int32_t nan_lanes[kLanes] = {};
-  std::fill_n(lanes, kLanes, kLowest);
+  std::fill_n(lanes, kLanes, kMinusInfinity);
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -56,7 +68,7 @@ float max_of(const float* x, size_t n, bool& has_nan) {
 }
 
 // Whether any of n values is >= threshold.
-bool any_from(const float* x, size_t n, float threshold) {
+JSG_SIMD_CLONES bool any_from(const float* x, size_t n, float threshold) {
   int32_t found[kLanes] = {};
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -81,23 +93,16 @@ void for_each_from(std::span<const float> logits, const float& threshold, Visit 
   }
 }
 
-template <bool kStore>
-double exp_pass(const float* x, size_t n, float max, float scale, float* weights) {
+// weights[i] = exp((x[i] - max) * scale); returns their sum. n <= kChunk, so that the second pass reads from L1.
+JSG_SIMD_CLONES double exp_pass(const float* x, size_t n, float max, float scale, float* weights) {
+  for (size_t i = 0; i < n; ++i) weights[i] = exp_lane((x[i] - max) * scale);
   float lanes[kLanes] = {};
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const float weight = exp_lane((x[i + lane] - max) * scale);
-      if constexpr (kStore) weights[i + lane] = weight;
-      lanes[lane] += weight;
-    }
+    for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[i + lane];
   }
   double sum = 0;
-  for (; i < n; ++i) {
-    const float weight = exp_lane((x[i] - max) * scale);
-    if constexpr (kStore) weights[i] = weight;
-    sum += weight;
-  }
+  for (; i < n; ++i) sum += weights[i];
   for (const float lane : lanes) sum += lane;
   return sum;
 }
@@ -108,7 +113,7 @@ float exp_negative(float x) { return exp_lane(x); }
 
 Candidate find_best(std::span<const float> logits) {
   bool has_nan = false;
-  float best = kLowest;
+  float best = kMinusInfinity;
   size_t best_begin = 0;
   for (size_t begin = 0; begin < logits.size(); begin += kChunk) {
     const float chunk_max = max_of(&logits[begin], std::min(kChunk, logits.size() - begin), has_nan);
@@ -124,9 +129,10 @@ Candidate find_best(std::span<const float> logits) {
 }
 
 double sum_exp(std::span<const float> logits, float max, float scale) {
+  float weights[kChunk];
   double sum = 0;
   for (size_t begin = 0; begin < logits.size(); begin += kChunk) {
-    sum += exp_pass<false>(&logits[begin], std::min(kChunk, logits.size() - begin), max, scale, nullptr);
+    sum += exp_pass(&logits[begin], std::min(kChunk, logits.size() - begin), max, scale, weights);
   }
   return sum;
 }
@@ -135,7 +141,7 @@ void exp_chunks(std::span<const float> logits, float max, float scale, std::span
                 std::span<double> chunk_sums) {
   for (size_t begin = 0; begin < logits.size(); begin += kChunk) {
     chunk_sums[begin / kChunk] =
-        exp_pass<true>(&logits[begin], std::min(kChunk, logits.size() - begin), max, scale, &weights[begin]);
+        exp_pass(&logits[begin], std::min(kChunk, logits.size() - begin), max, scale, &weights[begin]);
   }
 }
 
@@ -149,7 +155,7 @@ void gather_top(std::span<const float> logits, size_t k, std::vector<Candidate>&
   // Collect until there are twice as many as wanted (or a few hundred), keep the k first, and let only what could still
   // be among them pass from then on.
   const size_t capacity = std::max<size_t>(2 * k, 256);
-  float threshold = kLowest;
+  float threshold = kMinusInfinity;
   const auto keep_first_k = [&] {
     std::nth_element(out.begin(), out.begin() + (k - 1), out.end(), ranks_before);
     out.resize(k);
