@@ -1,0 +1,406 @@
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <random>
+
+#include "check.h"
+#include "error.h"
+#include "history_model.h"
+
+using namespace jsg;
+using jsg::test::HistoryModel;
+
+namespace {
+
+constexpr int kVocab = 48;
+
+struct Answer {
+  std::vector<int32_t> tokens;
+  std::vector<float> logprobs;
+  std::vector<int32_t> prompt_tokens;
+  std::vector<float> prompt_logprobs;
+  std::vector<TopLogprob> top;
+  FinishReason finish = FinishReason::kNone;
+  int n_after_end = 0;
+};
+
+// Gathers what the engine hands out, by request.
+class Collector {
+ public:
+  Engine::Sink sink() {
+    return [this](std::unique_ptr<StepEvents> events) {
+      const std::lock_guard lock(mutex_);
+      size_t top = 0;
+      for (const TokenEvent& event : events->tokens) {
+        Answer& answer = answers_[event.id];
+        if (answer.finish != FinishReason::kNone) ++answer.n_after_end;
+        answer.finish = event.finish;
+        answer.top.insert(answer.top.end(), &events->top[top], &events->top[top] + event.n_top);
+        top += event.n_top;
+        if (event.finish != FinishReason::kNone) ++n_ended_;
+        if (event.token < 0) continue;
+        (event.is_prompt ? answer.prompt_tokens : answer.tokens).push_back(event.token);
+        (event.is_prompt ? answer.prompt_logprobs : answer.logprobs).push_back(event.logprob);
+      }
+      n_retracted_ += events->stats.n_retracted;
+      n_prefilled_ += events->stats.prefill_tokens;
+      if (events->error) error_ = events->error->message;
+      changed_.notify_all();
+    };
+  }
+  void wait_ended(int n) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, std::chrono::seconds(60), [&] { return n_ended_ >= n; })) {
+      throw std::runtime_error("no end within a minute");
+    }
+  }
+  void wait_tokens(uint32_t id, size_t n) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, std::chrono::seconds(60), [&] { return answers_[id].tokens.size() >= n; })) {
+      throw std::runtime_error("no token within a minute");
+    }
+  }
+  Answer answer(uint32_t id) {
+    const std::lock_guard lock(mutex_);
+    return answers_[id];
+  }
+  int n_retracted() {
+    const std::lock_guard lock(mutex_);
+    return n_retracted_;
+  }
+  int n_prefilled() {
+    const std::lock_guard lock(mutex_);
+    return n_prefilled_;
+  }
+  std::string error() {
+    const std::lock_guard lock(mutex_);
+    return error_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<uint32_t, Answer> answers_;
+  int n_ended_ = 0;
+  int n_retracted_ = 0;
+  int n_prefilled_ = 0;
+  std::string error_;
+};
+
+EngineOptions small_options() {
+  return {.n_blocks = 64, .context_length = 1024, .max_running = 4, .max_queued = 4, .chunked_prefill_size = 32};
+}
+
+Request make_request(uint32_t id, std::vector<int32_t> prompt, int max_new_tokens) {
+  Request request;
+  request.id = id;
+  request.prompt_ids = std::move(prompt);
+  request.max_new_tokens = max_new_tokens;
+  return request;
+}
+
+// What a request must get: one sequence alone, no paging, no batching.
+Answer reference(const Request& request) {
+  Sampler sampler(kVocab);
+  Sequence sequence(request);
+  sequence.start();
+  std::vector<float> logits(kVocab);
+  uint64_t history = 0;
+  Answer answer;
+  const auto keep_top = [&](const SampledToken& sampled) {
+    answer.top.insert(answer.top.end(), sampled.top.begin(), sampled.top.end());
+  };
+  for (size_t i = 0; i < request.prompt_ids.size(); ++i) {
+    if (request.prompt_logprobs) {
+      answer.prompt_tokens.push_back(request.prompt_ids[i]);
+      if (i == 0) {
+        answer.prompt_logprobs.push_back(NAN);
+      } else {
+        test::fill_logits(history, logits);
+        const auto scored = sampler.score(logits, request.prompt_ids[i], std::max(request.sampling.top_logprobs, 0));
+        answer.prompt_logprobs.push_back(scored.logprob);
+        keep_top(scored);
+      }
+    }
+    history = test::extend_history(history, request.prompt_ids[i]);
+  }
+  answer.finish = FinishReason::kLength;
+  while (sequence.n_remaining() > 0) {
+    test::fill_logits(history, logits);
+    const SampledToken sampled = sampler.sample(logits, sequence);
+    sequence.append_token(sampled.token);
+    answer.tokens.push_back(sampled.token);
+    answer.logprobs.push_back(sampled.logprob);
+    keep_top(sampled);
+    history = test::extend_history(history, sampled.token);
+    if (sequence.is_stop_id(sampled.token)) {
+      answer.finish = FinishReason::kStop;
+      break;
+    }
+  }
+  return answer;
+}
+
+bool same(float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+bool same(const std::vector<float>& a, const std::vector<float>& b, size_t n) {
+  return std::equal(a.begin(), a.begin() + n, b.begin(), [](float x, float y) { return same(x, y); });
+}
+
+// All of the reference, or, if cancelled, the beginning of it.
+void check_answer(const Answer& actual, const Answer& expected) {
+  CHECK(actual.n_after_end == 0);
+  const bool whole = actual.finish != FinishReason::kAbort;
+  if (whole) {
+    CHECK(actual.finish == expected.finish);
+    CHECK(actual.tokens.size() == expected.tokens.size());
+    CHECK(actual.prompt_tokens.size() == expected.prompt_tokens.size());
+    CHECK(actual.top.size() == expected.top.size());
+  }
+  const size_t n = actual.tokens.size(), n_prompt = actual.prompt_tokens.size(), n_top = actual.top.size();
+  CHECK(n <= expected.tokens.size() && n_prompt <= expected.prompt_tokens.size() && n_top <= expected.top.size());
+  if (n > expected.tokens.size() || n_prompt > expected.prompt_tokens.size() || n_top > expected.top.size()) return;
+  CHECK(std::equal(actual.tokens.begin(), actual.tokens.end(), expected.tokens.begin()));
+  CHECK(std::equal(actual.prompt_tokens.begin(), actual.prompt_tokens.end(), expected.prompt_tokens.begin()));
+  CHECK(same(actual.logprobs, expected.logprobs, n));
+  CHECK(same(actual.prompt_logprobs, expected.prompt_logprobs, n_prompt));
+  CHECK(std::equal(actual.top.begin(), actual.top.end(), expected.top.begin(),
+                   [](const TopLogprob& a, const TopLogprob& b) { return a.token == b.token && a.logprob == b.logprob; }));
+}
+
+// Any request a caller may send to an engine of this size.
+Request random_request(uint32_t id, int max_tokens, std::mt19937& random) {
+  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+  const int n_prompt = pick(1, pick(0, 1) ? max_tokens - 1 : max_tokens / 8);
+  Request request = make_request(id, {}, pick(0, 9) == 0 ? 0 : pick(1, max_tokens - n_prompt));
+  for (int i = 0; i < n_prompt; ++i) request.prompt_ids.push_back(pick(0, kVocab - 1));
+  request.prompt_logprobs = pick(0, 5) == 0;
+  if (pick(0, 3) == 0) request.stop_ids = {pick(0, kVocab - 1), pick(0, kVocab - 1)};
+  if (pick(0, 3) == 0) request.min_new_tokens = pick(0, 20);
+  SamplingParams& sampling = request.sampling;
+  if (pick(0, 1)) {
+    sampling.temperature = 0.3f * static_cast<float>(pick(1, 5));
+    sampling.seed = random();
+    if (pick(0, 1)) sampling.top_k = pick(1, 60);
+    if (pick(0, 1)) sampling.top_p = 0.1f * static_cast<float>(pick(1, 10));
+    if (pick(0, 2) == 0) sampling.min_p = 0.1f;
+  }
+  if (pick(0, 3) == 0) sampling.frequency_penalty = 0.5f;
+  if (pick(0, 3) == 0) sampling.repetition_penalty = 1.3f;
+  if (pick(0, 3) == 0) sampling.logit_bias = {{pick(0, kVocab - 1), 2.f}};
+  if (pick(0, 2) == 0) sampling.top_logprobs = pick(0, 5);
+  return request;
+}
+
+}  // namespace
+
+TEST(an_answer_ends_by_stop_id_or_length) {
+  Collector collector;
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+  Request request = make_request(1, {3, 1, 4}, 20);
+  const Answer all = reference(request);
+  CHECK(all.tokens.size() == 20);
+  engine.submit(request);
+  request.id = 2;
+  request.stop_ids = {all.tokens[7]};
+  engine.submit(request);
+  collector.wait_ended(2);
+  check_answer(collector.answer(1), all);
+  const Answer stopped = collector.answer(2);
+  CHECK(stopped.finish == FinishReason::kStop);
+  CHECK(stopped.tokens.back() == all.tokens[7]);
+  CHECK(stopped.tokens.size() <= 8);
+}
+
+TEST(a_prompt_alone_can_be_scored) {
+  Collector collector;
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+  std::vector<int32_t> prompt(200);
+  for (int i = 0; i < 200; ++i) prompt[i] = i % kVocab;
+  Request request = make_request(1, prompt, 0);
+  request.prompt_logprobs = true;
+  request.sampling.top_logprobs = 2;
+  engine.submit(request);
+  request.id = 2;
+  request.prompt_logprobs = false;  // nothing asked for: nothing but an end
+  engine.submit(request);
+  collector.wait_ended(2);
+  const Answer answer = collector.answer(1);
+  CHECK(answer.finish == FinishReason::kLength);
+  CHECK(answer.tokens.empty());
+  CHECK(answer.prompt_tokens == prompt);
+  CHECK(answer.top.size() == 2 * 199);
+  check_answer(answer, reference([&] { request.id = 1; request.prompt_logprobs = true; return request; }()));
+  CHECK(collector.answer(2).finish == FinishReason::kLength);
+  CHECK(collector.answer(2).tokens.empty() && collector.answer(2).prompt_tokens.empty());
+}
+
+// Thousands of requests of every kind, some cancelled, through pools so small that retraction is common.
+TEST(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
+  int n_retracted = 0;
+  for (int seed = 0; seed < 12; ++seed) {
+    std::mt19937 random(seed);
+    const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    const int n_blocks = pick(8, 48);
+    const EngineOptions options{n_blocks, pick(100, 800), pick(1, 12), 1 << 20, pick(1, 80)};
+    Collector collector;
+    Engine engine(std::make_unique<HistoryModel>(n_blocks, kVocab), options, collector.sink());
+    const int max_tokens = std::min(n_blocks * kBlockSize, options.context_length);
+    constexpr int kRequests = 250;
+    std::vector<Request> requests;
+    for (uint32_t id = 0; id < kRequests; ++id) {
+      requests.push_back(random_request(id, max_tokens, random));
+      engine.submit(requests.back());
+      if (pick(0, 9) == 0) engine.cancel(pick(0, static_cast<int>(id)));
+      if (pick(0, 20) == 0) std::this_thread::sleep_for(std::chrono::microseconds(pick(0, 2000)));
+    }
+    collector.wait_ended(kRequests);
+    int n_aborted = 0;
+    for (const Request& request : requests) {
+      const Answer answer = collector.answer(request.id);
+      n_aborted += answer.finish == FinishReason::kAbort;
+      check_answer(answer, reference(request));
+    }
+    CHECK(n_aborted < kRequests / 5);
+    CHECK(engine.flush_cache());
+    const RuntimeStats stats = engine.stats();
+    CHECK(stats.used_tokens == 0 && stats.leaked_blocks == 0 && stats.n_running == 0 && stats.n_queued == 0);
+    n_retracted += collector.n_retracted();
+  }
+  CHECK(n_retracted > 20);
+}
+
+TEST(the_queue_is_bounded) {
+  Collector collector;
+  std::promise<void> gate;
+  auto opened = gate.get_future().share();
+  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  model->on_step = [&](const Batch&) { opened.wait(); };
+  Engine engine(std::move(model), small_options(), collector.sink());
+  for (uint32_t id = 0; id < 8; ++id) engine.submit(make_request(id, {1}, 5));
+  CHECK_THROWS(engine.submit(make_request(8, {1}, 5)), "E_QUEUE_FULL");
+  CHECK(!engine.flush_cache());
+  gate.set_value();
+  collector.wait_ended(8);
+  engine.submit(make_request(8, {1}, 5));
+  collector.wait_ended(9);
+}
+
+TEST(bad_requests_never_reach_the_thread) {
+  Collector collector;
+  Engine engine(std::make_unique<HistoryModel>(4, kVocab), {4, 1024, 4, 4, 32}, collector.sink());
+  CHECK_THROWS(engine.submit(make_request(1, {}, 5)), "E_INVALID_REQUEST");
+  CHECK_THROWS(engine.submit(make_request(1, {kVocab}, 5)), "E_INVALID_REQUEST");
+  CHECK_THROWS(engine.submit(make_request(1, {1}, 64)), "E_INVALID_REQUEST");
+  engine.submit(make_request(1, {1}, 63));
+  collector.wait_ended(1);
+  CHECK(collector.answer(1).tokens.size() == 63);
+}
+
+TEST(an_id_in_use_is_refused) {
+  Collector collector;
+  std::promise<void> gate;
+  auto opened = gate.get_future().share();
+  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  model->on_step = [&](const Batch&) { opened.wait(); };
+  Engine engine(std::move(model), small_options(), collector.sink());
+  engine.submit(make_request(1, {1}, 5));
+  CHECK_THROWS(engine.submit(make_request(1, {1}, 5)), "E_INVALID_REQUEST");
+  gate.set_value();
+  collector.wait_ended(1);
+  engine.submit(make_request(1, {1}, 5));
+  collector.wait_ended(2);
+}
+
+TEST(cancel_ends_within_a_step_and_frees) {
+  Collector collector;
+  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  model->on_step = [](const Batch&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  Engine engine(std::move(model), small_options(), collector.sink());
+  engine.submit(make_request(1, {1, 2}, 900));
+  collector.wait_tokens(1, 3);
+  engine.cancel(1);
+  const size_t n_tokens = collector.answer(1).tokens.size();
+  collector.wait_ended(1);
+  CHECK(collector.answer(1).finish == FinishReason::kAbort);
+  CHECK(collector.answer(1).tokens.size() <= n_tokens + 2);
+  engine.cancel(1);
+  engine.cancel(12345);
+  CHECK(engine.stats().used_tokens == 0);
+}
+
+TEST(nan_ends_every_request_with_an_error_and_closes_the_door) {
+  class NanModel : public HistoryModel {
+   public:
+    using HistoryModel::HistoryModel;
+    std::span<float> forward(const Batch& batch) override {
+      auto logits = HistoryModel::forward(batch);
+      if (++n_steps_ == 4) logits[3] = NAN;
+      return logits;
+    }
+    int n_steps_ = 0;
+  };
+  Collector collector;
+  EngineOptions options = small_options();
+  options.max_running = 2;
+  Engine engine(std::make_unique<NanModel>(64, kVocab), options, collector.sink());
+  for (uint32_t id = 0; id < 4; ++id) {
+    try {
+      engine.submit(make_request(id, {1, 2}, 100));
+    } catch (const Error& error) {
+      CHECK(error.code() == "E_RUNTIME_FAILED");  // it was that quick
+      return;
+    }
+  }
+  collector.wait_ended(4);
+  for (uint32_t id = 0; id < 4; ++id) CHECK(collector.answer(id).finish == FinishReason::kError);
+  CHECK(collector.error() == "the runtime failed: the model produced NaN");
+  CHECK_THROWS(engine.submit(make_request(9, {1}, 1)), "E_RUNTIME_FAILED");
+  CHECK(engine.stats().used_tokens == 0);
+  engine.stop();
+}
+
+TEST(an_exception_of_the_model_is_a_failure) {
+  Collector collector;
+  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  model->on_step = [](const Batch&) { throw std::runtime_error("cosmic ray"); };
+  Engine engine(std::move(model), small_options(), collector.sink());
+  engine.submit(make_request(1, {1}, 5));
+  collector.wait_ended(1);
+  CHECK(collector.answer(1).finish == FinishReason::kError);
+  CHECK(collector.error() == "the runtime failed: cosmic ray");
+}
+
+TEST(stop_aborts_what_is_live_and_may_be_repeated) {
+  Collector collector;
+  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  model->on_step = [](const Batch&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  Engine engine(std::move(model), small_options(), collector.sink());
+  for (uint32_t id = 0; id < 6; ++id) engine.submit(make_request(id, {1, 2}, 500));
+  collector.wait_tokens(0, 1);
+  std::promise<void> stopped;
+  engine.begin_stop([&] { stopped.set_value(); });
+  stopped.get_future().wait();
+  for (uint32_t id = 0; id < 6; ++id) CHECK(collector.answer(id).finish == FinishReason::kAbort);
+  CHECK_THROWS(engine.submit(make_request(9, {1}, 1)), "E_RUNTIME_FAILED");
+  engine.stop();
+  engine.stop();
+  CHECK(engine.stats().n_running == 0);
+}
+
+// Decoding goes on beside a long prompt, and its cost is counted once.
+TEST(prefill_is_chunked_and_counted) {
+  Collector collector;
+  std::vector<int> rows;
+  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  model->on_step = [&](const Batch& batch) { rows.push_back(static_cast<int>(batch.token_ids.size())); };
+  Engine engine(std::move(model), small_options(), collector.sink());
+  engine.submit(make_request(1, std::vector<int32_t>(100, 5), 3));
+  collector.wait_ended(1);
+  engine.stop();
+  CHECK((rows == std::vector<int>{32, 32, 32, 4, 1, 1}));
+  CHECK(collector.n_prefilled() == 100);
+}
+
+TEST_MAIN()
