@@ -19,15 +19,16 @@ export interface Target extends Endpoint {
 export async function discoverTarget(endpoint: Endpoint, model: string | null): Promise<Target> {
   const name = model ?? (await servedModel(endpoint));
   const info = await serverInfo(endpoint);
-  const number = (key: string) => (typeof info?.[key] === 'number' ? info[key] : null);
+  const runtime = (info?.runtime ?? {}) as Partial<Record<string, unknown>>;
+  const number = (key: string) => (typeof runtime[key] === 'number' ? runtime[key] : null);
   return {
     ...endpoint,
     model: name,
     route: '/v1/completions',
     isSglangLike: info !== null,
-    weightBytes: number('weight_bytes'),
-    kvBytesPerToken: number('kv_bytes_per_token'),
-    runtime: typeof info?.isa === 'string' ? `${info.isa}, ${number('num_threads')} threads` : null,
+    weightBytes: number('weightBytes'),
+    kvBytesPerToken: number('kvBytesPerToken'),
+    runtime: typeof runtime.isa === 'string' ? `${runtime.isa}, ${number('numThreads')} threads` : null,
     // No time limit: a long prompt on a slow machine is a figure, not a fault.
     agent: new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 256 }),
   };

@@ -15,12 +15,6 @@ export function requireSafeAddress(settings: Pick<Settings, 'host' | 'api-key' |
   });
 }
 
-/** `http://127.0.0.1:30000`; an address for all interfaces is shown as one that a client here can use. */
-export function urlOf(host: string, port: number): string {
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-}
-
 /** The fault of a `listen`, as a person is told. */
 export function listenError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
   if (error.code === 'EADDRINUSE') {
