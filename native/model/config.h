@@ -47,7 +47,7 @@ struct ModelConfig {
   double rope_high_freq_factor = 4.0;
   int rope_original_context = 8192;
   bool rope_interleaved = false;  // pairs (2i, 2i+1); otherwise (i, i + head_dim / 2)
-  int sliding_window = 0;  // tokens a query sees, itself included; 0: all
+  int sliding_window = 0;         // tokens a query sees, itself included; 0: all
   bool tied_embeddings = false;
   bool qkv_bias = false;
   bool qk_norm = false;

@@ -76,7 +76,8 @@ Decoder::Layer Decoder::load_layer(int index) {
   layer.qkv = load_linear({attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"},
                           {q, kv, kv}, hidden, config_.qkv_bias);
   layer.output = load_linear({attention + "o_proj.weight"}, {hidden}, q, false);
-  layer.gate_up = load_linear({mlp + "gate_proj.weight", mlp + "up_proj.weight"}, {intermediate, intermediate}, hidden, false);
+  layer.gate_up =
+      load_linear({mlp + "gate_proj.weight", mlp + "up_proj.weight"}, {intermediate, intermediate}, hidden, false);
   layer.down = load_linear({mlp + "down_proj.weight"}, {hidden}, intermediate, false);
   return layer;
 }
@@ -84,7 +85,8 @@ Decoder::Layer Decoder::load_layer(int index) {
 std::span<float> Decoder::forward(const Batch& batch) {
   const auto rows = static_cast<int64_t>(batch.token_ids.size());
   for (int32_t id : batch.token_ids) {
-    if (id < 0 || id >= config_.vocab_size) throw Error("E_INVALID_REQUEST", "token id " + std::to_string(id) + " is not in the vocabulary");
+    if (id < 0 || id >= config_.vocab_size)
+      throw Error("E_INVALID_REQUEST", "token id " + std::to_string(id) + " is not in the vocabulary");
   }
   Backend& b = *backend_;
   const int64_t head_dim = config_.head_dim, intermediate = config_.intermediate_size;

@@ -25,10 +25,10 @@ struct LoadOptions {
 
 struct LoadedModel {
   std::unique_ptr<Model> model;
-  int n_blocks;                 // of kBlockSize tokens
-  std::string isa;              // as in available_isas()
+  int n_blocks;     // of kBlockSize tokens
+  std::string isa;  // as in available_isas()
   int n_threads;
-  uint64_t weight_bytes;        // read for each decoded token
+  uint64_t weight_bytes;  // read for each decoded token
   uint64_t kv_bytes_per_token;
 };
 

@@ -18,10 +18,10 @@ struct SequenceSlice {
 };
 
 struct Batch {
-  std::vector<int32_t> token_ids;    // (n_rows)
-  std::vector<int32_t> positions;    // (n_rows)
+  std::vector<int32_t> token_ids;     // (n_rows)
+  std::vector<int32_t> positions;     // (n_rows)
   std::vector<SequenceSlice> slices;  // cover the rows in order, without gaps
-  std::vector<int32_t> logit_rows;   // rows whose logits are wanted, ascending
+  std::vector<int32_t> logit_rows;    // rows whose logits are wanted, ascending
 };
 
 class Model {

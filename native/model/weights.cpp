@@ -34,8 +34,8 @@ uint64_t expected_bytes(const TensorInfo& tensor) {
     }
   }
   if (tensor.shape.empty() || tensor.shape.back() % traits.block_elems != 0) {
-    throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " " + shape_text(tensor.shape) + ": rows are not a multiple of " +
-                                       std::to_string(traits.block_elems));
+    throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " " + shape_text(tensor.shape) +
+                                       ": rows are not a multiple of " + std::to_string(traits.block_elems));
   }
   return elems / traits.block_elems * traits.block_bytes;
 }
@@ -45,7 +45,8 @@ uint8_t* map(size_t bytes, int fd, const std::string& what) {
   const int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
   void* address = mmap(nullptr, bytes, protection, flags, fd, 0);
   if (address == MAP_FAILED) {
-    throw Error(errno == ENOMEM ? "E_OUT_OF_MEMORY" : "E_IO_FAILED", "cannot map " + what + ": " + std::strerror(errno));
+    throw Error(errno == ENOMEM ? "E_OUT_OF_MEMORY" : "E_IO_FAILED",
+                "cannot map " + what + ": " + std::strerror(errno));
   }
   return static_cast<uint8_t*>(address);
 }
@@ -95,7 +96,8 @@ void Weights::add(const TensorInfo& tensor, const uint8_t* data) {
   }
 }
 
-std::unique_ptr<Weights> Weights::map_files(const std::vector<std::string>& files, const std::vector<TensorInfo>& tensors) {
+std::unique_ptr<Weights> Weights::map_files(const std::vector<std::string>& files,
+                                            const std::vector<TensorInfo>& tensors) {
   std::unique_ptr<Weights> weights(new Weights);
   for (const std::string& path : files) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -103,7 +105,8 @@ std::unique_ptr<Weights> Weights::map_files(const std::vector<std::string>& file
     struct stat status {};
     try {
       if (fstat(fd, &status) != 0 || status.st_size <= 0) throw Error("E_MODEL_INVALID", path + " is empty");
-      weights->mappings_.push_back({map(static_cast<size_t>(status.st_size), fd, path), static_cast<size_t>(status.st_size)});
+      weights->mappings_.push_back(
+          {map(static_cast<size_t>(status.st_size), fd, path), static_cast<size_t>(status.st_size)});
     } catch (...) {
       close(fd);
       throw;
@@ -115,7 +118,8 @@ std::unique_ptr<Weights> Weights::map_files(const std::vector<std::string>& file
       throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " lies in no file");
     }
     const Mapping& mapping = weights->mappings_[tensor.file];
-    if (tensor.nbytes != expected_bytes(tensor) || tensor.offset > mapping.bytes || tensor.nbytes > mapping.bytes - tensor.offset) {
+    if (tensor.nbytes != expected_bytes(tensor) || tensor.offset > mapping.bytes ||
+        tensor.nbytes > mapping.bytes - tensor.offset) {
       throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " reaches past the end of " + files[tensor.file]);
     }
     weights->add(tensor, mapping.data + tensor.offset);
@@ -127,9 +131,11 @@ std::unique_ptr<Weights> Weights::dummy(const std::vector<TensorInfo>& tensors) 
   std::unique_ptr<Weights> weights(new Weights);
   for (const TensorInfo& tensor : tensors) {
     if (dtype_traits(tensor.dtype).block_elems > 1) {
-      throw Error("E_MODEL_UNSUPPORTED", "dummy weights come in F32, F16 and BF16, not " + std::string(dtype_traits(tensor.dtype).name));
+      throw Error("E_MODEL_UNSUPPORTED",
+                  "dummy weights come in F32, F16 and BF16, not " + std::string(dtype_traits(tensor.dtype).name));
     }
-    if (tensor.nbytes != expected_bytes(tensor)) throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " has a wrong size");
+    if (tensor.nbytes != expected_bytes(tensor))
+      throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " has a wrong size");
     uint8_t* data = map(tensor.nbytes, -1, tensor.name);
     weights->mappings_.push_back({data, tensor.nbytes});
     fill_dummy(tensor, data);
@@ -147,7 +153,8 @@ WeightView Weights::get(const std::string& name, std::span<const int64_t> shape)
   if (found == tensors_.end()) throw Error("E_MODEL_INVALID", "tensor " + name + " is missing");
   const TensorInfo& info = found->second.info;
   if (!std::ranges::equal(info.shape, shape)) {
-    throw Error("E_MODEL_INVALID", "tensor " + name + " has shape " + shape_text(info.shape) + ", expected " + shape_text(shape));
+    throw Error("E_MODEL_INVALID",
+                "tensor " + name + " has shape " + shape_text(info.shape) + ", expected " + shape_text(shape));
   }
   return {info.dtype, shape.size() > 1 ? shape[0] : 1, shape.back(), found->second.data};
 }

@@ -16,7 +16,8 @@ namespace jsg {
 class Weights {
  public:
   // Maps the files and checks every tensor's span and size. Throws E_IO_FAILED, E_MODEL_INVALID, E_OUT_OF_MEMORY.
-  static std::unique_ptr<Weights> map_files(const std::vector<std::string>& files, const std::vector<TensorInfo>& tensors);
+  static std::unique_ptr<Weights> map_files(const std::vector<std::string>& files,
+                                            const std::vector<TensorInfo>& tensors);
   // Random numbers of a plausible scale, seeded by the tensor's name.
   static std::unique_ptr<Weights> dummy(const std::vector<TensorInfo>& tensors);
   ~Weights();

@@ -33,53 +33,53 @@ struct Register {
   static jsg::test::Register register_##name(#name, &name); \
   static void name()
 
-#define CHECK(condition)                                                              \
-  do {                                                                                \
-    if (!(condition)) {                                                               \
-      std::printf("%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition);       \
-      ++jsg::test::failures();                                                        \
-    }                                                                                 \
+#define CHECK(condition)                                                        \
+  do {                                                                          \
+    if (!(condition)) {                                                         \
+      std::printf("%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition); \
+      ++jsg::test::failures();                                                  \
+    }                                                                           \
   } while (0)
 
-#define CHECK_NEAR(actual, expected, tolerance)                                                                  \
-  do {                                                                                                           \
-    const double check_a = (actual), check_e = (expected), check_t = (tolerance);                                \
-    if (!(std::fabs(check_a - check_e) <= check_t)) {                                                            \
+#define CHECK_NEAR(actual, expected, tolerance)                                                                 \
+  do {                                                                                                          \
+    const double check_a = (actual), check_e = (expected), check_t = (tolerance);                               \
+    if (!(std::fabs(check_a - check_e) <= check_t)) {                                                           \
       std::printf("%s:%d: %s = %.9g, expected %.9g within %g\n", __FILE__, __LINE__, #actual, check_a, check_e, \
-                  check_t);                                                                                      \
-      ++jsg::test::failures();                                                                                   \
-    }                                                                                                            \
+                  check_t);                                                                                     \
+      ++jsg::test::failures();                                                                                  \
+    }                                                                                                           \
   } while (0)
 
-#define CHECK_THROWS(expression, code_string)                                                                       \
-  do {                                                                                                              \
-    bool check_thrown = false;                                                                                      \
-    try {                                                                                                           \
-      (void)(expression);                                                                                           \
-    } catch (const jsg::Error& error) {                                                                             \
-      check_thrown = error.code() == (code_string);                                                                 \
-    }                                                                                                               \
-    if (!check_thrown) {                                                                                            \
-      std::printf("%s:%d: %s did not throw %s\n", __FILE__, __LINE__, #expression, code_string);                    \
-      ++jsg::test::failures();                                                                                      \
-    }                                                                                                               \
+#define CHECK_THROWS(expression, code_string)                                                    \
+  do {                                                                                           \
+    bool check_thrown = false;                                                                   \
+    try {                                                                                        \
+      (void)(expression);                                                                        \
+    } catch (const jsg::Error& error) {                                                          \
+      check_thrown = error.code() == (code_string);                                              \
+    }                                                                                            \
+    if (!check_thrown) {                                                                         \
+      std::printf("%s:%d: %s did not throw %s\n", __FILE__, __LINE__, #expression, code_string); \
+      ++jsg::test::failures();                                                                   \
+    }                                                                                            \
   } while (0)
 
-#define TEST_MAIN()                                                    \
-  int main(int argc, char** argv) {                                    \
-    int ran = 0;                                                       \
-    for (const auto& test : jsg::test::cases()) {                      \
-      if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue; \
-      const int before = jsg::test::failures();                        \
-      try {                                                            \
-        test.body();                                                   \
-      } catch (const std::exception& error) {                          \
-        std::printf("%s threw: %s\n", test.name, error.what());        \
-        ++jsg::test::failures();                                       \
-      }                                                                \
+#define TEST_MAIN()                                                                         \
+  int main(int argc, char** argv) {                                                         \
+    int ran = 0;                                                                            \
+    for (const auto& test : jsg::test::cases()) {                                           \
+      if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue;                 \
+      const int before = jsg::test::failures();                                             \
+      try {                                                                                 \
+        test.body();                                                                        \
+      } catch (const std::exception& error) {                                               \
+        std::printf("%s threw: %s\n", test.name, error.what());                             \
+        ++jsg::test::failures();                                                            \
+      }                                                                                     \
       std::printf("%s %s\n", jsg::test::failures() == before ? "ok  " : "FAIL", test.name); \
-      ++ran;                                                           \
-    }                                                                  \
-    std::printf("%d tests, %d failures\n", ran, jsg::test::failures()); \
-    return jsg::test::failures() == 0 && ran > 0 ? 0 : 1;              \
+      ++ran;                                                                                \
+    }                                                                                       \
+    std::printf("%d tests, %d failures\n", ran, jsg::test::failures());                     \
+    return jsg::test::failures() == 0 && ran > 0 ? 0 : 1;                                   \
   }

@@ -27,7 +27,8 @@ std::vector<uint8_t> random_rows(DType dtype, int rows, int cols) {
   std::vector<uint8_t> data(static_cast<size_t>(rows) * cols / traits.block_elems * traits.block_bytes);
   for (uint8_t& byte : data) byte = static_cast<uint8_t>(generator());
   for (size_t at = 0; at < data.size(); at += traits.block_bytes) {
-    const int scales = dtype == DType::kQ4_0 || dtype == DType::kQ5_0 || dtype == DType::kQ8_0 || dtype == DType::kQ6_K ? 1 : 2;
+    const int scales =
+        dtype == DType::kQ4_0 || dtype == DType::kQ5_0 || dtype == DType::kQ8_0 || dtype == DType::kQ6_K ? 1 : 2;
     for (int i = 0; i < scales; ++i) {
       uint8_t* half = data.data() + at + (dtype == DType::kQ6_K ? 208 : 2 * i);
       // 2^-8 .. 2^-5, either sign; now and then a subnormal.
@@ -44,8 +45,8 @@ std::vector<XGroup> tiled(const Kernels& k, const std::vector<float>& x, int n, 
   std::vector<XGroup> out(static_cast<size_t>(n) * groups);
   for (int row = 0; row < n; ++row) {
     const int tile = row / kTile * kTile, tile_rows = std::min(kTile, n - tile);
-    k.quantize(x.data() + static_cast<size_t>(row) * cols, cols, out.data() + static_cast<size_t>(tile) * groups + (row - tile),
-               static_cast<size_t>(tile_rows));
+    k.quantize(x.data() + static_cast<size_t>(row) * cols, cols,
+               out.data() + static_cast<size_t>(tile) * groups + (row - tile), static_cast<size_t>(tile_rows));
   }
   return out;
 }
@@ -170,7 +171,9 @@ TEST(elementwise_kernels_match_loops) {
       gate[0] = -200;
       gate[1] = 200;
       k->silu_mul(gate.data(), w.data(), n, out.data());
-      for (int i = 0; i < n; ++i) CHECK_NEAR(out[i], gate[i] / (1 + std::exp(-static_cast<double>(gate[i]))) * w[i], 1e-5 * (1 + std::fabs(gate[i])));
+      for (int i = 0; i < n; ++i)
+        CHECK_NEAR(out[i], gate[i] / (1 + std::exp(-static_cast<double>(gate[i]))) * w[i],
+                   1e-5 * (1 + std::fabs(gate[i])));
       std::vector<float> sum = x;
       k->add(sum.data(), w.data(), n);
       for (int i = 0; i < n; ++i) CHECK(sum[i] == x[i] + w[i]);
@@ -187,24 +190,29 @@ TEST(attention_matches_full_softmax) {
           const KvLayout layout{2, head_dim, (head_dim + 15) / 16 * 16, f16};
           std::vector<uint8_t> cache(layout.block_bytes() * n_blocks, 0xff);  // stale memory: NaN everywhere
           std::vector<int32_t> table = {3, 11, 0, 7, 5, 1, 9, 2, 10, 4};
-          const std::vector<float> keys = normals(static_cast<size_t>(context) * head_dim), values = normals(keys.size());
+          const std::vector<float> keys = normals(static_cast<size_t>(context) * head_dim),
+                                   values = normals(keys.size());
           const int kv_head = 1;
           for (int t = 0; t < context; ++t) {
-            uint8_t* head = cache.data() + table[t / 16] * layout.block_bytes() + kv_head * layout.head_elems() * layout.elem_bytes();
-            k->store_kv(layout, &keys[static_cast<size_t>(t) * head_dim], &values[static_cast<size_t>(t) * head_dim], head, t % 16);
+            uint8_t* head = cache.data() + table[t / 16] * layout.block_bytes() +
+                            kv_head * layout.head_elems() * layout.elem_bytes();
+            k->store_kv(layout, &keys[static_cast<size_t>(t) * head_dim], &values[static_cast<size_t>(t) * head_dim],
+                        head, t % 16);
           }
           const std::vector<float> q = normals(static_cast<size_t>(n_rows) * group * head_dim);
           std::vector<float> acc(static_cast<size_t>(n_rows) * group * layout.v_stride), max_sum(n_rows * group * 2);
           const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
-          k->attention(layout, {q.data(), static_cast<size_t>(group) * head_dim, cache.data(), table.data(), kv_head, group,
-                                n_rows, context - n_rows, window, 0, context, scale, acc.data(), max_sum.data()});
+          k->attention(layout,
+                       {q.data(), static_cast<size_t>(group) * head_dim, cache.data(), table.data(), kv_head, group,
+                        n_rows, context - n_rows, window, 0, context, scale, acc.data(), max_sum.data()});
           for (int query = 0; query < n_rows * group; ++query) {
             const int position = context - n_rows + query / group;
             std::vector<double> p(position + 1), expected(head_dim);
             double total = 0;
             for (int t = window ? std::max(0, position - window + 1) : 0; t <= position; ++t) {
               double score = 0;
-              for (int d = 0; d < head_dim; ++d) score += static_cast<double>(q[query * head_dim + d]) * keys[t * head_dim + d];
+              for (int d = 0; d < head_dim; ++d)
+                score += static_cast<double>(q[query * head_dim + d]) * keys[t * head_dim + d];
               p[t] = std::exp(score * scale);
               total += p[t];
             }

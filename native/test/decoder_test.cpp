@@ -48,7 +48,8 @@ LoadOptions tiny(const Variant& v) {
   if (!v.tied) t.push_back(tensor("lm_head.weight", {300, 96}));
   for (int i = 0; i < 2; ++i) {
     const std::string p = "model.layers." + std::to_string(i) + ".", a = p + "self_attn.", m = p + "mlp.";
-    for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) t.push_back(tensor(p + norm + ".weight", {96}));
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
+      t.push_back(tensor(p + norm + ".weight", {96}));
     if (v.qk_norm) {
       for (const char* norm : {"q_norm", "k_norm"}) t.push_back(tensor(a + norm + ".weight", {20}));
     }
@@ -84,7 +85,8 @@ std::vector<float> run(Model& model, const Batch& batch) {
 
 double difference(const std::vector<float>& a, size_t a_at, const std::vector<float>& b, size_t b_at, size_t n) {
   double worst = 0;
-  for (size_t i = 0; i < n; ++i) worst = std::max(worst, std::fabs(static_cast<double>(a.at(a_at + i)) - b.at(b_at + i)));
+  for (size_t i = 0; i < n; ++i)
+    worst = std::max(worst, std::fabs(static_cast<double>(a.at(a_at + i)) - b.at(b_at + i)));
   return worst;
 }
 
@@ -115,7 +117,8 @@ TEST(steps_batches_and_blocks_do_not_change_logits) {
       append(batch, 0, cuts[i], cuts[i + 1], high);
       const std::vector<float> logits = run(model, batch);
       const size_t rows = static_cast<size_t>(cuts[i + 1] - cuts[i]);
-      CHECK_NEAR(difference(logits, 3 * kVocab, expected, static_cast<size_t>(cuts[i]) * kVocab, rows * kVocab), 0, 2e-4);
+      CHECK_NEAR(difference(logits, 3 * kVocab, expected, static_cast<size_t>(cuts[i]) * kVocab, rows * kVocab), 0,
+                 2e-4);
     }
   }
 }

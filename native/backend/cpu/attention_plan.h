@@ -1,5 +1,5 @@
-// How the attention of one step is cut into tasks: by sequence, KV head, rows of queries, and, where that leaves threads
-// idle (few sequences, long contexts), by spans of the context whose partial results are merged.
+// How the attention of one step is cut into tasks: by sequence, KV head, rows of queries, and, where that leaves
+// threads idle (few sequences, long contexts), by spans of the context whose partial results are merged.
 #pragma once
 #include <vector>
 
@@ -26,7 +26,7 @@ class AttentionPlan {
     int row;  // within the slice
     int n_rows;
     int kv_begin, kv_end;
-    int n_splits;  // pieces of the same queries, this one the first; 0: a later one
+    int n_splits;         // pieces of the same queries, this one the first; 0: a later one
     size_t acc, max_sum;  // offsets into the scratch
   };
   void write(const Piece& piece, int query, const float* acc, float factor, float* out) const;

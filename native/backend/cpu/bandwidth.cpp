@@ -27,7 +27,8 @@ double measure_read_bandwidth(size_t bytes, int n_threads) {
   for (int pass = 0; pass < kPasses; ++pass) {
     const auto start = std::chrono::steady_clock::now();
     pool.run(static_cast<int64_t>(chunks), 1, [&](int64_t begin, int64_t end, int) {
-      sink.fetch_add(kernels.read(memory.data() + begin * kChunk, static_cast<size_t>(end - begin) * kChunk), std::memory_order_relaxed);
+      sink.fetch_add(kernels.read(memory.data() + begin * kChunk, static_cast<size_t>(end - begin) * kChunk),
+                     std::memory_order_relaxed);
     });
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     best = std::max(best, static_cast<double>(chunks * kChunk) / elapsed.count() / 1e9);

@@ -74,7 +74,8 @@ class CpuBackend final : public Backend {
         part.quantized = packed_shape(view);
         Memory memory(part.quantized.row_block_bytes() * static_cast<size_t>(part.units));
         uint8_t* data = memory.data();
-        pool_.run(part.units, 4, [&](int64_t begin, int64_t end, int) { pack_blocks(view, part.quantized, begin, end, data); });
+        pool_.run(part.units, 4,
+                  [&](int64_t begin, int64_t end, int) { pack_blocks(view, part.quantized, begin, end, data); });
         part.quantized.data = data;
         linear->bytes += memory.bytes();
         linear->memories.push_back(std::move(memory));
@@ -182,8 +183,8 @@ class CpuBackend final : public Backend {
       uint8_t* base = cache_[layer].data() + static_cast<size_t>(block) * kv_.block_bytes();
       for (int head = 0; head < n_kv; ++head) {
         const float* k = heads + static_cast<int64_t>(n_q + head) * dim;
-        kernels_.store_kv(kv_, k, k + static_cast<int64_t>(n_kv) * dim, base + head * kv_.head_elems() * kv_.elem_bytes(),
-                          slot);
+        kernels_.store_kv(kv_, k, k + static_cast<int64_t>(n_kv) * dim,
+                          base + head * kv_.head_elems() * kv_.elem_bytes(), slot);
       }
     });
   }
@@ -267,16 +268,17 @@ class CpuBackend final : public Backend {
     pool_.run(weight.units, chunk, [&](int64_t begin, int64_t end, int) {
       int64_t first_unit = 0;
       for (const Part& part : weight.parts) {
-        const int64_t from = std::max(begin, first_unit) - first_unit, to = std::min(end, first_unit + part.units) - first_unit;
+        const int64_t from = std::max(begin, first_unit) - first_unit,
+                      to = std::min(end, first_unit + part.units) - first_unit;
         first_unit += part.units;
         if (from >= to) continue;
         if (part.packed) {
-          kernels_.packed_linear(part.quantized, static_cast<int>(from), static_cast<int>(to), groups, static_cast<int>(n),
-                                 out + part.first_row, stride);
+          kernels_.packed_linear(part.quantized, static_cast<int>(from), static_cast<int>(to), groups,
+                                 static_cast<int>(n), out + part.first_row, stride);
         } else {
           const int64_t last = std::min<int64_t>(to * kRows, part.plain.rows);
-          kernels_.plain_linear(part.plain, static_cast<int>(from * kRows), static_cast<int>(last), x, static_cast<int>(n),
-                                out + part.first_row, stride);
+          kernels_.plain_linear(part.plain, static_cast<int>(from * kRows), static_cast<int>(last), x,
+                                static_cast<int>(n), out + part.first_row, stride);
         }
       }
     });

@@ -85,14 +85,22 @@ bool is_quantized(DType dtype) { return dtype_traits(dtype).block_elems > 1; }
 
 QuantFormat quant_format(DType dtype) {
   switch (dtype) {
-    case DType::kQ4_0: return {4, 8, false, false, true};
-    case DType::kQ4_1: return {4, 0, true, false, true};
-    case DType::kQ5_0: return {8, 16, false, false, true};
-    case DType::kQ5_1: return {8, 0, true, false, true};
-    case DType::kQ8_0: return {8, 128, false, false, true};
-    case DType::kQ4_K: return {4, 0, true, false, false};
-    case DType::kQ5_K: return {8, 0, true, false, false};
-    default: return {8, 32, false, true, false};  // Q6_K
+    case DType::kQ4_0:
+      return {4, 8, false, false, true};
+    case DType::kQ4_1:
+      return {4, 0, true, false, true};
+    case DType::kQ5_0:
+      return {8, 16, false, false, true};
+    case DType::kQ5_1:
+      return {8, 0, true, false, true};
+    case DType::kQ8_0:
+      return {8, 128, false, false, true};
+    case DType::kQ4_K:
+      return {4, 0, true, false, false};
+    case DType::kQ5_K:
+      return {8, 0, true, false, false};
+    default:
+      return {8, 32, false, true, false};  // Q6_K
   }
 }
 
@@ -102,15 +110,20 @@ void unpack_group(DType dtype, const uint8_t* row, int64_t index, QuantGroup& ou
   const uint8_t* block = row + index / groups_per_block * traits.block_bytes;
   const int j = static_cast<int>(index % groups_per_block);
   switch (dtype) {
-    case DType::kQ4_K: return unpack_k(block, j, nullptr, block + 16, out);
-    case DType::kQ5_K: return unpack_k(block, j, block + 16, block + 48, out);
-    case DType::kQ6_K: return unpack_q6_k(block, j, out);
-    default: break;
+    case DType::kQ4_K:
+      return unpack_k(block, j, nullptr, block + 16, out);
+    case DType::kQ5_K:
+      return unpack_k(block, j, block + 16, block + 48, out);
+    case DType::kQ6_K:
+      return unpack_q6_k(block, j, out);
+    default:
+      break;
   }
   out.scale[0] = out.scale[1] = read_half(block);
   out.min = 0;
   switch (dtype) {
-    case DType::kQ4_0: return split_nibbles(block + 2, out.codes);
+    case DType::kQ4_0:
+      return split_nibbles(block + 2, out.codes);
     case DType::kQ4_1:
       out.min = read_half(block + 2);
       return split_nibbles(block + 4, out.codes);
@@ -135,9 +148,11 @@ void dequantize_row(DType dtype, const uint8_t* row, int64_t cols, float* out) {
       for (int64_t i = 0; i < cols; ++i) out[i] = read_half(row + 2 * i);
       return;
     case DType::kBF16:
-      for (int64_t i = 0; i < cols; ++i) out[i] = std::bit_cast<float>(static_cast<uint32_t>(read_u16(row + 2 * i)) << 16);
+      for (int64_t i = 0; i < cols; ++i)
+        out[i] = std::bit_cast<float>(static_cast<uint32_t>(read_u16(row + 2 * i)) << 16);
       return;
-    default: break;
+    default:
+      break;
   }
   const int zero = quant_format(dtype).zero;
   QuantGroup group;

@@ -18,7 +18,7 @@ struct QuantGroup {
 
 // What is the same for every group of a format.
 struct QuantFormat {
-  int bits;        // to store a code: 4 or 8
+  int bits;  // to store a code: 4 or 8
   int zero;
   bool has_min;
   bool sub_group;  // scale[0] != scale[1]

@@ -13,8 +13,8 @@ inline constexpr int kRows = 16;
 inline constexpr int kTile = 32;
 
 // 32 activations as integers q of 15 bits, x = scale * q, |q| <= 16256: precise enough to be taken for fp32 beside
-// 4- to 8-bit weights, yet made for integer dot products. `data` is laid out as the instruction set wants it: two planes
-// of 7 bits (q = 128 * hi + lo) for 8-bit dot products, or 16-bit words.
+// 4- to 8-bit weights, yet made for integer dot products. `data` is laid out as the instruction set wants it: two
+// planes of 7 bits (q = 128 * hi + lo) for 8-bit dot products, or 16-bit words.
 struct XGroup {
   alignas(4) uint8_t data[64];
   float scale;
@@ -23,8 +23,8 @@ struct XGroup {
 
 enum class ScaleType : uint8_t { kF16, kF32 };
 
-// A quantised weight (rows, cols), w = scale * (code - zero) + min, packed for streaming. For each block of 16 rows, for
-// each group of 32 columns, one record:
+// A quantised weight (rows, cols), w = scale * (code - zero) + min, packed for streaming. For each block of 16 rows,
+// for each group of 32 columns, one record:
 //   codes  bits 4: 4 x 64 bytes, byte 4 r + j of load i: row r, column 8 i + j (low nibble) and 8 i + 4 + j (high)
 //          bits 8: 8 x 64 bytes, byte 4 r + j of load i: row r, column 4 i + j
 //   scale  (16) of each row, or (2, 16) with sub-groups of 16 columns
@@ -72,19 +72,19 @@ struct KvLayout {
 
 // Online-softmax state of one query over part of its context, merged afterwards: out = acc / sum.
 struct AttentionTask {
-  const float* q;              // first query row: (n_q_rows) rows of q_stride, each the group's heads (group, head_dim)
+  const float* q;  // first query row: (n_q_rows) rows of q_stride, each the group's heads (group, head_dim)
   size_t q_stride;
   const uint8_t* kv;           // the layer's cache
   const int32_t* block_table;  // of the sequence
   int kv_head;
-  int group;                   // query heads of this KV head
+  int group;  // query heads of this KV head
   int n_q_rows;
-  int first_position;          // of the first query row
-  int sliding_window;          // 0: all
-  int kv_begin, kv_end;        // tokens this task covers; kv_begin is a multiple of 16
-  float scale;                 // of the scores
-  float* acc;                  // (n_q_rows, group, v_stride): sum of p * v
-  float* max_sum;              // (n_q_rows, group, 2): largest score, sum of p
+  int first_position;    // of the first query row
+  int sliding_window;    // 0: all
+  int kv_begin, kv_end;  // tokens this task covers; kv_begin is a multiple of 16
+  float scale;           // of the scores
+  float* acc;            // (n_q_rows, group, v_stride): sum of p * v
+  float* max_sum;        // (n_q_rows, group, 2): largest score, sum of p
 };
 
 struct Kernels {

@@ -46,8 +46,14 @@ void store_codes(int bits, uint8_t* base, int row, const uint8_t* codes) {
 
 PackedWeight packed_shape(const WeightView& view) {
   const QuantFormat format = quant_format(view.dtype);
-  return {nullptr,        static_cast<int>(view.rows), static_cast<int>(view.cols), format.bits, format.zero,
-          format.has_min, format.sub_group,            format.f16_scale ? ScaleType::kF16 : ScaleType::kF32};
+  return {nullptr,
+          static_cast<int>(view.rows),
+          static_cast<int>(view.cols),
+          format.bits,
+          format.zero,
+          format.has_min,
+          format.sub_group,
+          format.f16_scale ? ScaleType::kF16 : ScaleType::kF32};
 }
 
 void pack_blocks(const WeightView& view, const PackedWeight& packed, int64_t begin, int64_t end, uint8_t* data) {

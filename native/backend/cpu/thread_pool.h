@@ -32,7 +32,8 @@ class ThreadPool {
       return;
     }
     dispatch(
-        n, chunk, [](void* context, int64_t begin, int64_t end, int thread) { (*static_cast<F*>(context))(begin, end, thread); },
+        n, chunk,
+        [](void* context, int64_t begin, int64_t end, int thread) { (*static_cast<F*>(context))(begin, end, thread); },
         const_cast<void*>(static_cast<const void*>(&f)));
   }
 
