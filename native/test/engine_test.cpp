@@ -32,12 +32,12 @@ class Collector {
   Engine::Sink sink() {
     return [this](std::unique_ptr<StepEvents> events) {
       const std::lock_guard lock(mutex_);
-      size_t top = 0;
+      auto top = events->top.begin();
       for (const TokenEvent& event : events->tokens) {
         Answer& answer = answers_[event.id];
         if (answer.finish != FinishReason::kNone) ++answer.n_after_end;
         answer.finish = event.finish;
-        answer.top.insert(answer.top.end(), &events->top[top], &events->top[top] + event.n_top);
+        answer.top.insert(answer.top.end(), top, top + event.n_top);
         top += event.n_top;
         if (event.finish != FinishReason::kNone) ++n_ended_;
         if (event.token < 0) continue;
