@@ -63,14 +63,11 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .version(version(), '-V, --version')
     .addHelpText('after', EXIT_CODES);
 
-  /** Adds a command whose module is imported when it runs. */
+  /** Gives a command its action, whose module is imported when it runs. */
+  const act = (self: Command, load: () => Promise<Action>) =>
+    self.action(async () => setExitCode(await (await load())(self.optsWithGlobals(), self.args)));
   const verb = (parent: Command, usage: string, description: string, load: () => Promise<Action>) =>
-    command(parent.command(usage, { isDefault: usage === 'list' }))
-      .description(description)
-      .action(async (...given: unknown[]) => {
-        const self = given.at(-1) as Command;
-        setExitCode(await (await load())(self.opts(), self.args));
-      });
+    act(command(parent.command(usage)).description(description), load);
 
   const launch = verb(program, 'launch', 'serve a model', async () => (await import('./commands/launch.js')).launch)
     .option('--profile <NAME|FILE>', 'settings to start from; see `jsg profiles`')
@@ -101,12 +98,10 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--json', 'as JSON');
   addSettings(bench).addHelpText('after', BENCH_NOTES);
 
-  const profiles = command(program.command('profiles')).description('list, show and check profiles');
   const profileCommands = () => import('./commands/profiles.js');
-  verb(profiles, 'list', 'every profile, and whether it runs here', async () => (await profileCommands()).list).option(
-    '--json',
-    'as JSON',
-  );
+  const list = async () => (await profileCommands()).list;
+  const profiles = verb(program, 'profiles', 'list, show and check profiles', list).option('--json', 'as JSON');
+  verb(profiles, 'list', 'every profile, and whether it runs here', list).option('--json', 'as JSON');
   verb(profiles, 'show <profile>', 'one profile as written', async () => (await profileCommands()).show).option(
     '--json',
     'as JSON',
@@ -138,7 +133,6 @@ function command(self: Command): Command {
 /** Every setting of the table as an option, under its group's heading. */
 function addSettings(self: Command): Command {
   for (const name of FLAG_NAMES) {
-    if (self.options.some((option) => option.long === `--${name}`)) continue;
     self.addOption(settingOption(name));
   }
   return self;

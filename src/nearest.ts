@@ -23,7 +23,7 @@ const normalise = (name: string) => name.toLowerCase().replaceAll('_', '-').slic
 
 /**
  * The candidate nearest to `name`, or null when none resembles it. A candidate that begins with the typed name (or the
- * other way round) counts as one edit; case and `_` for `-` count as none.
+ * other way round) counts as half an edit; case and `_` for `-` count as none.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | null {
   const typed = normalise(name);
@@ -31,7 +31,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | nu
   for (const candidate of candidates) {
     const known = normalise(candidate);
     const isPrefix = typed.length >= 2 && (known.startsWith(typed) || typed.startsWith(known));
-    const distance = isPrefix ? Math.min(1, Math.abs(known.length - typed.length)) : editDistance(typed, known);
+    const distance = isPrefix ? Math.min(0.5, Math.abs(known.length - typed.length)) : editDistance(typed, known);
     if (best === null || distance < best.distance) best = { candidate, distance };
   }
   if (best === null) return null;

@@ -11,12 +11,15 @@ function longFlags(command: Command): string[] {
 /** The JsgError for a fault that `command` found in its arguments. */
 export function usageError(command: Command, error: CommanderError): JsgError {
   const path = commandPath(command);
-  const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
+  const isUnknownCommand =
+    error.code === 'commander.unknownCommand' ||
+    (error.code === 'commander.excessArguments' && command.commands.length > 0);
+  const quoted = isUnknownCommand ? (command.args[0] ?? '') : (/'([^']*)'/.exec(error.message)?.[1] ?? '');
   if (error.code === 'commander.unknownOption') {
     const near = nearest(quoted, longFlags(command));
     return fault(`unknown flag ${quoted} for ${path}`, near ? `Did you mean ${near}?` : `See ${path} --help.`);
   }
-  if (error.code === 'commander.unknownCommand') {
+  if (isUnknownCommand) {
     const known = command.commands.map((sub) => sub.name());
     const near = nearest(quoted, known);
     const hint = near ? `Did you mean ${path} ${near}?` : `There are: ${known.join(', ')}.`;
