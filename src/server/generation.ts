@@ -71,7 +71,9 @@ export function startGeneration(
 
   let sequences: AsyncIterable<TokenEvent>[];
   try {
-    sequences = plans.map((plan) => server.runtime.submit(plan.submit, controller.signal));
+    sequences = plans.map(({ submit }) =>
+      submit.maxNewTokens > 0 || submit.promptLogprobs ? server.runtime.submit(submit, controller.signal) : nothing(),
+    );
   } catch (error) {
     controller.abort(error);
     close();
@@ -95,6 +97,11 @@ export function startGeneration(
       }
     },
   };
+}
+
+/** A sequence that is to generate nothing and score nothing: the runtime has no part in it. */
+async function* nothing(): AsyncGenerator<TokenEvent> {
+  yield { tokenId: -1, finishReason: 'length', isPrompt: false, logprob: Number.NaN, topLogprobs: [] };
 }
 
 /** Like Promise.all, but waits for every one to end before it throws the first failure. */

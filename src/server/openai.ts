@@ -73,6 +73,7 @@ export function chunkParts(
   withUsage: boolean,
 ): { before: string; after: string } {
   const json = JSON.stringify({ ...chunk, choices: [choice], ...(withUsage ? { usage: null } : {}) });
-  const at = json.lastIndexOf(JSON.stringify(marker));
-  return { before: `data: ${json.slice(0, at)}`, after: `${json.slice(at + marker.length + 2)}\n\n` };
+  const quoted = JSON.stringify(marker);
+  const at = json.lastIndexOf(quoted);
+  return { before: `data: ${json.slice(0, at)}`, after: `${json.slice(at + quoted.length)}\n\n` };
 }

@@ -17,7 +17,7 @@ const schema = z.object({
   ...samplingFields,
   model: string(512),
   /** Checked by `parseMessages`, which names the message and part at fault. */
-  messages: z.unknown(),
+  messages: z.unknown().optional(),
   stream: boolean(),
   stream_options: streamOptions,
   max_tokens: integer(1, TOKENS_MAX),

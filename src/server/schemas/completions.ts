@@ -13,7 +13,7 @@ const schema = z.object({
   ...samplingFields,
   model: string(512),
   /** Checked by `parsePrompts`. */
-  prompt: z.unknown(),
+  prompt: z.unknown().optional(),
   stream: boolean(),
   stream_options: streamOptions,
   max_tokens: integer(0, TOKENS_MAX),

@@ -10,17 +10,17 @@ const TOKENS_MAX = 2 ** 31 - 1;
 
 const schema = z.object({
   /** One of the two; one prompt or a list. Checked by `parseInputs`. */
-  text: z.unknown(),
-  input_ids: z.unknown(),
+  text: z.unknown().optional(),
+  input_ids: z.unknown().optional(),
   /** An object, or a list with one for each prompt. */
-  sampling_params: z.unknown(),
+  sampling_params: z.unknown().optional(),
   stream: boolean(),
   return_logprob: boolean(),
   logprob_start_len: integer(-1, TOKENS_MAX),
   top_logprobs_num: integer(0, LIMITS.topLogprobs),
   return_text_in_logprobs: boolean(),
   /** A string, or a list with one for each prompt. */
-  rid: z.unknown(),
+  rid: z.unknown().optional(),
 });
 
 export const generateShape: RequestShape<typeof schema> = {

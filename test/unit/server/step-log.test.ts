@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import type { StepStats } from '../../../src/addon/binding.js';
+import { StepLog } from '../../../src/server/step-log.js';
+import { IDLE_STEP } from './fake-runtime.js';
+
+const FORM_A =
+  /Decode batch\. #running-req: (\d+), #token: (\d+), token usage: ([\d.]+), gen throughput \(token\/s\): ([\d.]+), #queue-req: (\d+)/;
+const FORM_B =
+  /^Decode batch, #running-req: (\d+), #token: (\d+), token usage: ([\d.]+), cuda graph: (True|False), gen throughput \(token\/s\): ([\d.]+), #queue-req: (\d+)$/;
+
+function recorder(interval = 40) {
+  const lines: string[] = [];
+  const throughputs: number[] = [];
+  let now = 0;
+  const stepLog = new StepLog(
+    interval,
+    (value) => throughputs.push(value),
+    (line) => lines.push(line),
+    () => now,
+  );
+  const step = (stats: Partial<StepStats>, ms = 10) => {
+    now += ms;
+    stepLog.step({ ...IDLE_STEP, elapsedUs: ms * 1000, ...stats });
+  };
+  const decode = () => lines.filter((line) => line.startsWith('Decode')).map((line) => FORM_B.exec(line) ?? [line]);
+  return { lines, throughputs, step, decode, wait: (ms: number) => (now += ms) };
+}
+
+describe('StepLog', () => {
+  it('writes a prefill line word for word', () => {
+    const { lines, step } = recorder();
+    step({ prefillSeqs: 1, prefillTokens: 64, numRunning: 1, usedTokens: 64, numQueued: 2 });
+    expect(lines).toEqual([
+      'Prefill batch, #new-seq: 1, #new-token: 64, #cached-token: 0, token usage: 0.02, #running-req: 0, #queue-req: 2',
+    ]);
+  });
+
+  it('writes a decode line every 40 steps, and at the end of the stream', () => {
+    const { step, decode } = recorder();
+    step({ prefillSeqs: 1, prefillTokens: 8, numRunning: 1, usedTokens: 8 }, 500);
+    for (let i = 1; i <= 99; i++) step({ decodeSeqs: 1, numRunning: 1, usedTokens: 8 + i });
+    step({ decodeSeqs: 1, numRunning: 0, usedTokens: 0 });
+    const lines = decode();
+    expect(lines.map(([, running, tokens]) => [running, tokens])).toEqual([
+      ['1', '48'],
+      ['1', '88'],
+      ['1', '107'],
+    ]);
+    // 10 ms a token; neither the prefill before nor anything else is in it.
+    expect(lines.map((line) => line[5])).toEqual(['100.00', '100.00', '100.00']);
+    expect(lines[0]?.[4]).toBe('False');
+  });
+
+  it('can be read by a parser of the older form, but for the words between', () => {
+    const { lines, step } = recorder(1);
+    step({ decodeSeqs: 2, numRunning: 2, usedTokens: 2048, numQueued: 3 });
+    expect(lines[0]).toBe(
+      'Decode batch, #running-req: 2, #token: 2048, token usage: 0.50, cuda graph: False, gen throughput (token/s): 200.00, #queue-req: 3',
+    );
+    expect(FORM_A.test((lines[0] as string).replace('batch,', 'batch.').replace(' cuda graph: False,', ''))).toBe(true);
+  });
+
+  it('counts all tokens of a batch, and the time of prefills in between', () => {
+    const { step, decode } = recorder(4);
+    for (let i = 0; i < 2; i++) step({ decodeSeqs: 8, numRunning: 8 });
+    step({ prefillSeqs: 1, prefillTokens: 100, numRunning: 9 }, 60);
+    for (let i = 0; i < 2; i++) step({ decodeSeqs: 9, numRunning: 9 });
+    expect(decode()[0]?.[5]).toBe((34 / 0.1).toFixed(2));
+  });
+
+  it('does not count time in which nothing ran', () => {
+    const { step, decode, wait, throughputs } = recorder(4);
+    for (let i = 0; i < 3; i++) step({ decodeSeqs: 1, numRunning: i < 2 ? 1 : 0 });
+    wait(60_000);
+    for (let i = 0; i < 4; i++) step({ decodeSeqs: 1, numRunning: i < 3 ? 1 : 0 });
+    expect(decode().map((line) => line[5])).toEqual(['100.00', '100.00']);
+    expect(throughputs).toEqual([100, 0, 100, 0]);
+  });
+
+  it('writes a line when one stream of several ends, but not for each of a crowd', () => {
+    const { step, decode } = recorder(1000);
+    for (let i = 0; i < 20; i++) step({ decodeSeqs: 9, numRunning: 9 });
+    for (let left = 8; left >= 1; left--) step({ decodeSeqs: left + 1, numRunning: left });
+    expect(decode()).toHaveLength(1);
+    step({ decodeSeqs: 1, numRunning: 0 });
+    expect(decode()).toHaveLength(2);
+  });
+
+  it('writes nothing for a stream of one token', () => {
+    const { step, decode } = recorder();
+    step({ prefillSeqs: 1, prefillTokens: 3, numRunning: 0 });
+    expect(decode()).toEqual([]);
+  });
+});
