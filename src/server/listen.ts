@@ -42,11 +42,12 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Ru
   const onRequest = getRequestListener(app.fetch, {
     errorHandler: () => errorResponse(new RequestError('the request line or a header is malformed')),
   });
+  const requestTimeout = options.requestTimeoutMs ?? 60_000;
   const server = createServer(
     {
       maxHeaderSize: LIMITS.headerBytes,
-      headersTimeout: options.headersTimeoutMs ?? 10_000,
-      requestTimeout: options.requestTimeoutMs ?? 60_000,
+      headersTimeout: Math.min(options.headersTimeoutMs ?? 10_000, requestTimeout),
+      requestTimeout,
       keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
       connectionsCheckingInterval: 1000,
       // Answered by the app's error handler, as JSON.
