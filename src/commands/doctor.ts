@@ -1,5 +1,5 @@
 /** `jsg doctor`: is this machine ready? Looks, changes nothing. */
-import { statfsSync } from 'node:fs';
+import { existsSync, readdirSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadBinding } from '../addon/binding.js';
 import { probeDevice, probeToolchain } from '../device/probe.js';
@@ -7,6 +7,7 @@ import { examine, exitCodeOf } from '../doctor/checks.js';
 import type { AddonFacts, Facts, Finding, StoreFacts } from '../doctor/finding.js';
 import { formatFindings } from '../doctor/report.js';
 import { toJsgError } from '../errors.js';
+import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
 import type { Options } from './settings.js';
 
@@ -32,8 +33,14 @@ async function probeAddon(): Promise<AddonFacts> {
 }
 
 function probeStore(): StoreFacts {
-  const path = storeDirectory();
-  return { path, hasDefaultModel: hasDefaultModel(), freeBytes: freeBytesAt(path) };
+  const path = modelCacheDirectory();
+  return { path, hasDefaultModel: holdsModel(path), freeBytes: freeBytesAt(path) };
+}
+
+/** Whether the embedded default lies there, unpacked: a GGUF in a folder named after its checksum. */
+function holdsModel(path: string): boolean {
+  if (!existsSync(path)) return false;
+  return readdirSync(path, { recursive: true }).some((name) => /^[0-9a-f]{16}\/SmolLM2[^/]*\.gguf$/.test(String(name)));
 }
 
 /** Free space where a folder is or would be made. */

@@ -15,8 +15,8 @@ function spinner(): Progress {
       phase = name;
       wait.start(name);
     },
-    update(fraction) {
-      wait.text = `${phase} ${Math.floor(fraction * 100)} %`;
+    update(fraction, part = phase) {
+      wait.text = `${part} ${Math.floor(fraction * 100)} %`;
     },
     end(outcome) {
       wait.succeed(`${phase}: ${outcome}`);
@@ -27,22 +27,22 @@ function spinner(): Progress {
   };
 }
 
-/** One line a finished phase, and one each tenth of a long one. */
+/** Between two lines about the same phase. */
+const LINE_INTERVAL_MS = 5000;
+
+/** One line a finished phase, and now and then one about a long one. */
 function lines(): Progress {
   let phase = '';
-  let shown = 0;
-  let beganMs = 0;
+  let shownMs = 0;
   return {
     begin(name) {
       phase = name;
-      shown = 0;
-      beganMs = Date.now();
+      shownMs = Date.now();
     },
-    update(fraction) {
-      const tenth = Math.floor(fraction * 10);
-      if (tenth <= shown || Date.now() - beganMs < 2000) return;
-      shown = tenth;
-      log.info(`${phase}: ${tenth * 10} %`);
+    update(fraction, part = phase) {
+      if (Date.now() - shownMs < LINE_INTERVAL_MS) return;
+      shownMs = Date.now();
+      log.info(`${part}: ${Math.floor(fraction * 100)} %`);
     },
     end(outcome) {
       log.info(`${phase}: ${outcome}`);

@@ -21,8 +21,8 @@ export interface Running {
 export interface Progress {
   /** A phase begins: `loading weights`. */
   begin(phase: string): void;
-  /** How far it is, 0..1. */
-  update(fraction: number): void;
+  /** How far it is, 0..1, and what is at work where a phase has several parts. */
+  update(fraction: number, part?: string): void;
   /** It ended, with what is worth knowing: `98.1 MB in 0.2 s`. */
   end(outcome: string): void;
   /** It failed; the error follows. */

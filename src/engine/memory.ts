@@ -70,9 +70,6 @@ export function planMemory(
 function chooseContext(config: ModelConfig, settings: Sizes): number {
   const asked = settings['context-length'];
   const pool = settings['max-total-tokens'];
-  if (asked !== null && asked > config.maxContextLength) {
-    throw new JsgError('E_USAGE', `--context-length ${asked} is beyond the ${config.maxContextLength} of the model`);
-  }
   if (asked !== null && pool !== null && pool < asked) {
     throw new JsgError('E_USAGE', `--max-total-tokens ${pool} is less than --context-length ${asked}`);
   }

@@ -39,7 +39,8 @@ export function requireSuitable(subject: string, settings: Settings, device: Dev
     const flag = `--grammar-backend ${settings['grammar-backend']}`;
     throw unsuitable(`${subject}: ${flag}: this version has no structured output yet`, 'add --grammar-backend none');
   }
-  if (settings.dtype === 'bfloat16') {
+  // Dummy weights are stored in the dtype; weights of files stay as they are.
+  if (settings.dtype === 'bfloat16' && settings['load-format'] !== 'dummy') {
     const why = 'the CPU computes in float32 over the weights as stored';
     throw unsuitable(`${subject}: --dtype bfloat16 is not available on the CPU (${why})`, 'add --dtype auto');
   }

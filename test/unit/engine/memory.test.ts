@@ -72,12 +72,10 @@ describe('planMemory', () => {
     expect(plan({ 'max-total-tokens': 1000 })).toMatchObject({ contextLength: 1000, maxTotalTokens: 1008 });
   });
 
-  it.each([
-    [{ 'context-length': 8193 }, 'beyond the 8192 of the model'],
-    [{ 'context-length': 4096, 'max-total-tokens': 1024 }, 'less than --context-length 4096'],
-  ])('refuses %j', (flags, message) => {
-    expect(() => plan(flags)).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
-    expect(() => plan(flags)).toThrow(message);
+  it('refuses a pool that cannot hold the context asked for', () => {
+    const refuse = () => plan({ 'context-length': 4096, 'max-total-tokens': 1024 });
+    expect(refuse).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
+    expect(refuse).toThrow('less than --context-length 4096');
   });
 
   it('refuses what does not fit, with the bytes and what would', () => {

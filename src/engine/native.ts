@@ -1,0 +1,147 @@
+/** The native engine: model files, memory plan, runtime, warm-up, server. */
+import { loadBinding, type RuntimeSpec } from '../addon/binding.js';
+import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
+import type { Device } from '../device/device.js';
+import { JsgError } from '../errors.js';
+import { log } from '../log.js';
+import { loadModel } from '../model/load.js';
+import type { LoadedModel } from '../model/model.js';
+import type { Settings } from '../profile/flags.js';
+import { createApp, type ServerOptions } from '../server/app.js';
+import { listen, type RunningServer } from '../server/listen.js';
+import { requireFreePort, requireSafeAddress } from './address.js';
+import type { Engine, Progress, Running } from './engine.js';
+import { kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
+import { requireModelPath, toLoadOptions } from './model-options.js';
+import { watchFailure } from './watch.js';
+
+/** Decode steps between two `Decode batch` lines, as SGLang. */
+const DECODE_LOG_INTERVAL = 40;
+
+export const nativeEngine: Engine = {
+  async start(settings, device, progress) {
+    // What can be refused at once is refused before anything is loaded.
+    const modelPath = requireModelPath(settings);
+    requireSafeAddress(settings);
+    await requireFreePort(settings.host, settings.port);
+    await loadBinding();
+
+    const model = await phase(progress, `finding ${modelPath}`, async () => {
+      const loaded = await loadModel(toLoadOptions(settings, modelPath, progress));
+      return [loaded, describeModel(loaded)];
+    });
+    const plan = planMemory(model.weights.config, model.weights.tensors, settings, availableBytes(device));
+    const runtime = await phase(progress, 'loading weights', async () => {
+      const loaded = await NativeEngineRuntime.start(toSpec(model, settings, plan), (done) => progress.update(done));
+      return [loaded, describeRuntime(loaded, plan)];
+    });
+    try {
+      return await serve(runtime, model, settings, plan);
+    } catch (error) {
+      await runtime.stop();
+      throw error;
+    }
+  },
+};
+
+/** Shows a phase while it runs. `work` gives its result and what to say of it. */
+async function phase<T>(progress: Progress, name: string, work: () => Promise<[T, string]>): Promise<T> {
+  progress.begin(name);
+  try {
+    const [result, outcome] = await work();
+    progress.end(outcome);
+    return result;
+  } catch (error) {
+    progress.fail();
+    throw error;
+  }
+}
+
+async function serve(runtime: Runtime, model: LoadedModel, settings: Settings, plan: MemoryPlan): Promise<Running> {
+  const options = toServerOptions(settings, model, plan);
+  const app = createApp({ runtime, model, options });
+  const server = await listen(app, { host: settings.host, port: settings.port });
+  try {
+    await app.lifecycle.warmUp();
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  return toRunning(server, runtime, options);
+}
+
+/** `done` ends when `stop` is through; a failed runtime stops by itself (clients get their error) and rejects. */
+function toRunning(server: RunningServer, runtime: Runtime, options: ServerOptions): Running {
+  const failure = watchFailure(runtime);
+  let ended: Promise<void> | null = null;
+  const stop = () => {
+    ended ??= end(server, runtime, options.drainTimeoutMs);
+    failure.stop();
+    return ended;
+  };
+  const done = failure.happened.then(async (error) => {
+    if (error !== null) log.error(`the runtime failed: ${error.message}`);
+    await stop();
+    if (error !== null)
+      throw new JsgError('E_RUNTIME_FAILED', `the runtime failed: ${error.message}`, { cause: error });
+  });
+  return { url: server.url, modelName: options.servedModelName, info: runtime.info, done, stop };
+}
+
+async function end(server: RunningServer, runtime: Runtime, drainTimeoutMs: number): Promise<void> {
+  const numCut = await server.drain(drainTimeoutMs);
+  if (numCut > 0) log.warning(`${numCut} requests did not end within ${drainTimeoutMs / 1000} s and were cut off`);
+  await runtime.stop();
+}
+
+function availableBytes({ memory }: Device): number {
+  return memory.availableBytes ?? memory.totalBytes;
+}
+
+function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan): RuntimeSpec {
+  return {
+    backend: 'cpu',
+    config: weights.config,
+    files: weights.files,
+    tensors: weights.tensors,
+    loadFormat: settings['load-format'] === 'dummy' ? 'dummy' : 'mmap',
+    kvCacheDtype: kvCacheDtype(settings),
+    contextLength: plan.contextLength,
+    maxTotalTokens: plan.maxTotalTokens,
+    maxRunningRequests: settings['max-running-requests'],
+    maxQueuedRequests: settings['max-queued-requests'],
+    chunkedPrefillSize: settings['chunked-prefill-size'],
+    numThreads: settings['num-threads'],
+  };
+}
+
+function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPlan): ServerOptions {
+  const { 'api-key': apiKey, ...shown } = settings;
+  return {
+    servedModelName: settings['served-model-name'] ?? model.name,
+    modelPath: model.name,
+    contextLength: plan.contextLength,
+    maxRunningRequests: settings['max-running-requests'],
+    maxQueuedRequests: settings['max-queued-requests'],
+    apiKeys: apiKey?.split(',').filter(Boolean) ?? [],
+    strictModelName: settings['strict-model-name'],
+    drainTimeoutMs: settings['drain-timeout'] * 1000,
+    decodeLogInterval: DECODE_LOG_INTERVAL,
+    serverInfo: toServerInfo(shown),
+  };
+}
+
+/** SGLang spells its server info with underscores. */
+function toServerInfo(settings: Omit<Settings, 'api-key'>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name.replaceAll('-', '_'), value]));
+}
+
+function describeModel({ weights }: LoadedModel): string {
+  const bytes = weights.tensors.reduce((sum, { nbytes }) => sum + nbytes, 0);
+  return `${weights.config.architecture}, ${weights.config.numLayers} layers, ${mebibytes(bytes)}`;
+}
+
+function describeRuntime({ info }: Runtime, plan: MemoryPlan): string {
+  const kv = `KV cache of ${info.totalTokens} tokens (${mebibytes(plan.kvBytes)})`;
+  return `${(info.loadMs / 1000).toFixed(2)} s; ${info.isa}, ${info.numThreads} threads, ${kv}`;
+}

@@ -1,0 +1,66 @@
+import { createServer } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { isLoopback, listenError, requireFreePort, requireSafeAddress } from '../../../src/engine/address.js';
+import { watchFailure } from '../../../src/engine/watch.js';
+
+const settings = (host: string, apiKey: string | null = null, insecure = false) => ({
+  host,
+  'api-key': apiKey,
+  insecure,
+});
+
+it.each(['127.0.0.1', '127.9.9.9', '::1', 'localhost'])('%s is this machine only', (host) => {
+  expect(isLoopback(host)).toBe(true);
+  expect(() => requireSafeAddress(settings(host))).not.toThrow();
+});
+
+describe('an address that others reach', () => {
+  it.each(['0.0.0.0', '::', '192.168.1.5', '127.0.0.1.example.org', ''])('%s needs a key or --insecure', (host) => {
+    expect(() => requireSafeAddress(settings(host))).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
+    expect(() => requireSafeAddress(settings(host, 'key'))).not.toThrow();
+    expect(() => requireSafeAddress(settings(host, null, true))).not.toThrow();
+  });
+});
+
+describe('requireFreePort', () => {
+  const taken = createServer();
+  afterEach(() => taken.close());
+
+  it('names the port that is taken, and what to do', async () => {
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as { port: number };
+    await expect(requireFreePort('127.0.0.1', port)).rejects.toMatchObject({
+      code: 'E_PORT_IN_USE',
+      message: `port ${port} on 127.0.0.1 is taken`,
+      hint: expect.stringContaining('--port'),
+    });
+  });
+
+  it('leaves a free port free', async () => {
+    await requireFreePort('127.0.0.1', 0);
+  });
+
+  it('refuses an address that is not of this machine', async () => {
+    await expect(requireFreePort('192.0.2.1', 0)).rejects.toMatchObject({ code: 'E_USAGE' });
+  });
+});
+
+it('a privileged port is a matter of rights', () => {
+  const error = Object.assign(new Error('x'), { code: 'EACCES' });
+  expect(listenError(error, '127.0.0.1', 80)).toMatchObject({ hint: 'Choose a port above 1023.' });
+});
+
+describe('watchFailure', () => {
+  it('tells of a failure', async () => {
+    const runtime = { failure: null as Error | null };
+    const watch = watchFailure(runtime);
+    runtime.failure = new Error('lost');
+    expect(await watch.happened).toBe(runtime.failure);
+  });
+
+  it('ends without one', async () => {
+    const watch = watchFailure({ failure: null });
+    watch.stop();
+    expect(await watch.happened).toBeNull();
+  });
+});
