@@ -185,9 +185,9 @@ void Engine::score_prompt(const ScheduledSequence& item, std::span<float> logits
 void Engine::pick_token(Sequence& sequence, std::span<float> row) {
   const SampledToken sampled = sampler_.sample(row, sequence);
   sequence.append_token(sampled.token);
-  const FinishReason reason = sequence.is_stop_id(sampled.token)  ? FinishReason::kStop
-                              : sequence.n_remaining() == 0 ? FinishReason::kLength
-                                                            : FinishReason::kNone;
+  const FinishReason reason = sequence.is_stop_id(sampled.token) ? FinishReason::kStop
+                              : sequence.n_remaining() == 0      ? FinishReason::kLength
+                                                                 : FinishReason::kNone;
   const uint32_t id = sequence.id();
   add_event(id, sampled, reason, false);
   if (reason != FinishReason::kNone) scheduler_.remove(id);

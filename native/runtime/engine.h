@@ -1,8 +1,8 @@
 // The engine thread: takes requests, steps the model over all of them together, hands out each step's tokens.
 //
-// A request's life: submit() checks it and puts it into the inbox -> the thread gives it to the scheduler -> the scheduler
-// plans steps -> build_batch() makes flat arrays of a plan -> Model::forward() computes logits -> the sampler picks tokens ->
-// one StepEvents goes to the sink -> a finished sequence's blocks are free before the sink hears of it.
+// A request's life: submit() checks it and puts it into the inbox -> the thread gives it to the scheduler -> the
+// scheduler plans steps -> build_batch() makes flat arrays of a plan -> Model::forward() computes logits -> the sampler
+// picks tokens -> one StepEvents goes to the sink -> a finished sequence's blocks are free before the sink hears of it.
 #pragma once
 #include <condition_variable>
 #include <functional>
@@ -93,7 +93,7 @@ class Engine {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   Inbox inbox_;
-  RuntimeStats stats_;                  // as of the last step
+  RuntimeStats stats_;                 // as of the last step
   std::unordered_set<uint32_t> live_;  // submitted, and the sink has not heard of an end
   bool stopping_ = false;
   std::string failure_;

@@ -7,8 +7,8 @@
 
 #include "error.h"
 
-// The hot passes are compiled for each width of SIMD, and the dynamic linker picks one. None of the clones fuses multiply
-// and add, so all give the same bits. (Sanitizers are not ready when the linker asks.)
+// The hot passes are compiled for each width of SIMD, and the dynamic linker picks one. None of the clones fuses
+// multiply and add, so all give the same bits. (Sanitizers are not ready when the linker asks.)
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define JSG_SIMD_CLONES __attribute__((target_clones("avx2", "default")))
 #else
@@ -23,9 +23,10 @@ namespace {
 constexpr size_t kLanes = 32;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// exp(x) = 2^n * e^r with n = round(x / ln 2), |r| <= ln(2) / 2, as in Cephes' expf: a polynomial of degree 6 for e^r, and
-// n written into the exponent. Adding 1.5 * 2^23 rounds to an integer in the low mantissa bits. What underflows is masked by
-// integer arithmetic: a branch or a compare of floats (which may trap) keeps gcc from making SIMD of the loop around it.
+// exp(x) = 2^n * e^r with n = round(x / ln 2), |r| <= ln(2) / 2, as in Cephes' expf: a polynomial of degree 6 for e^r,
+// and n written into the exponent. Adding 1.5 * 2^23 rounds to an integer in the low mantissa bits. What underflows is
+// masked by integer arithmetic: a branch or a compare of floats (which may trap) keeps gcc from making SIMD of the loop
+// around it.
 inline float exp_lane(float x) {
   constexpr float kRound = 12582912.0f;
   constexpr int32_t kLowest = std::bit_cast<int32_t>(-87.0f);

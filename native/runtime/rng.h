@@ -1,5 +1,5 @@
-// Random numbers without a state: each is a function of (seed, counter), so that a token depends on its request's seed and
-// its place in the answer and on nothing else in the batch.
+// Random numbers without a state: each is a function of (seed, counter), so that a token depends on its request's seed
+// and its place in the answer and on nothing else in the batch.
 #pragma once
 #include <cstdint>
 

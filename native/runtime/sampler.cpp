@@ -49,8 +49,7 @@ SampledToken Sampler::sample(std::span<float> logits, const Sequence& sequence) 
     raw = raw_logits_;
   }
   if (adjusts) adjust(logits, sequence);
-  const int32_t token =
-      sampling.temperature < kMinTemperature ? find_best(logits).token : draw(logits, sequence);
+  const int32_t token = sampling.temperature < kMinTemperature ? find_best(logits).token : draw(logits, sequence);
   if (!wants_logprobs) return {token, kNaN, {}};
   return score(raw, token, sampling.top_logprobs);
 }
@@ -88,7 +87,8 @@ int32_t Sampler::draw_from_all(std::span<const float> logits, float max, float s
   double left = u * total;
   size_t chunk = 0;
   while (chunk + 1 < chunk_sums_.size() && left >= chunk_sums_[chunk]) left -= chunk_sums_[chunk++];
-  // The chunk's own sum was rounded differently: should the walk run past its end, the last token with any weight is it.
+  // The chunk's own sum was rounded differently: should the walk run past its end, the last token with any weight is
+  // it.
   const size_t begin = chunk * kChunk;
   const size_t end = std::min(begin + kChunk, logits.size());
   int32_t last = -1;
@@ -119,7 +119,8 @@ void Sampler::gather_candidates(std::span<const float> logits, float max, const 
   if (sampling.top_k > 0 && static_cast<size_t>(sampling.top_k) < logits.size()) {
     gather_top(logits, sampling.top_k, candidates_);
   } else {
-    // Tokens each less likely than (1 - top_p) / vocab_size add up to less than 1 - top_p: none of them is in the nucleus.
+    // Tokens each less likely than (1 - top_p) / vocab_size add up to less than 1 - top_p: none of them is in the
+    // nucleus.
     double least = sampling.min_p;
     if (sampling.top_p < 1) {
       total = sum_exp(logits, max, scale);

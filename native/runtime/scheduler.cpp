@@ -9,9 +9,9 @@
 namespace jsg {
 namespace {
 
-// How much a running answer is assumed to grow before another one ends. Starting too many sequences costs whole prefills
-// when they are retracted, starting too few only a wait: so each retraction doubles the assumption, and each step without
-// one lets it shrink a little.
+// How much a running answer is assumed to grow before another one ends. Starting too many sequences costs whole
+// prefills when they are retracted, starting too few only a wait: so each retraction doubles the assumption, and each
+// step without one lets it shrink a little.
 constexpr int kMinHeadroomTokens = 4 * kBlockSize;
 constexpr int kMaxHeadroomTokens = 64 * kBlockSize;
 

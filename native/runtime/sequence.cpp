@@ -16,7 +16,8 @@ bool Sequence::is_stop_id(int32_t token) const {
 
 void Sequence::start() {
   state_ = SequenceState::kRunning;
-  // Room for the whole answer now, and not at submission: a queue of thousands stays small, a decode step never allocates.
+  // Room for the whole answer now, and not at submission: a queue of thousands stays small, a decode step never
+  // allocates.
   const size_t n_max = static_cast<size_t>(n_prompt_) + request_.max_new_tokens;
   tokens_.reserve(n_max);
   block_table_.reserve(blocks_for(static_cast<int>(n_max)));

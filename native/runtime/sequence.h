@@ -50,8 +50,8 @@ class Sequence {
 
   // Waiting -> running.
   void start();
-  // Running -> waiting. Its tokens, counts and place in the answer stay, so that recomputing prompt + answer goes on just
-  // where it stopped. The caller has released its blocks.
+  // Running -> waiting. Its tokens, counts and place in the answer stay, so that recomputing prompt + answer goes on
+  // just where it stopped. The caller has released its blocks.
   void retract();
   // Any state -> finished. The caller has released its blocks.
   void finish();

@@ -165,8 +165,9 @@ void check_answer(const Answer& actual, const Answer& expected) {
   CHECK(std::equal(actual.prompt_tokens.begin(), actual.prompt_tokens.end(), expected.prompt_tokens.begin()));
   CHECK(same(actual.logprobs, expected.logprobs, n));
   CHECK(same(actual.prompt_logprobs, expected.prompt_logprobs, n_prompt));
-  CHECK(std::equal(actual.top.begin(), actual.top.end(), expected.top.begin(),
-                   [](const TopLogprob& a, const TopLogprob& b) { return a.token == b.token && a.logprob == b.logprob; }));
+  CHECK(std::equal(
+      actual.top.begin(), actual.top.end(), expected.top.begin(),
+      [](const TopLogprob& a, const TopLogprob& b) { return a.token == b.token && a.logprob == b.logprob; }));
 }
 
 // Any request a caller may send to an engine of this size.
@@ -231,7 +232,11 @@ TEST(a_prompt_alone_can_be_scored) {
   CHECK(answer.tokens.empty());
   CHECK(answer.prompt_tokens == prompt);
   CHECK(answer.top.size() == 2 * 199);
-  check_answer(answer, reference([&] { request.id = 1; request.prompt_logprobs = true; return request; }()));
+  check_answer(answer, reference([&] {
+                 request.id = 1;
+                 request.prompt_logprobs = true;
+                 return request;
+               }()));
   CHECK(collector.answer(2).finish == FinishReason::kLength);
   CHECK(collector.answer(2).tokens.empty() && collector.answer(2).prompt_tokens.empty());
 }

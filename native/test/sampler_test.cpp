@@ -116,9 +116,18 @@ TEST(minus_infinity_is_never_drawn) {
 // Draws have the reference's distribution, and nothing that it cuts is ever drawn.
 TEST(draws_follow_the_reference_distribution) {
   const auto logits = random_logits(40, 5, 2);
-  const SamplingParams cases[] = {params(1),           params(0.5f),          params(1, 7),           params(1, 0, 0.8f),
-                                  params(1, 0, 1, 0.1f), params(0.8f, 12, 0.9f), params(1.5f, 20, 0.7f, 0.2f), params(1, 1),
-                                  params(1, 0, 0),     params(2, 40, 0.99f),  params(1, 0, 1, 1),     params(0.7f, 0, 0.95f, 0.05f)};
+  const SamplingParams cases[] = {params(1),
+                                  params(0.5f),
+                                  params(1, 7),
+                                  params(1, 0, 0.8f),
+                                  params(1, 0, 1, 0.1f),
+                                  params(0.8f, 12, 0.9f),
+                                  params(1.5f, 20, 0.7f, 0.2f),
+                                  params(1, 1),
+                                  params(1, 0, 0),
+                                  params(2, 40, 0.99f),
+                                  params(1, 0, 1, 1),
+                                  params(0.7f, 0, 0.95f, 0.05f)};
   constexpr int kDraws = 40000;
   Sampler sampler(40);
   for (SamplingParams sampling : cases) {
@@ -183,7 +192,8 @@ TEST(equal_seeds_give_equal_tokens_and_positions_differ) {
   // The low and the high bits of a seed both count.
   const auto first = pick(logits, make_sequence(params(1, 0, 1, 0, 1)));
   int n_same = 0;
-  for (int bit = 1; bit < 53; ++bit) n_same += pick(logits, make_sequence(params(1, 0, 1, 0, 1 | (1ull << bit)))) == first;
+  for (int bit = 1; bit < 53; ++bit)
+    n_same += pick(logits, make_sequence(params(1, 0, 1, 0, 1 | (1ull << bit)))) == first;
   CHECK(n_same < 5);
 }
 
@@ -202,11 +212,11 @@ TEST(penalties_follow_their_definitions) {
   // Negative logits are multiplied: -1 * 3 < -2.
   CHECK(greedy([](SamplingParams& s) { s.repetition_penalty = 3; }, {-1, -1, -1, -2}) == 3);
   // Frequency and presence: the prompt does not count.
-  CHECK(greedy([](SamplingParams& s) { s.frequency_penalty = 0.5f; }, {3, 4.1f, 0, 0}) == 1);   // 4.1 - 2 * 0.5 = 3.1
-  CHECK(greedy([](SamplingParams& s) { s.frequency_penalty = 0.6f; }, {3, 4.1f, 0, 0}) == 0);   // 4.1 - 2 * 0.6 = 2.9
-  CHECK(greedy([](SamplingParams& s) { s.presence_penalty = 1.0f; }, {3, 4.1f, 0, 0}) == 1);    // 4.1 - 1 = 3.1
-  CHECK(greedy([](SamplingParams& s) { s.presence_penalty = 1.2f; }, {3, 4.1f, 0, 0}) == 0);    // 4.1 - 1.2 = 2.9
-  CHECK(greedy([](SamplingParams& s) { s.presence_penalty = -2; }, {3, 0, 1.5f, 0}) == 2);      // negative: a reward
+  CHECK(greedy([](SamplingParams& s) { s.frequency_penalty = 0.5f; }, {3, 4.1f, 0, 0}) == 1);  // 4.1 - 2 * 0.5 = 3.1
+  CHECK(greedy([](SamplingParams& s) { s.frequency_penalty = 0.6f; }, {3, 4.1f, 0, 0}) == 0);  // 4.1 - 2 * 0.6 = 2.9
+  CHECK(greedy([](SamplingParams& s) { s.presence_penalty = 1.0f; }, {3, 4.1f, 0, 0}) == 1);   // 4.1 - 1 = 3.1
+  CHECK(greedy([](SamplingParams& s) { s.presence_penalty = 1.2f; }, {3, 4.1f, 0, 0}) == 0);   // 4.1 - 1.2 = 2.9
+  CHECK(greedy([](SamplingParams& s) { s.presence_penalty = -2; }, {3, 0, 1.5f, 0}) == 2);     // negative: a reward
   CHECK(greedy([](SamplingParams& s) { s.logit_bias = {{2, 100.f}}; }, logits) == 2);
   CHECK(greedy([](SamplingParams& s) { s.logit_bias = {{0, -100.f}}; }, logits) == 1);
 }
@@ -270,7 +280,8 @@ TEST(scoring_large_rows_matches_double_precision) {
 
 TEST(exp_is_within_two_ulp) {
   double worst = 0;
-  for (float x = 0; x > -87; x -= 0.00137f) worst = std::max(worst, std::fabs(exp_negative(x) / std::exp(double(x)) - 1));
+  for (float x = 0; x > -87; x -= 0.00137f)
+    worst = std::max(worst, std::fabs(exp_negative(x) / std::exp(double(x)) - 1));
   CHECK(worst < 2.4e-7);
   CHECK(exp_negative(0) == 1);
   CHECK(exp_negative(-1000) == 0);

@@ -154,7 +154,8 @@ TEST(random_load_with_a_tiny_pool_always_ends) {
     while ((to_submit > 0 || scheduler.has_work()) && --steps_left > 0) {
       if (to_submit > 0 && pick(0, 3) == 0) {
         const int n_prompt = pick(1, n_blocks * kBlockSize - 1);
-        scheduler.submit(make_sequence(next_id++, n_prompt, pick(1, n_blocks * kBlockSize - n_prompt), pick(0, 4) == 0));
+        scheduler.submit(
+            make_sequence(next_id++, n_prompt, pick(1, n_blocks * kBlockSize - n_prompt), pick(0, 4) == 0));
         --to_submit;
       }
       const auto ids = scheduler.live_ids();

@@ -1,0 +1,57 @@
+#include "addon/bandwidth.h"
+
+#include <memory>
+#include <thread>
+
+#include "addon/js_error.h"
+#include "addon/loop_port.h"
+#include "model/load.h"
+
+namespace jsg {
+namespace {
+
+struct Measurement {
+  explicit Measurement(Napi::Env env) : deferred(env) {}
+
+  void run(size_t bytes, int n_threads) {
+    double gbs = 0;
+    std::string failure;
+    try {
+      gbs = measure_read_bandwidth(bytes, n_threads);
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    port.post([this, gbs, failure](Napi::Env env) {
+      thread.join();
+      port.close();
+      if (failure.empty()) {
+        deferred.Resolve(Napi::Number::New(env, gbs));
+      } else {
+        deferred.Reject(make_js_error(env, "E_OUT_OF_MEMORY", failure).Value());
+      }
+    });
+  }
+
+  LoopPort port;
+  std::thread thread;
+  Napi::Promise::Deferred deferred;
+};
+
+}  // namespace
+
+Napi::Value measure_read_bandwidth_async(const Napi::CallbackInfo& info) {
+  const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+  const double n_threads = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
+  if (!(bytes >= 1 && bytes <= 1e12) || !(n_threads >= 0 && n_threads <= 4096)) {
+    throw make_js_error(info.Env(), "E_INVALID_REQUEST", "measureReadBandwidth takes bytes and a number of threads");
+  }
+  const auto measurement = std::make_shared<Measurement>(info.Env());
+  Measurement* raw = measurement.get();
+  raw->port.open(info.Env(), "jsg.bandwidth", measurement, [raw] {
+    if (raw->thread.joinable()) raw->thread.join();
+  });
+  raw->thread = std::thread([=] { raw->run(static_cast<size_t>(bytes), static_cast<int>(n_threads)); });
+  return raw->deferred.Promise();
+}
+
+}  // namespace jsg

@@ -1,0 +1,119 @@
+#include "addon/parse.h"
+
+#include "addon/fields.h"
+#include "error.h"
+
+namespace jsg {
+namespace {
+
+constexpr int64_t kMaxSafeInteger = (int64_t{1} << 53) - 1;
+// Against absurd sizes, before anything is multiplied.
+constexpr int64_t kMaxSize = 1 << 30;
+constexpr size_t kMaxStopIds = 1024;
+
+void parse_rope_scaling(const Fields& fields, ModelConfig& config) {
+  if (fields.is_null("ropeScaling")) return;
+  const Fields scaling = fields.object("ropeScaling");
+  config.rope_factor = scaling.number("factor");
+  if (scaling.choice("type", {"linear", "llama3"}) == 0) {
+    config.rope_scaling = RopeScaling::kLinear;
+    return;
+  }
+  config.rope_scaling = RopeScaling::kLlama3;
+  config.rope_low_freq_factor = scaling.number("lowFreqFactor");
+  config.rope_high_freq_factor = scaling.number("highFreqFactor");
+  config.rope_original_context = static_cast<int>(scaling.integer("originalContextLength", 1, kMaxSize));
+}
+
+ModelConfig parse_config(const Fields& fields) {
+  const auto size = [&](const char* name) { return static_cast<int>(fields.integer(name, 1, kMaxSize)); };
+  ModelConfig config{};
+  config.n_layers = size("numLayers");
+  config.hidden_size = size("hiddenSize");
+  config.intermediate_size = size("intermediateSize");
+  config.n_heads = size("numHeads");
+  config.n_kv_heads = size("numKvHeads");
+  config.head_dim = size("headDim");
+  config.vocab_size = size("vocabSize");
+  config.rms_norm_eps = static_cast<float>(fields.number("rmsNormEps"));
+  config.rope_theta = fields.number("ropeTheta");
+  parse_rope_scaling(fields, config);
+  config.rope_interleaved = fields.boolean("ropeInterleaved");
+  config.sliding_window = fields.is_null("slidingWindow") ? 0 : size("slidingWindow");
+  config.tied_embeddings = fields.boolean("tiedEmbeddings");
+  config.qkv_bias = fields.boolean("qkvBias");
+  config.qk_norm = fields.boolean("qkNorm");
+  return config;
+}
+
+TensorInfo parse_tensor(const Fields& fields, bool has_file, int64_t n_files) {
+  TensorInfo tensor;
+  tensor.name = fields.string("name");
+  tensor.dtype = dtype_from_name(fields.string("dtype"));
+  tensor.shape = fields.integers("shape", 1, kMaxSafeInteger);
+  tensor.file = static_cast<int>(has_file ? fields.integer("file", 0, n_files - 1) : 0);
+  tensor.offset = static_cast<uint64_t>(fields.integer("offset", 0, kMaxSafeInteger));
+  tensor.nbytes = static_cast<uint64_t>(fields.integer("nbytes", 0, kMaxSafeInteger));
+  return tensor;
+}
+
+SamplingParams parse_sampling(const Fields& fields) {
+  SamplingParams sampling;
+  sampling.temperature = static_cast<float>(fields.number("temperature"));
+  sampling.top_k = fields.int32("topK");
+  sampling.top_p = static_cast<float>(fields.number("topP"));
+  sampling.min_p = static_cast<float>(fields.number("minP"));
+  sampling.seed = static_cast<uint64_t>(fields.integer("seed", 0, kMaxSafeInteger));
+  sampling.repetition_penalty = static_cast<float>(fields.number("repetitionPenalty"));
+  sampling.frequency_penalty = static_cast<float>(fields.number("frequencyPenalty"));
+  sampling.presence_penalty = static_cast<float>(fields.number("presencePenalty"));
+  sampling.top_logprobs = fields.int32("topLogprobs");
+  if (fields.is_null("logitBias")) return sampling;
+  const Fields bias = fields.object("logitBias");
+  const auto ids = bias.int32_array("ids");
+  const auto values = bias.float32_array("values");
+  if (ids.size() != values.size()) throw Error("E_INVALID_REQUEST", "logitBias has not as many ids as values");
+  for (size_t i = 0; i < ids.size(); ++i) sampling.logit_bias.push_back({ids[i], values[i]});
+  return sampling;
+}
+
+}  // namespace
+
+RuntimeSpec parse_spec(const Napi::Value& value) {
+  const Fields fields(value, "E_MODEL_INVALID", "");
+  fields.choice("backend", {"cpu"});
+  RuntimeSpec spec{};
+  spec.load.config = parse_config(fields.object("config"));
+  spec.load.dummy = fields.choice("loadFormat", {"mmap", "dummy"}) == 1;
+  spec.load.files = fields.strings("files");
+  for (const Fields& tensor : fields.objects("tensors")) {
+    spec.load.tensors.push_back(parse_tensor(tensor, !spec.load.dummy, static_cast<int64_t>(spec.load.files.size())));
+  }
+  spec.load.kv_dtype = fields.choice("kvCacheDtype", {"f32", "f16"}) == 0 ? KvDType::kF32 : KvDType::kF16;
+  spec.load.max_total_tokens = fields.integer("maxTotalTokens", 1, kMaxSize);
+  spec.load.n_threads = static_cast<int>(fields.integer("numThreads", 0, 4096));
+
+  spec.engine.context_length = static_cast<int>(fields.integer("contextLength", 1, kMaxSize));
+  spec.engine.max_running = static_cast<int>(fields.integer("maxRunningRequests", 1, 65536));
+  spec.engine.max_queued = static_cast<int>(fields.integer("maxQueuedRequests", 0, kMaxSize));
+  spec.engine.chunked_prefill_size = static_cast<int>(fields.integer("chunkedPrefillSize", 1, kMaxSize));
+  return spec;
+}
+
+Request parse_request(const Napi::Value& value) {
+  const Fields fields(value, "E_INVALID_REQUEST", "");
+  Request request;
+  request.id = static_cast<uint32_t>(fields.integer("id", 0, UINT32_MAX));
+  request.prompt_ids = fields.int32_array("promptIds");
+  request.max_new_tokens = fields.int32("maxNewTokens", 0);
+  request.min_new_tokens = fields.int32("minNewTokens", 0);
+  request.stop_ids = fields.int32_array("stopTokenIds");
+  if (request.stop_ids.size() > kMaxStopIds) {
+    throw Error("E_INVALID_REQUEST", "stopTokenIds holds more than " + std::to_string(kMaxStopIds) + " ids");
+  }
+  request.sampling = parse_sampling(fields.object("sampling"));
+  request.prompt_logprobs = fields.boolean("promptLogprobs");
+  return request;
+}
+
+}  // namespace jsg

@@ -1,0 +1,69 @@
+// One native runtime on its way through life: loading on a thread of its own, running, stopped.
+#pragma once
+#include <napi.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "addon/loop_port.h"
+#include "addon/parse.h"
+#include "runtime/engine.h"
+
+namespace jsg {
+
+struct RuntimeInfo {
+  std::string isa;
+  int n_threads;
+  uint64_t weight_bytes;
+  uint64_t kv_bytes_per_token;
+  int total_tokens;
+  double load_ms;
+};
+
+// Public members are for the JavaScript thread.
+class RuntimeHost : public std::enable_shared_from_this<RuntimeHost> {
+ public:
+  // Wraps the host for JavaScript once it runs.
+  using Wrap = std::function<Napi::Object(Napi::Env, std::shared_ptr<RuntimeHost>)>;
+
+  // Starts to load; the promise gets what `wrap` makes of the running host, or the error.
+  static Napi::Promise start(Napi::Env env, RuntimeSpec spec, Napi::Function on_step, Napi::Function on_progress,
+                             Wrap wrap);
+
+  const RuntimeInfo& info() const { return info_; }
+  void submit(Request request);
+  void cancel(uint32_t id) { engine_->cancel(id); }
+  RuntimeStats stats() const { return engine_->stats(); }
+  bool flush_cache() { return engine_->flush_cache(); }
+  // Resolves when the threads are gone, the model is freed and the last events have been delivered.
+  Napi::Promise stop(Napi::Env env);
+
+ private:
+  explicit RuntimeHost(Napi::Env env) : loading_(env) {}
+
+  void load(const RuntimeSpec& spec);
+  void on_loaded(Napi::Env env, LoadedModel loaded, EngineOptions options);
+  void on_load_failed(Napi::Env env, const std::string& code, const std::string& message);
+  void on_step(Napi::Env env, const StepEvents& events);
+  void on_stopped(Napi::Env env);
+  void tear_down();
+  void close();
+
+  LoopPort port_;
+  std::thread load_thread_;
+  std::atomic<bool> interrupted_ = false;
+  std::unique_ptr<Engine> engine_;
+  RuntimeInfo info_{};
+  Napi::Promise::Deferred loading_;
+  Wrap wrap_;
+  Napi::FunctionReference step_listener_;
+  Napi::FunctionReference progress_listener_;
+  std::vector<Napi::Promise::Deferred> stopping_;
+  bool closed_ = false;
+  int n_live_ = 0;  // requests whose end JavaScript has not heard of
+};
+
+}  // namespace jsg

@@ -1,0 +1,65 @@
+#include "addon/runtime_object.h"
+
+#include "addon/js_error.h"
+
+namespace jsg {
+
+Napi::Function RuntimeObject::define(Napi::Env env) {
+  return DefineClass(
+      env, "NativeRuntime",
+      {InstanceMethod<&RuntimeObject::info>("info"), InstanceMethod<&RuntimeObject::submit>("submit"),
+       InstanceMethod<&RuntimeObject::cancel>("cancel"), InstanceMethod<&RuntimeObject::stats>("stats"),
+       InstanceMethod<&RuntimeObject::flush_cache>("flushCache"), InstanceMethod<&RuntimeObject::stop>("stop")});
+}
+
+Napi::Object RuntimeObject::wrap(Napi::Function constructor, std::shared_ptr<RuntimeHost> host) {
+  return constructor.New({Napi::External<std::shared_ptr<RuntimeHost>>::New(constructor.Env(), &host)});
+}
+
+RuntimeObject::RuntimeObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw make_js_error(info.Env(), "E_INVALID_REQUEST", "createRuntime() makes runtimes, not `new`");
+  }
+  host_ = *info[0].As<Napi::External<std::shared_ptr<RuntimeHost>>>().Data();
+}
+
+Napi::Value RuntimeObject::info(const Napi::CallbackInfo& info) {
+  const RuntimeInfo& from = host_->info();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("isa", from.isa);
+  object.Set("numThreads", from.n_threads);
+  object.Set("weightBytes", static_cast<double>(from.weight_bytes));
+  object.Set("kvBytesPerToken", static_cast<double>(from.kv_bytes_per_token));
+  object.Set("totalTokens", from.total_tokens);
+  object.Set("loadMs", from.load_ms);
+  return object;
+}
+
+void RuntimeObject::submit(const Napi::CallbackInfo& info) {
+  with_js_errors(info.Env(), [&] { host_->submit(parse_request(info[0])); });
+}
+
+void RuntimeObject::cancel(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) throw make_js_error(info.Env(), "E_INVALID_REQUEST", "the id must be a number");
+  host_->cancel(info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Value RuntimeObject::stats(const Napi::CallbackInfo& info) {
+  const RuntimeStats from = host_->stats();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("numRunning", from.n_running);
+  object.Set("numQueued", from.n_queued);
+  object.Set("usedTokens", from.used_tokens);
+  object.Set("totalTokens", from.total_tokens);
+  object.Set("leakedBlocks", from.leaked_blocks);
+  object.Set("steps", static_cast<double>(from.steps));
+  return object;
+}
+
+Napi::Value RuntimeObject::flush_cache(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), host_->flush_cache());
+}
+
+Napi::Value RuntimeObject::stop(const Napi::CallbackInfo& info) { return host_->stop(info.Env()); }
+
+}  // namespace jsg
