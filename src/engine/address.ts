@@ -19,7 +19,7 @@ export function requireSafeAddress(settings: Pick<Settings, 'host' | 'api-key' |
 export function listenError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
   if (error.code === 'EADDRINUSE') {
     return new JsgError('E_PORT_IN_USE', `port ${port} on ${host} is taken`, {
-      hint: `Another server may be running there; choose another with --port ${port + 1}, or --port 0 for any.`,
+      hint: `Another server may be running there; choose another with --port (0: any that is free).`,
       cause: error,
     });
   }
