@@ -4,7 +4,7 @@
 //
 // Set up once, outside the product's dependencies:
 //   python3 -m venv build/peers && build/peers/bin/pip install -r bench/peers/requirements.txt
-//   npm --prefix bench/peers install --ignore-scripts
+//   npm --prefix bench/peers install --ignore-scripts --no-package-lock
 import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';

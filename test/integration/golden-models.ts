@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NativeSampling, RuntimeSpec } from '../../src/addon/binding.js';
-import { createRuntime, type Runtime, type TokenEvent } from '../../src/addon/runtime.js';
+import { NativeEngineRuntime, type Runtime, type TokenEvent } from '../../src/addon/runtime.js';
 import type { ModelWeights } from '../../src/model/model.js';
 
 export const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
@@ -46,7 +46,7 @@ export function readGoldens(kind: 'tiny' | 'gguf'): Golden[] {
 }
 
 export function startRuntime(weights: ModelWeights, overrides: Partial<RuntimeSpec> = {}): Promise<Runtime> {
-  return createRuntime({
+  return NativeEngineRuntime.start({
     backend: 'cpu',
     ...weights,
     loadFormat: 'mmap',

@@ -43,7 +43,7 @@ describe('SmolLM2', () => {
   let weights: ModelWeights;
   let runtime: Runtime | undefined;
   beforeAll(async () => {
-    weights = (await loadModel('smollm2')).weights;
+    weights = (await loadModel({ model: 'smollm2', loadFormat: 'auto' })).weights;
   });
   afterEach(async () => {
     await runtime?.stop();

@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 async function scored(golden: Golden, overrides: Partial<RuntimeSpec> = {}) {
-  const model = await loadModel(golden.path);
+  const model = await loadModel({ model: golden.path, loadFormat: 'auto' });
   runtime = await startRuntime(model.weights, { contextLength: 256, maxTotalTokens: 1024, ...overrides });
   return runGreedy(runtime, golden.prompt, golden.greedy.length, { scorePrompt: true });
 }

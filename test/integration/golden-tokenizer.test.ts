@@ -22,7 +22,7 @@ describe('SmolLM2 tokenizer', () => {
   let tokenizer: Tokenizer;
   let render: (messages: { role: string; content: string }[]) => string;
   beforeAll(async () => {
-    const model = await loadModel('smollm2');
+    const model = await loadModel({ model: 'smollm2', loadFormat: 'auto' });
     if (!model.tokenizer || !model.chatTemplate) throw new Error('the model has lost its text side');
     tokenizer = model.tokenizer;
     const template = model.chatTemplate;
