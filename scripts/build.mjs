@@ -58,7 +58,8 @@ function buildTs() {
   if (ifNeeded && isFresh('dist/cli.js', 'src', 'tsconfig.json', 'package.json')) return;
   // What was removed from src/ must not live on in dist/; cli.js comes last so that its time stands for all.
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  run(process.execPath, [resolveModule('typescript/bin/tsc'), '-p', '.']);
+  // The package exports its package.json, not its program.
+  run(process.execPath, [join(dirname(resolveModule('typescript/package.json')), 'bin', 'tsc'), '-p', '.']);
 }
 
 /** The version text of the first of these commands that runs, else null. */
