@@ -6,15 +6,11 @@ import type { SubmitRequest, TokenEvent } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
 import type { ServerContext } from './context.js';
 import type { SequenceTimer } from './metrics.js';
-import { type ScoredToken, SequenceText } from './sequence-text.js';
+import { type ScoredToken, SequenceText, type TextOptions } from './sequence-text.js';
 
 /** One sequence to run: what the runtime gets, and how its tokens become text. */
-export interface SequencePlan {
+export interface SequencePlan extends TextOptions {
   submit: SubmitRequest;
-  stop: readonly string[];
-  skipSpecialTokens: boolean;
-  /** The sink wants the tokens behind each piece of text, for log-probabilities. */
-  tracksTokens: boolean;
 }
 
 export interface Finish {

@@ -18,6 +18,8 @@ export interface ListenOptions {
   requestTimeoutMs?: number;
   /** How long an idle connection stays open. */
   keepAliveTimeoutMs?: number;
+  /** For a client to take the rest of an answer that is complete. */
+  answerTimeoutMs?: number;
   maxConnections?: number;
 }
 
@@ -57,7 +59,7 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Ru
   );
   server.maxConnections = options.maxConnections ?? 4096;
   answerClientErrors(server);
-  const responses = new OpenResponses(server);
+  const responses = new OpenResponses(server, options.answerTimeoutMs ?? 60_000);
   await bind(server, options);
   const { port } = server.address() as AddressInfo;
 
@@ -89,15 +91,21 @@ async function closeServer(app: ServerApp, server: Server, responses: OpenRespon
   await closed;
 }
 
-/** Counts answers that are not fully sent. */
+/** Counts answers that are not fully sent, and ends those that a client does not take. */
 class OpenResponses {
   #count = 0;
   #waiters: (() => void)[] = [];
 
-  constructor(server: Server) {
+  constructor(server: Server, answerTimeoutMs: number) {
     server.on('request', (_, response) => {
+      let timer: NodeJS.Timeout | undefined;
       this.#count++;
+      // All of it is written now, if only to a buffer here.
+      response.once('prefinish', () => {
+        timer = setTimeout(() => response.destroy(), answerTimeoutMs).unref();
+      });
       response.once('close', () => {
+        clearTimeout(timer);
         this.#count--;
         if (this.#count === 0) for (const wake of this.#waiters.splice(0)) wake();
       });

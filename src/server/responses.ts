@@ -1,5 +1,7 @@
 /** What routes answer with. */
 
+import type { HttpBindings } from '@hono/node-server';
+import type { Context } from 'hono';
 import { toJsgError } from '../errors.js';
 import { errorBody, logFault } from './error-response.js';
 import type { Generation, GenerationSink } from './generation.js';
@@ -20,8 +22,17 @@ export interface StreamSink extends GenerationSink {
  * Streams a generation that has been admitted already, so all faults of the request were answered with a status. What
  * fails later is an event in the stream.
  */
-export function streamResponse(generation: Generation, makeSink: (stream: SseStream) => StreamSink): Response {
-  const stream = new SseStream({ onGone: () => generation.abort(CLIENT_GONE) });
+export function streamResponse(
+  c: Context,
+  generation: Generation,
+  makeSink: (stream: SseStream) => StreamSink,
+): Response {
+  // Over a port the Node adapter lends its response; in tests there is none.
+  const { outgoing } = (c.env ?? {}) as Partial<HttpBindings>;
+  const stream = new SseStream({
+    onGone: () => generation.abort(CLIENT_GONE),
+    hangUp: outgoing && (() => outgoing.destroy()),
+  });
   const sink = makeSink(stream);
   generation
     .run(sink)

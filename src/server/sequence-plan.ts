@@ -16,6 +16,8 @@ export interface PlanOptions {
   /** -1: no log-probabilities; n: with the n likeliest tokens beside each. */
   topLogprobs: number;
   promptLogprobs?: boolean;
+  /** The answer goes on in the middle of a text, unlike a chat's. */
+  continuesPrompt?: boolean;
   /** Before field names in errors: `sampling_params.`. */
   paramPrefix?: string;
 }
@@ -44,6 +46,7 @@ export function planSequences(server: ServerContext, request: SamplingRequest, o
     },
     stop,
     skipSpecialTokens: request.skip_special_tokens ?? true,
+    continuesPrompt: options.continuesPrompt ?? false,
     tracksTokens: options.topLogprobs >= 0,
   }));
 }

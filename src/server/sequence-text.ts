@@ -9,6 +9,15 @@ export interface ScoredToken {
   start: number;
 }
 
+export interface TextOptions {
+  stop: readonly string[];
+  skipSpecialTokens: boolean;
+  /** The text goes on in the middle of the prompt's, so that a first space is part of it. */
+  continuesPrompt: boolean;
+  /** Each piece of text is wanted with the tokens behind it, for log-probabilities. */
+  tracksTokens: boolean;
+}
+
 const NONE: ScoredToken[] = [];
 
 export class SequenceText {
@@ -21,11 +30,9 @@ export class SequenceText {
   #emitted = 0;
 
   /** Without a tokenizer there is no text: every piece is empty. */
-  constructor(
-    tokenizer: Tokenizer | null,
-    options: { stop: readonly string[]; skipSpecialTokens: boolean; tracksTokens: boolean },
-  ) {
-    this.#decoder = tokenizer?.stream({ skipSpecialTokens: options.skipSpecialTokens }) ?? null;
+  constructor(tokenizer: Tokenizer | null, options: TextOptions) {
+    this.#decoder =
+      tokenizer?.stream({ skipSpecialTokens: options.skipSpecialTokens, continues: options.continuesPrompt }) ?? null;
     this.#stops = options.stop.length > 0 ? new StopMatcher(options.stop) : null;
     this.#pending = options.tracksTokens ? [] : null;
   }

@@ -20,6 +20,8 @@ export function sseEvent(payload: unknown): string {
 export interface SseOptions {
   /** The client went away, or took nothing for `stallMs` while something waited for it. */
   onGone(): void;
+  /** Ends the connection of a client that takes nothing; without it the stream fails. */
+  hangUp?: (() => void) | undefined;
   backlogBytes?: number;
   stallMs?: number;
 }
@@ -103,10 +105,12 @@ export class SseStream {
   #stall(): void {
     if (this.#closed) return;
     this.#close();
-    this.#controller.error(new Error('the client stopped reading'));
+    if (this.options.hangUp) this.options.hangUp();
+    else this.#controller.error(new Error('the client stopped reading'));
   }
 
   #close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#pending = '';
     if (this.#stallTimer) clearTimeout(this.#stallTimer);

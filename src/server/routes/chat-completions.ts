@@ -40,7 +40,7 @@ export async function chatCompletions(server: ServerContext, c: Context): Promis
     includeUsage: request.stream_options?.include_usage ?? false,
   };
   const generation = startGeneration(server, request.rid ?? id, plans, c.req.raw.signal);
-  if (request.stream) return streamResponse(generation, (stream) => new ChatStream(server, options, stream));
+  if (request.stream) return streamResponse(c, generation, (stream) => new ChatStream(server, options, stream));
   const answer = new ChatAnswer(server, options);
   await generation.run(answer);
   return jsonResponse(answer.body());

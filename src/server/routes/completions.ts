@@ -46,7 +46,7 @@ export async function completions(server: ServerContext, c: Context): Promise<Re
     includeUsage: request.stream_options?.include_usage ?? false,
   };
   const generation = startGeneration(server, request.rid ?? id, plans, c.req.raw.signal);
-  if (request.stream) return streamResponse(generation, (stream) => new CompletionStream(server, options, stream));
+  if (request.stream) return streamResponse(c, generation, (stream) => new CompletionStream(server, options, stream));
   const answer = new CompletionAnswer(server, options);
   await generation.run(answer);
   return jsonResponse(answer.body());
@@ -76,6 +76,7 @@ function planPrompt(
       maxTokens: 'max_tokens',
     }),
     topLogprobs: request.logprobs ?? -1,
+    continuesPrompt: true,
     promptLogprobs: (request.echo ?? false) && request.logprobs !== undefined,
   });
 }

@@ -46,7 +46,7 @@ export async function generate(server: ServerContext, c: Context): Promise<Respo
   const isList = inputs.isBatch || plans.length > 1;
   const generation = startGeneration(server, requestIds, plans, c.req.raw.signal);
   if (request.stream) {
-    return streamResponse(generation, (stream) => new GenerateStream(server, items, isList, stream));
+    return streamResponse(c, generation, (stream) => new GenerateStream(server, items, isList, stream));
   }
   const answer = new GenerateAnswer(server, items);
   await generation.run(answer);
@@ -120,6 +120,7 @@ function planPrompt(
     promptIds,
     maxNewTokens,
     topLogprobs: logprobs ? logprobs.topCount : -1,
+    continuesPrompt: true,
     promptLogprobs: logprobs !== null && logprobs.startLen >= 0,
     paramPrefix,
   });

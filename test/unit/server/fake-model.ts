@@ -49,7 +49,7 @@ export const fakeTokenizer: Tokenizer = {
     for (const part of text.split(/(<s>|<\/s>|<\|turn\|>)/)) {
       const special = Object.entries(SPECIAL).find(([, name]) => name === part);
       if (special && options.parseSpecial !== false) ids.push(Number(special[0]));
-      else ids.push(...encoder.encode(part));
+      else for (const byte of encoder.encode(part)) ids.push(byte);
     }
     return ids;
   },

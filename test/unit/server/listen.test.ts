@@ -277,6 +277,26 @@ describe('a slow client', () => {
   });
 });
 
+describe('a client that does not take its answer', () => {
+  it('is cut off', async () => {
+    const contextLength = 10_000_000;
+    const options = { server: { contextLength }, totalTokens: contextLength };
+    const { server, runtime } = await start(options, { answerTimeoutMs: 100 });
+    const client = await RawClient.connect(server.port);
+    client.post('/v1/completions', { prompt: 'x'.repeat(3_000_000), echo: true, max_tokens: 0, n: 8 });
+    await until('some of it came', () => client.status === 200, 5000);
+    client.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const begin = performance.now();
+    expect(await server.drain(5000)).toBe(0);
+    expect(performance.now() - begin).toBeLessThan(1000);
+    client.socket.resume();
+    await client.closed;
+    expect(client.received.length).toBeLessThan(24_000_000);
+    expect(runtime.numLive).toBe(0);
+  });
+});
+
 describe('draining', () => {
   it('lets streams finish, and refuses what is new', async () => {
     const { server, app } = await start({ script: () => bytesOf('x'.repeat(20)), delayMs: 10 });
