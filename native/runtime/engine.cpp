@@ -213,15 +213,14 @@ void Engine::end_all(FinishReason reason) {
 }
 
 void Engine::fail(const std::string& reason) {
-  const std::string message = "the runtime failed: " + reason;
   {
     const std::lock_guard lock(mutex_);
-    failure_ = message;
+    failure_ = reason;
     // submit() refuses from here on; what it let in before ends with the others.
     for (auto& sequence : inbox_.submitted) taken_.submitted.push_back(std::move(sequence));
     inbox_.clear();
   }
-  events_->error = RuntimeFailure{"E_RUNTIME_FAILED", message};
+  events_->error = RuntimeFailure{"E_RUNTIME_FAILED", reason};
   end_all(FinishReason::kError);
 }
 

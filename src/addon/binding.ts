@@ -2,11 +2,15 @@
  * The typed contract of the native addon: everything that crosses between JavaScript and C++ is declared here, and
  * `native/addon/` implements exactly this. Loading the `.node` file lives here and nowhere else.
  */
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { JsgError } from '../errors.js';
+import { packageRoot, version } from '../version.js';
+import { explainLoadFailure } from './load-failure.js';
+import { probeAddon } from './probe.js';
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
-export const DTYPES = [
-  'F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K',
-] as const;
+export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
 export type DType = (typeof DTYPES)[number];
 
 /**
@@ -200,4 +204,36 @@ export interface NativeBinding {
     onStep: (events: StepEvents) => void,
     onProgress: (fraction: number) => void,
   ): Promise<NativeRuntime>;
+}
+
+let loading: Promise<NativeBinding> | undefined;
+
+/**
+ * The addon: `$JSG_ADDON`, or `build/Release/jsg.node` of this package. The first time it is loaded in a child process,
+ * so that one that crashes does not take this process with it. Throws E_ADDON_LOAD_FAILED.
+ */
+export function loadBinding(): Promise<NativeBinding> {
+  loading ??= load(
+    process.env.JSG_ADDON ? resolve(process.env.JSG_ADDON) : resolve(packageRoot, 'build/Release/jsg.node'),
+  );
+  loading.catch(() => {
+    loading = undefined;
+  });
+  return loading;
+}
+
+async function load(path: string): Promise<NativeBinding> {
+  await probeAddon(path);
+  let binding: NativeBinding;
+  try {
+    binding = createRequire(import.meta.url)(path) as NativeBinding;
+  } catch (error) {
+    throw explainLoadFailure(path, error instanceof Error ? error.message : String(error), null);
+  }
+  if (binding.version !== version()) {
+    throw new JsgError('E_ADDON_LOAD_FAILED', `${path} is of version ${binding.version}, jsg of ${version()}`, {
+      hint: 'the native runtime is an old build; run: npm run build',
+    });
+  }
+  return binding;
 }

@@ -1,5 +1,18 @@
 /** The runtime as the server sees it: submit ids, iterate token events. */
-import type { NativeSampling, RuntimeInfo, RuntimeStats, StepStats } from './binding.js';
+import { JsgError, toJsgError } from '../errors.js';
+import {
+  FINISH_REASONS,
+  loadBinding,
+  type NativeBinding,
+  type NativeRuntime,
+  type NativeSampling,
+  type RuntimeInfo,
+  type RuntimeSpec,
+  type RuntimeStats,
+  type StepEvents,
+  type StepStats,
+} from './binding.js';
+import { EventStream } from './event-stream.js';
 
 export type FinishReason = 'stop' | 'length' | 'abort' | 'error';
 
@@ -43,4 +56,146 @@ export interface Runtime {
   /** Null while the runtime works; the reason once it has failed. */
   readonly failure: Error | null;
   stop(): Promise<void>;
+}
+
+interface LiveRequest {
+  stream: EventStream;
+  /** Takes the listener off the caller's signal, which may outlive many requests. */
+  detach: () => void;
+}
+
+const NO_TOP_LOGPROBS: TokenEvent['topLogprobs'] = [];
+const MAX_ID = 0xffff_ffff;
+
+/** The runtime over the native addon. */
+export class NativeEngineRuntime implements Runtime {
+  readonly info: RuntimeInfo;
+  readonly #native: NativeRuntime;
+  readonly #live = new Map<number, LiveRequest>();
+  readonly #listeners = new Set<(stats: StepStats) => void>();
+  #lastId = 0;
+  #failure: JsgError | null = null;
+  #stopping: Promise<void> | null = null;
+
+  /** Loads the model. `onProgress` gets 0..1. Throws E_ADDON_LOAD_FAILED and what loading a model throws. */
+  static async start(
+    spec: RuntimeSpec,
+    onProgress: (fraction: number) => void = () => {},
+    binding?: NativeBinding,
+  ): Promise<NativeEngineRuntime> {
+    const { createRuntime } = binding ?? (await loadBinding());
+    // Steps come only after a submission, and so after the assignment below.
+    let runtime: NativeEngineRuntime | undefined;
+    try {
+      const native = await createRuntime(spec, (events) => runtime?.deliver(events), onProgress);
+      runtime = new NativeEngineRuntime(native);
+      return runtime;
+    } catch (error) {
+      throw toJsgError(error);
+    }
+  }
+
+  private constructor(native: NativeRuntime) {
+    this.#native = native;
+    this.info = native.info();
+  }
+
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  submit(request: SubmitRequest, signal?: AbortSignal): AsyncIterable<TokenEvent> {
+    if (this.#failure) throw this.#failure;
+    if (this.#stopping) throw new JsgError('E_UNAVAILABLE', 'the runtime is stopping');
+    if (signal?.aborted) return abortedStream();
+
+    const id = this.#newId();
+    try {
+      this.#native.submit({ ...request, id });
+    } catch (error) {
+      throw toJsgError(error);
+    }
+    const cancel = () => this.#native.cancel(id);
+    const detach = () => signal?.removeEventListener('abort', cancel);
+    const stream = new EventStream(() => {
+      detach();
+      cancel();
+    });
+    signal?.addEventListener('abort', cancel, { once: true });
+    this.#live.set(id, { stream, detach });
+    return stream;
+  }
+
+  stats(): RuntimeStats {
+    return this.#native.stats();
+  }
+
+  flushCache(): boolean {
+    return this.#native.flushCache();
+  }
+
+  onStep(listener: (stats: StepStats) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#native.stop();
+    return this.#stopping;
+  }
+
+  /** Once a step, on the event loop that also writes the answers: nothing here waits, one object is made per token. */
+  private deliver(events: StepEvents): void {
+    if (events.error) this.#failure = toFailure(events.error);
+    let top = 0;
+    for (let i = 0; i < events.ids.length; i++) {
+      const id = events.ids[i] as number;
+      const numTop = events.topCounts[i] as number;
+      const finish = FINISH_REASONS[events.finish[i] as number] ?? 'error';
+      const live = this.#live.get(id);
+      if (live) {
+        if (finish === 'error') {
+          live.stream.fail(this.#failure ?? new JsgError('E_RUNTIME_FAILED', 'the runtime ended the request'));
+        } else {
+          live.stream.push({
+            tokenId: events.tokens[i] as number,
+            finishReason: finish === 'none' ? null : finish,
+            isPrompt: events.isPrompt[i] === 1,
+            logprob: events.logprobs[i] as number,
+            topLogprobs: numTop === 0 ? NO_TOP_LOGPROBS : topLogprobs(events, top, numTop),
+          });
+        }
+        // Only now may the id be given to another request, whether or not somebody still reads.
+        if (finish !== 'none') {
+          live.detach();
+          this.#live.delete(id);
+        }
+      }
+      top += numTop;
+    }
+    for (const listener of this.#listeners) listener(events.stats);
+  }
+
+  #newId(): number {
+    do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
+    while (this.#live.has(this.#lastId));
+    return this.#lastId;
+  }
+}
+
+function abortedStream(): EventStream {
+  const stream = new EventStream(() => {});
+  stream.push({ tokenId: -1, finishReason: 'abort', isPrompt: false, logprob: Number.NaN, topLogprobs: [] });
+  return stream;
+}
+
+function toFailure({ code, message }: { code: string; message: string }): JsgError {
+  return toJsgError(Object.assign(new Error(message), { code }));
+}
+
+function topLogprobs({ topIds, topLogprobs }: StepEvents, from: number, num: number): TokenEvent['topLogprobs'] {
+  return Array.from({ length: num }, (_, i) => ({
+    tokenId: topIds[from + i] as number,
+    logprob: topLogprobs[from + i] as number,
+  }));
 }
