@@ -83,7 +83,10 @@ function requireTools() {
     const what = missing.map(([name]) => name).join(', ');
     const packages = missing.map(([, name]) => name).join(' ');
     const then = 'and run the same command again (on Debian and Ubuntu; elsewhere by its package manager).';
-    fail(`building the native runtime needs ${what}, not found on PATH`, `sudo apt-get install -y ${packages}  ${then}`);
+    fail(
+      `building the native runtime needs ${what}, not found on PATH`,
+      `sudo apt-get install -y ${packages}  ${then}`,
+    );
   }
   const [major = 0, minor = 0] = (/\d+\.\d+/.exec(cmake)?.[0] ?? '0.0').split('.').map(Number);
   if (major < OLDEST_CMAKE[0] || (major === OLDEST_CMAKE[0] && minor < OLDEST_CMAKE[1])) {
