@@ -5,6 +5,7 @@
 import type { SubmitRequest, TokenEvent } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
 import type { ServerContext } from './context.js';
+import { RequestError } from './error-response.js';
 import type { SequenceTimer } from './metrics.js';
 import { type ScoredToken, SequenceText, type TextOptions } from './sequence-text.js';
 
@@ -55,6 +56,7 @@ export function startGeneration(
   signal: AbortSignal,
 ): Generation {
   server.lifecycle.admit();
+  checkCount(server, plans.length);
   const ids = typeof requestIds === 'string' ? [requestIds] : requestIds;
   const controller = server.lifecycle.begin(ids);
   const onGone = () => controller.abort(signal.reason);
@@ -93,6 +95,13 @@ export function startGeneration(
       }
     },
   };
+}
+
+/** Retrying would not help a request that is larger than running and waiting places together. */
+function checkCount({ options }: ServerContext, count: number): void {
+  const places = options.maxRunningRequests + options.maxQueuedRequests;
+  if (count <= places) return;
+  throw new RequestError(`the request needs ${count} sequences at once; this server holds at most ${places}`);
 }
 
 /** A sequence that is to generate nothing and score nothing: the runtime has no part in it. */

@@ -2,6 +2,7 @@
  * Whether the server is up, and which requests are alive. Starting until the model has produced a token, then ready,
  * then draining for good; failed whenever the runtime says so.
  */
+import { setMaxListeners } from 'node:events';
 import type { Runtime } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
 
@@ -48,6 +49,8 @@ export class Lifecycle {
   /** A request comes alive; its controller ends all its sequences. */
   begin(requestIds: readonly string[]): AbortController {
     const controller = new AbortController();
+    // One listener a sequence, and a batch may have many.
+    setMaxListeners(0, controller.signal);
     this.#active.set(controller, requestIds);
     return controller;
   }

@@ -33,10 +33,17 @@ export class Metrics {
     const labels = { model_name: modelName };
     const labelNames = ['model_name'] as const;
     const registers = [this.registry];
-    const counter = (name: string, help: string) =>
-      new Counter({ name: `sglang:${name}`, help, labelNames, registers }).labels(labels);
-    const histogram = (name: string, help: string, buckets: number[]) =>
-      new Histogram({ name: `sglang:${name}`, help, labelNames, buckets, registers }).labels(labels);
+    // Every series exists from the start: a rate over one that appears later misses its first step.
+    const counter = (name: string, help: string) => {
+      const metric = new Counter({ name: `sglang:${name}`, help, labelNames, registers });
+      metric.inc(labels, 0);
+      return metric.labels(labels);
+    };
+    const histogram = (name: string, help: string, buckets: number[]) => {
+      const metric = new Histogram({ name: `sglang:${name}`, help, labelNames, buckets, registers });
+      metric.zero(labels);
+      return metric.labels(labels);
+    };
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
         name: `sglang:${name}`,

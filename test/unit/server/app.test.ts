@@ -254,6 +254,20 @@ describe('overload', () => {
   });
 });
 
+describe('batches', () => {
+  it('may be large, but not larger than the server could ever hold', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    const { post } = testApp({ delayMs: null });
+    expect((await post('/v1/completions', { prompt: Array(80).fill('a') })).status).toBe(200);
+    expect((await post('/v1/completions', { prompt: Array(81).fill('a') })).status).toBe(400);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('failures in a stream', () => {
   it('are an event, after which the stream ends', async () => {
     const quiet = vi.spyOn(log, 'error').mockImplementation(() => {});
@@ -278,6 +292,9 @@ describe('metrics', () => {
     const response = await app.request('/metrics');
     expect(response.headers.get('content-type')).toMatch(/^text\/plain/);
     const text = await response.text();
+    const untouched = await (await testApp().app.request('/metrics')).text();
+    expect(untouched).toContain('sglang:cached_tokens_total{model_name="fake-model"} 0');
+    expect(untouched).toContain('sglang:e2e_request_latency_seconds_count{model_name="fake-model"} 0');
     const value = (name: string) =>
       Number(new RegExp(`^sglang:${name}\\{model_name="fake-model"\\} (\\S+)$`, 'm').exec(text)?.[1]);
     expect(value('prompt_tokens_total')).toBe(6);
