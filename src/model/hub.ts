@@ -1,0 +1,3 @@
+export async function hubModel(_: unknown): Promise<string> {
+  throw new Error('x');
+}
