@@ -12,11 +12,6 @@ const REBUILD = 'build it on this machine: npm run build';
 
 const CAUSES: Cause[] = [
   {
-    pattern: /no such file|cannot find module/i,
-    what: 'it has not been built',
-    hint: 'run: npm run build (needs cmake and a C++20 compiler: sudo apt-get install -y cmake g++ make)',
-  },
-  {
     pattern: /GLIBC(XX)?_[\d.]+['’]? not found/,
     what: 'it was built on a newer Linux than this one',
     hint: REBUILD,
@@ -25,6 +20,11 @@ const CAUSES: Cause[] = [
     pattern: /libstdc\+\+|libgcc_s|ld-musl|libc\.musl|shared object file: No such file/,
     what: 'a system library that it was built with is missing here',
     hint: `${REBUILD}, or install libstdc++6`,
+  },
+  {
+    pattern: /no such file|cannot find module/i,
+    what: 'it has not been built',
+    hint: 'run: npm run build (needs cmake and a C++20 compiler: sudo apt-get install -y cmake g++ make)',
   },
   {
     pattern:

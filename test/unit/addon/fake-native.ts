@@ -1,0 +1,87 @@
+import type {
+  NativeBinding,
+  NativeRequest,
+  NativeRuntime,
+  RuntimeSpec,
+  StepEvents,
+} from '../../../src/addon/binding.js';
+
+export interface FakeEvent {
+  id: number;
+  token?: number;
+  finish?: number;
+  isPrompt?: boolean;
+  logprob?: number;
+  top?: [number, number][];
+}
+
+/** An addon whose steps the test plays by hand. */
+export class FakeNative implements NativeRuntime {
+  submitted: NativeRequest[] = [];
+  cancelled: number[] = [];
+  numStops = 0;
+  refusal: Error | null = null;
+  #onStep: (events: StepEvents) => void = () => {};
+
+  readonly binding: NativeBinding = {
+    version: '0',
+    isas: () => [],
+    measureReadBandwidth: async () => 1,
+    createRuntime: async (_spec, onStep, onProgress) => {
+      onProgress(1);
+      this.#onStep = onStep;
+      return this;
+    },
+  };
+
+  info() {
+    return { isa: 'fake', numThreads: 1, weightBytes: 1, kvBytesPerToken: 1, totalTokens: 64, loadMs: 1 };
+  }
+  submit(request: NativeRequest) {
+    if (this.refusal) throw this.refusal;
+    this.submitted.push(request);
+  }
+  cancel(id: number) {
+    this.cancelled.push(id);
+  }
+  stats() {
+    return { numRunning: 0, numQueued: 0, usedTokens: 0, totalTokens: 64, leakedBlocks: 0, steps: 0 };
+  }
+  flushCache() {
+    return true;
+  }
+  async stop() {
+    this.numStops++;
+    this.step(this.submitted.map(({ id }) => ({ id, finish: 3 })));
+  }
+
+  step(events: FakeEvent[], error: StepEvents['error'] = null): void {
+    const top = events.flatMap((event) => event.top ?? []);
+    this.#onStep({
+      ids: Uint32Array.from(events, ({ id }) => id),
+      tokens: Int32Array.from(events, ({ token }) => token ?? -1),
+      finish: Uint8Array.from(events, ({ finish }) => finish ?? 0),
+      isPrompt: Uint8Array.from(events, ({ isPrompt }) => (isPrompt ? 1 : 0)),
+      logprobs: Float32Array.from(events, ({ logprob }) => logprob ?? Number.NaN),
+      topCounts: Uint8Array.from(events, (event) => event.top?.length ?? 0),
+      topIds: Int32Array.from(top, ([id]) => id),
+      topLogprobs: Float32Array.from(top, ([, logprob]) => logprob),
+      stats: {
+        prefillSeqs: 0,
+        prefillTokens: 0,
+        cachedTokens: 0,
+        decodeSeqs: events.length,
+        numRunning: 0,
+        numQueued: 0,
+        usedTokens: 0,
+        totalTokens: 64,
+        numRetracted: 0,
+        elapsedUs: 1,
+      },
+      error,
+    });
+  }
+}
+
+/** The fake does not look at it. */
+export const anySpec = {} as RuntimeSpec;

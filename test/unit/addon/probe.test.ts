@@ -1,0 +1,91 @@
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { explainLoadFailure } from '../../../src/addon/load-failure.js';
+import { probeAddon } from '../../../src/addon/probe.js';
+
+let folder: string;
+const { XDG_CACHE_HOME } = process.env;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jsg-probe-'));
+  process.env.XDG_CACHE_HOME = folder;
+});
+afterEach(() => {
+  if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
+  else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
+  rmSync(folder, { recursive: true });
+});
+
+/** A stand-in for an addon: the child `require`s it just the same. Each load leaves a mark. */
+function write(name: string, body: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, `require('node:fs').appendFileSync(${JSON.stringify(`${path}.loads`)}, 'x');\n${body}`);
+  return path;
+}
+const numLoads = (path: string) => readFileSync(`${path}.loads`, 'utf8').length;
+
+describe('probeAddon', () => {
+  it('tries a file once, and again when it has changed', async () => {
+    const path = write('good.cjs', '');
+    await probeAddon(path);
+    await probeAddon(path);
+    expect(numLoads(path)).toBe(1);
+    utimesSync(path, 1, 1);
+    await probeAddon(path);
+    expect(numLoads(path)).toBe(2);
+  });
+
+  it.each(['SIGILL', 'SIGSEGV'])('survives a %s and says what it means', async (signal) => {
+    const path = write('bad.cjs', `process.kill(process.pid, '${signal}'); setInterval(() => {}, 1000);`);
+    const failure = probeAddon(path);
+    await expect(failure).rejects.toMatchObject({
+      code: 'E_ADDON_LOAD_FAILED',
+      message: expect.stringContaining(signal),
+      hint: expect.stringContaining('npm run build'),
+    });
+    await expect(probeAddon(path)).rejects.toThrow();
+    expect(numLoads(path)).toBe(2);
+  });
+
+  it('says that nothing has been built', async () => {
+    await expect(probeAddon(join(folder, 'none.node'))).rejects.toMatchObject({
+      code: 'E_ADDON_LOAD_FAILED',
+      message: expect.stringContaining('it has not been built'),
+      hint: expect.stringContaining('npm run build'),
+    });
+  });
+
+  it('says that a file is no addon of this machine', async () => {
+    const path = join(folder, 'text.node');
+    writeFileSync(path, 'this is no shared object, though it is long enough to be looked at by the loader');
+    await expect(probeAddon(path)).rejects.toMatchObject({
+      message: expect.stringMatching(/damaged, or was built for another machine/),
+    });
+  });
+
+  it('works without a place to remember', async () => {
+    const path = write('good.cjs', '');
+    writeFileSync(join(folder, 'file'), '');
+    process.env.XDG_CACHE_HOME = join(folder, 'file');
+    await probeAddon(path);
+    await probeAddon(path);
+    expect(numLoads(path)).toBe(2);
+  });
+});
+
+describe('explainLoadFailure', () => {
+  it.each([
+    ["Error: /lib/libc.so.6: version `GLIBC_2.38' not found (required by /x/jsg.node)", 'newer Linux'],
+    ['Error: libstdc++.so.6: cannot open shared object file: No such file or directory', 'system library'],
+    ['Error: /x/jsg.node: wrong ELF class: ELFCLASS32', 'another machine'],
+    ['Error: Module did not self-register: /x/jsg.node', 'does not fit Node.js'],
+    ['Error: /x/jsg.node: failed to map segment from shared object', 'does not let it be loaded'],
+  ])('%s', (said, meaning) => {
+    const error = explainLoadFailure('/x/jsg.node', `node:internal\n  throw\n\n${said}\n    at x`, null);
+    expect(error.message).toContain(meaning);
+    expect(error.message).toContain(said.replace('Error: ', ''));
+    expect(error.hint).toBeTruthy();
+  });
+});
