@@ -2,13 +2,13 @@
 import { loadBinding } from '../addon/binding.js';
 import { measure, type Workload } from '../bench/measure.js';
 import { formatReport, type Report } from '../bench/report.js';
-import { discoverTarget } from '../bench/target.js';
-import { type Endpoint, normaliseUrl } from '../client.js';
+import { discoverTarget, type Target } from '../bench/target.js';
+import { normaliseUrl } from '../client.js';
 import { probeDevice } from '../device/probe.js';
 import { isLoopback } from '../engine/address.js';
-import { type Progress, selectEngine } from '../engine/engine.js';
+import { selectEngine } from '../engine/engine.js';
 import { JsgError } from '../errors.js';
-import { log, setLogLevel } from '../log.js';
+import { setLogLevel } from '../log.js';
 import { requireSuitable } from '../profile/suitability.js';
 import { showProgress } from './progress.js';
 import { chooseSettings, givenFlags, type Options } from './settings.js';
@@ -18,66 +18,62 @@ const BANDWIDTH_BYTES = 2 ** 30;
 
 export async function bench(options: Options): Promise<number> {
   const workload = parseWorkload(options);
-  const progress = showProgress();
-  const run = options.url === undefined ? benchEngine : benchUrl;
-  const report = await run(options, workload, progress);
+  const report = await (options.url === undefined ? benchEngine(options, workload) : benchUrl(options, workload));
   process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
   return 0;
 }
 
 /** Starts the engine in this process, on a port of the system's choice, and measures it over HTTP. */
-async function benchEngine(options: Options, workload: Workload, progress: Progress): Promise<Report> {
+async function benchEngine(options: Options, workload: Workload): Promise<Report> {
   const device = probeDevice();
   const chosen = chooseSettings({ port: '0', logLevel: 'warning', ...options }, device);
   const { settings } = chosen;
   requireSuitable(chosen.subject, settings, device);
   setLogLevel(settings['log-level']);
   // Before the engine's threads are there to compete for the cores.
-  const readBandwidthGBs = await readBandwidth(settings['num-threads'], progress);
+  const readBandwidthGBs = await readBandwidth(settings['num-threads']);
   const engine = await selectEngine(settings.engine);
-  const running = await engine.start(settings, device, progress);
+  const running = await engine.start(settings, device, showProgress(tell));
   try {
     const apiKey = settings['api-key']?.split(',')[0] ?? null;
-    const report = await benchServer({ url: running.url, apiKey }, null, workload, readBandwidthGBs);
-    return { ...report, reference: chosen.profile?.reference ?? null };
+    const target = await discoverTarget({ url: running.url, apiKey }, null);
+    return { ...(await benchTarget(target, workload, readBandwidthGBs)), reference: chosen.profile?.reference ?? null };
   } finally {
     await running.stop();
   }
 }
 
-async function benchUrl(options: Options, workload: Workload, progress: Progress): Promise<Report> {
+async function benchUrl(options: Options, workload: Workload): Promise<Report> {
   const flags = givenFlags(options);
   const url = normaliseUrl(String(options.url));
+  const model = (options.model as string | undefined) ?? null;
+  const target = await discoverTarget({ url, apiKey: flags['api-key'] ?? null }, model);
   // A server elsewhere reads its own memory, not this machine's.
   const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
-  const readBandwidthGBs = isHere ? await readBandwidth(flags['num-threads'] ?? 0, progress).catch(() => null) : null;
-  const model = (options.model as string | undefined) ?? null;
-  return benchServer({ url, apiKey: flags['api-key'] ?? null }, model, workload, readBandwidthGBs);
+  const readBandwidthGBs = isHere ? await readBandwidth(flags['num-threads'] ?? 0).catch(() => null) : null;
+  return benchTarget(target, workload, readBandwidthGBs);
 }
 
-async function readBandwidth(numThreads: number, progress: Progress): Promise<number> {
+async function readBandwidth(numThreads: number): Promise<number> {
   const binding = await loadBinding();
-  progress.begin('measuring read bandwidth');
-  const bandwidth = await binding.measureReadBandwidth(BANDWIDTH_BYTES, numThreads);
-  progress.end(`${bandwidth.toFixed(1)} GB/s`);
-  return bandwidth;
+  tell('measuring read bandwidth');
+  return binding.measureReadBandwidth(BANDWIDTH_BYTES, numThreads);
 }
 
-async function benchServer(
-  endpoint: Endpoint,
-  model: string | null,
-  workload: Workload,
-  readBandwidthGBs: number | null,
-): Promise<Report> {
-  const target = await discoverTarget(endpoint, model);
+async function benchTarget(target: Target, workload: Workload, readBandwidthGBs: number | null): Promise<Report> {
   try {
-    const figures = await measure(target, workload, readBandwidthGBs, (what) => log.info(`measuring: ${what}`));
-    const { url, runtime, weightBytes } = target;
+    const figures = await measure(target, workload, readBandwidthGBs, (what) => tell(`measuring ${what}`));
+    const { model, url, runtime, weightBytes } = target;
     if (weightBytes === null) figures.notes.push('bytes a token: the server does not tell the size of its weights');
-    return { model: target.model, url, runtime, readBandwidthGBs, weightBytes, reference: null, ...figures };
+    return { model, url, runtime, readBandwidthGBs, weightBytes, reference: null, ...figures };
   } finally {
     await target.agent.close();
   }
+}
+
+/** Plain lines: a spinner would take its share of the cores that are measured. */
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function parseWorkload(options: Options): Workload {

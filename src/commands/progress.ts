@@ -3,8 +3,9 @@ import ora from 'ora';
 import type { Progress } from '../engine/engine.js';
 import { log } from '../log.js';
 
-export function showProgress(): Progress {
-  return process.stderr.isTTY ? spinner() : lines();
+/** `tell`: takes the plain lines, one a call. */
+export function showProgress(tell: (line: string) => void = log.info): Progress {
+  return process.stderr.isTTY ? spinner() : lines(tell);
 }
 
 function spinner(): Progress {
@@ -31,7 +32,7 @@ function spinner(): Progress {
 const LINE_INTERVAL_MS = 5000;
 
 /** One line a finished phase, and now and then one about a long one. */
-function lines(): Progress {
+function lines(tell: (line: string) => void): Progress {
   let phase = '';
   let shownMs = 0;
   return {
@@ -42,10 +43,10 @@ function lines(): Progress {
     update(fraction, part = phase) {
       if (Date.now() - shownMs < LINE_INTERVAL_MS) return;
       shownMs = Date.now();
-      log.info(`${part}: ${Math.floor(fraction * 100)} %`);
+      tell(`${part}: ${Math.floor(fraction * 100)} %`);
     },
     end(outcome) {
-      log.info(`${phase}: ${outcome}`);
+      tell(`${phase}: ${outcome}`);
     },
     fail() {},
   };
