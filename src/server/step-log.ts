@@ -1,6 +1,7 @@
 /**
  * The log lines of prefill and decode, word for word as SGLang writes them, since tools parse them. A line's throughput
- * is tokens decoded over wall time since the line before it; time in which nothing ran is not counted.
+ * is tokens decoded over wall time since the line before it, prefills in between included; time in which nothing ran is
+ * not counted.
  */
 import type { StepStats } from '../addon/binding.js';
 import { log } from '../log.js';
@@ -14,6 +15,8 @@ export class StepLog {
   #tokens = 0;
   /** When the interval began, ms; null while nothing runs. */
   #begin: number | null = null;
+  /** Time that steps took since, ms. */
+  #busyMs = 0;
   #previous: StepStats | null = null;
 
   constructor(
@@ -28,10 +31,11 @@ export class StepLog {
     const now = this.now();
     if (stats.prefillSeqs > 0) this.#writePrefill(stats);
     if (stats.decodeSeqs > 0) {
-      this.#begin ??= now - stats.elapsedUs / 1000;
+      if (this.#begin === null) this.#start(now - stats.elapsedUs / 1000);
       this.#steps++;
       this.#tokens += stats.decodeSeqs;
     }
+    this.#busyMs += stats.elapsedUs / 1000;
     const isIdle = stats.numRunning === 0;
     if (this.#steps > 0 && this.#isDue(stats, isIdle, now)) this.#writeDecode(stats, now);
     if (isIdle && stats.numQueued === 0) {
@@ -57,8 +61,9 @@ export class StepLog {
   }
 
   #writeDecode(stats: StepStats, now: number): void {
-    const seconds = (now - (this.#begin ?? now)) / 1000;
-    const throughput = seconds > 0 ? this.#tokens / seconds : 0;
+    // Steps that waited for a busy event loop are heard of all at once; their own time then is the truer one.
+    const ms = Math.max(now - (this.#begin ?? now), this.#busyMs);
+    const throughput = ms > 0 ? (this.#tokens * 1000) / ms : 0;
     // A step that ended sequences has freed their tokens already; the line tells what the batch ran with.
     const usedTokens = Math.max(stats.usedTokens, stats.numRunning === 0 ? (this.#previous?.usedTokens ?? 0) : 0);
     const running = Math.max(stats.numRunning, stats.decodeSeqs);
@@ -67,8 +72,13 @@ export class StepLog {
         `cuda graph: False, gen throughput (token/s): ${throughput.toFixed(2)}, #queue-req: ${stats.numQueued}`,
     );
     this.onThroughput(throughput);
+    this.#start(now);
+  }
+
+  #start(now: number): void {
     this.#steps = 0;
     this.#tokens = 0;
+    this.#busyMs = 0;
     this.#begin = now;
   }
 }

@@ -77,6 +77,15 @@ describe('StepLog', () => {
     expect(throughputs).toEqual([100, 0, 100, 0]);
   });
 
+  it('does not take steps for fast that it heard of late', () => {
+    const { step, decode, wait } = recorder(4);
+    // The event loop was busy: four steps of 10 ms each are heard of within 4 ms.
+    wait(36);
+    for (let i = 0; i < 4; i++) step({ decodeSeqs: 1, numRunning: 1, elapsedUs: 10_000 }, 1);
+    for (let i = 0; i < 4; i++) step({ decodeSeqs: 1, numRunning: 1, elapsedUs: 10_000 }, 1);
+    expect(decode().map((line) => Number(line[5]))).toEqual([100, 100]);
+  });
+
   it('writes a line when one stream of several ends, but not for each of a crowd', () => {
     const { step, decode } = recorder(1000);
     for (let i = 0; i < 20; i++) step({ decodeSeqs: 9, numRunning: 9 });
