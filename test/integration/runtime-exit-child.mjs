@@ -1,0 +1,103 @@
+// Run by runtime-exit.test.ts: ends the process in the way it is told, in the middle of something.
+// Arguments: addon, way, small spec, large spec (JSON).
+import { createRequire } from 'node:module';
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
+
+const [addon, way, small, large] = isMainThread ? process.argv.slice(2) : workerData;
+const binding = createRequire(import.meta.url)(addon);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const start = (spec, onStep = () => {}) => binding.createRuntime(JSON.parse(spec), onStep, () => {});
+const submit = (runtime, maxNewTokens) =>
+  runtime.submit({
+    id: 1,
+    promptIds: Int32Array.of(1, 2, 3),
+    maxNewTokens,
+    minNewTokens: 0,
+    stopTokenIds: new Int32Array(0),
+    sampling: {
+      temperature: 0,
+      topK: 0,
+      topP: 1,
+      minP: 0,
+      seed: 0,
+      repetitionPenalty: 1,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      logitBias: null,
+      topLogprobs: -1,
+    },
+    promptLogprobs: false,
+  });
+const worker = (name) => new Worker(new URL(import.meta.url), { workerData: [addon, name, small, large] });
+
+const ways = {
+  'exit while loading': async () => {
+    void start(large);
+    await sleep(30);
+    process.exit(7);
+  },
+  'exit while running': async () => {
+    submit(await start(small), 900);
+    await sleep(3);
+    process.exit(7);
+  },
+  'exit while stopping': async () => {
+    const runtime = await start(small);
+    submit(runtime, 900);
+    void runtime.stop();
+    process.exit(7);
+  },
+  'exit while measuring': async () => {
+    void binding.measureReadBandwidth(2e8, 1);
+    await sleep(20);
+    process.exit(7);
+  },
+  'end idle': async () => {
+    await start(small);
+  },
+  'end after stop': async () => {
+    const runtime = await start(small);
+    submit(runtime, 900);
+    await runtime.stop();
+  },
+  'end after the last token': async () => {
+    let numTokens = 0;
+    process.on('exit', () => process.stdout.write(`${numTokens} tokens`));
+    const runtime = await start(small, ({ tokens }) => {
+      numTokens += tokens.length;
+    });
+    submit(runtime, 20);
+  },
+  'throw in a listener': async () => {
+    process.on('uncaughtException', ({ message }) => {
+      process.stdout.write(`caught ${message}`);
+      process.exit(7);
+    });
+    const runtime = await start(small, () => {
+      throw new Error('mine');
+    });
+    submit(runtime, 20);
+  },
+  'terminate workers': async () => {
+    for (const name of ['exit while running', 'work', 'load', 'work', 'load', 'end idle', 'end after stop']) {
+      const running = worker(name);
+      const ended = new Promise((resolve) => running.once('exit', resolve));
+      if (name === 'work' || name === 'load') {
+        await sleep(100);
+        await running.terminate();
+      }
+      await ended;
+    }
+    process.stdout.write('all gone');
+  },
+  work: async () => {
+    const runtime = await start(small);
+    submit(runtime, 900);
+    await sleep(1e6);
+  },
+  load: async () => {
+    await start(large);
+    await sleep(1e6);
+  },
+};
+await ways[way]();

@@ -1,0 +1,49 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/version.js';
+import { dummySpec } from './runtime-spec.js';
+
+const addon = resolve(process.env.JSG_ADDON ?? resolve(packageRoot, 'build/Release/jsg.node'));
+const child = fileURLToPath(new URL('runtime-exit-child.mjs', import.meta.url));
+const small = dummySpec();
+const large = dummySpec({}, { hiddenSize: 1024, intermediateSize: 4096, numHeads: 16, headDim: 64, numLayers: 6 });
+
+/** How the process ended, and what it wrote. A process that hangs is killed, one that crashes has a signal. */
+async function end(way: string): Promise<{ code: number; signal: string | null; output: string; said: string }> {
+  const args = [child, addon, way, JSON.stringify(small), JSON.stringify(large)];
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+    return { code: 0, signal: null, output: stdout, said: stderr };
+  } catch (error) {
+    const { code, signal, stdout, stderr } = error as { code: number; signal: string; stdout: string; stderr: string };
+    return { code, signal, output: stdout, said: stderr };
+  }
+}
+
+describe('a process with a runtime', () => {
+  it.each(['exit while loading', 'exit while running', 'exit while stopping', 'exit while measuring'])(
+    'can %s',
+    async (way) => {
+      expect(await end(way)).toEqual({ code: 7, signal: null, output: '', said: '' });
+    },
+  );
+
+  it.each(['end idle', 'end after stop'])('can %s: nothing keeps it alive', async (way) => {
+    expect(await end(way)).toEqual({ code: 0, signal: null, output: '', said: '' });
+  });
+
+  it('lives as long as tokens are to come', async () => {
+    expect(await end('end after the last token')).toMatchObject({ code: 0, output: '20 tokens' });
+  });
+
+  it('hears of a listener that throws as of any uncaught exception', async () => {
+    expect(await end('throw in a listener')).toMatchObject({ code: 7, output: 'caught mine' });
+  });
+
+  it('can run it in workers, which end in any way', async () => {
+    expect(await end('terminate workers')).toEqual({ code: 0, signal: null, output: 'all gone', said: '' });
+  });
+});
