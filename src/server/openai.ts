@@ -38,7 +38,7 @@ export function newRequestId(prefix: string): string {
 export function checkModelName(server: ServerContext, name: string | undefined): void {
   const { strictModelName, servedModelName } = server.options;
   if (!strictModelName || name === undefined || name === servedModelName) return;
-  throw new RequestError(`The model ${JSON.stringify(name)} does not exist; this server serves "${servedModelName}".`, {
+  throw new RequestError(`The model ${JSON.stringify(name)} does not exist; this server serves "${servedModelName}"`, {
     param: 'model',
     code: 'E_MODEL_NOT_FOUND',
     wireCode: 'model_not_found',

@@ -45,16 +45,17 @@ export function encodeText(
 }
 
 /**
- * Tokenizing megabytes would hold up every stream. Where the beginning alone fills the context, the rest does not
- * matter; common text has about 4 characters a token, so 6 times the context is enough to tell.
+ * Tokenizing megabytes would hold up every stream. Where a beginning of the text alone fills the context, the rest does
+ * not matter: common text has about 4 characters a token, so 6 times the context is mostly enough to tell, and where
+ * not, each try is 4 times as long as the one before.
  */
 function refuseHopeless(server: ServerContext, tokenizer: Tokenizer, text: string, param: string): void {
   const limit = maxTotalTokens(server);
-  const head = 6 * limit;
-  if (text.length <= head) return;
-  // The cut may split a word, and a surrogate pair, but moves the count by a few tokens only.
-  const numTokens = tokenizer.encode(text.slice(0, head), { addSpecialTokens: false }).length;
-  if (numTokens > limit + 16) throw tooLong(server, `more than ${numTokens - 16}`, param);
+  for (let head = 6 * limit; head < text.length; head *= 4) {
+    // The cut may split a word, and a surrogate pair, but moves the count by a few tokens only.
+    const numTokens = tokenizer.encode(text.slice(0, head), { addSpecialTokens: false }).length;
+    if (numTokens > limit + 16) throw tooLong(server, `more than ${numTokens - 16}`, param);
+  }
 }
 
 function checkLength(server: ServerContext, ids: number[], param: string): number[] {
@@ -64,7 +65,7 @@ function checkLength(server: ServerContext, ids: number[], param: string): numbe
 
 function tooLong(server: ServerContext, count: string, param: string): RequestError {
   return new RequestError(
-    `This model's maximum context length is ${maxTotalTokens(server)} tokens, but the prompt has ${count} tokens.`,
+    `This model's maximum context length is ${maxTotalTokens(server)} tokens, but the prompt has ${count} tokens`,
     { param, wireCode: 'context_length_exceeded', hint: 'shorten the prompt' },
   );
 }
@@ -88,7 +89,7 @@ export function tokensToGenerate(
   if (asked > left) {
     throw new RequestError(
       `This model's maximum context length is ${limit} tokens, but ${numPrompt + asked} were asked for ` +
-        `(${numPrompt} in the prompt, ${asked} in the answer).`,
+        `(${numPrompt} in the prompt, ${asked} in the answer)`,
       {
         param: left < 1 ? params.prompt : params.maxTokens,
         wireCode: 'context_length_exceeded',

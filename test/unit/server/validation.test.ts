@@ -1,7 +1,8 @@
 /** Requests that are wrong, or look it: every one gets a 4xx that names the field, or a 200; nothing gets a 5xx. */
 import { describe, expect, it, vi } from 'vitest';
 import { log } from '../../../src/log.js';
-import { VOCAB_SIZE } from './fake-model.js';
+import type { Tokenizer } from '../../../src/model/model.js';
+import { fakeTokenizer, VOCAB_SIZE } from './fake-model.js';
 import { CHAT, type Json, testApp } from './test-app.js';
 
 const { post, runtime } = testApp({ delayMs: null });
@@ -278,6 +279,19 @@ describe('prompts', () => {
     const chat = await check('/v1/chat/completions', user('x'.repeat(600)), 400, 'messages');
     expect(chat.code).toBe('context_length_exceeded');
   });
+});
+
+it('tokenizes no more of a hopeless prompt than it takes to see that', async () => {
+  const lengths: number[] = [];
+  const encode: Tokenizer['encode'] = (text, options) => {
+    lengths.push(text.length);
+    return fakeTokenizer.encode(text, options);
+  };
+  const counting = testApp({ model: { tokenizer: { ...fakeTokenizer, encode } } });
+  for (const text of ['x'.repeat(3_000_000), ' '.repeat(513)]) {
+    expect((await counting.post('/v1/completions', { prompt: text })).status).toBe(400);
+  }
+  expect(lengths).toEqual([6 * 512, 513]);
 });
 
 describe('logit_bias', () => {
