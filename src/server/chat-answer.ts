@@ -1,9 +1,9 @@
 /** Answers of /v1/chat/completions, whole and streamed. */
 import type { ServerContext } from './context.js';
-import type { Finish, GenerationSink } from './generation.js';
 import { type ChatLogprobs, chatLogprobs } from './logprobs.js';
 import { chunkParts, type Envelope, envelope, finishFields, usage } from './openai.js';
 import type { StreamSink } from './responses.js';
+import type { Finish, GenerationSink } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
 import { type SseStream, sseEvent } from './sse.js';
 

@@ -1,10 +1,10 @@
 /** Answers of /v1/completions, whole and streamed. */
 import type { TokenEvent } from '../addon/runtime.js';
 import type { ServerContext } from './context.js';
-import type { Finish, GenerationSink } from './generation.js';
 import { joinLegacy, type LegacyLogprobs, legacyLogprobs, promptLogprobs } from './logprobs.js';
 import { chunkParts, type Envelope, envelope, finishFields, usage } from './openai.js';
 import type { StreamSink } from './responses.js';
+import type { Finish, GenerationSink } from './sequence-reader.js';
 import { countCharacters, type ScoredToken } from './sequence-text.js';
 import { type SseStream, sseEvent } from './sse.js';
 

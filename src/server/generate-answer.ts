@@ -1,8 +1,8 @@
 /** Answers of SGLang's /generate: whole, or streamed with the text and ids so far in every chunk. */
 import type { TokenEvent } from '../addon/runtime.js';
 import type { ServerContext } from './context.js';
-import type { Finish, GenerationSink } from './generation.js';
 import type { StreamSink } from './responses.js';
+import type { Finish, GenerationSink } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
 import { type SseStream, sseEvent } from './sse.js';
 import { finiteLogprob, textOfToken } from './token-text.js';

@@ -1,42 +1,11 @@
 /**
- * A request's sequences, from submission to text. Every route goes through here, streamed or not, so that what a stream
- * adds up to is what an unstreamed answer says.
+ * A request's sequences: submitted together, read side by side, ended together. Every route goes through here, streamed
+ * or not, so that what a stream adds up to is what an unstreamed answer says.
  */
-import type { SubmitRequest, TokenEvent } from '../addon/runtime.js';
-import { JsgError } from '../errors.js';
+import type { TokenEvent } from '../addon/runtime.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
-import type { SequenceTimer } from './metrics.js';
-import { type ScoredToken, SequenceText, type TextOptions } from './sequence-text.js';
-
-/** One sequence to run: what the runtime gets, and how its tokens become text. */
-export interface SequencePlan extends TextOptions {
-  submit: SubmitRequest;
-}
-
-export interface Finish {
-  reason: 'stop' | 'length' | 'abort';
-  /** The stop string or stop token that ended it. */
-  matched: string | number | null;
-  numTokens: number;
-  /** Tokens whose text came out with the end. */
-  tokens: ScoredToken[];
-}
-
-/** Where a generation goes. `index` is the sequence's place in the plans. */
-export interface GenerationSink {
-  /** The scored prompt, before anything else of this sequence; only with `promptLogprobs`. */
-  prompt?(index: number, tokens: TokenEvent[]): void;
-  /** Each generated token as it comes, the one that stopped it included; before its text. */
-  token?(index: number, event: TokenEvent): void;
-  /** Text to add; empty only where `wantsEveryToken`. `tokens`: those it is made of, if tracked. */
-  delta(index: number, text: string, tokens: ScoredToken[]): void;
-  finish(index: number, finish: Finish): void;
-  /** True: `delta` is called for tokens that add no text too. */
-  readonly wantsEveryToken?: boolean;
-  /** A promise while the reader is behind: nothing more is taken from the runtime until it resolves. */
-  pressure?(): Promise<void> | null;
-}
+import { type GenerationSink, type SequencePlan, SequenceReader } from './sequence-reader.js';
 
 export interface Generation {
   /** Feeds the sink until all sequences have ended; the first failure ends them all and is thrown. */
@@ -82,14 +51,16 @@ export function startGeneration(
     abort: (reason) => controller.abort(reason),
     async run(sink) {
       try {
-        const pumps = sequences.map((events, index) =>
-          pump(server, plans[index] as SequencePlan, index, events, sink, controller.signal).catch((error: unknown) => {
-            // One failed: its siblings are of no use to anyone.
-            controller.abort(error);
-            throw error;
-          }),
+        const readers = sequences.map((events, index) =>
+          new SequenceReader(server, plans[index] as SequencePlan, index, sink)
+            .read(events, controller.signal)
+            .catch((error: unknown) => {
+              // One failed: its siblings are of no use to anyone.
+              controller.abort(error);
+              throw error;
+            }),
         );
-        await settleAll(pumps);
+        await settleAll(readers);
       } finally {
         close();
       }
@@ -122,68 +93,4 @@ async function settleAll(promises: Promise<void>[]): Promise<void> {
     ),
   );
   if (failed) throw failure;
-}
-
-async function pump(
-  server: ServerContext,
-  plan: SequencePlan,
-  index: number,
-  events: AsyncIterable<TokenEvent>,
-  sink: GenerationSink,
-  signal: AbortSignal,
-): Promise<void> {
-  const text = new SequenceText(server.model.tokenizer, plan);
-  const timer = server.metrics.sequence(plan.submit.promptIds.length);
-  const finish = await readEvents(server, plan, index, events, sink, text, timer).finally(() => timer.end());
-  if (finish.reason === 'abort' && signal.reason instanceof JsgError) throw signal.reason;
-  sink.finish(index, finish);
-}
-
-async function readEvents(
-  server: ServerContext,
-  plan: SequencePlan,
-  index: number,
-  events: AsyncIterable<TokenEvent>,
-  sink: GenerationSink,
-  text: SequenceText,
-  timer: SequenceTimer,
-): Promise<Finish> {
-  let promptTokens: TokenEvent[] | null = plan.submit.promptLogprobs ? [] : null;
-  let numTokens = 0;
-  const end = (reason: Finish['reason'], matched: string | number | null): Finish => {
-    const rest = text.end();
-    if (rest.text !== '') sink.delta(index, rest.text, rest.tokens);
-    const tokens = rest.text === '' ? rest.tokens : [];
-    return text.matched === null
-      ? { reason, matched, numTokens, tokens }
-      : { reason: 'stop', matched: text.matched, numTokens, tokens };
-  };
-
-  for await (const event of events) {
-    if (event.isPrompt) {
-      promptTokens?.push(event);
-    } else if (event.tokenId >= 0) {
-      if (numTokens === 0) server.lifecycle.tokenProduced();
-      numTokens++;
-      timer.token();
-    }
-    if (promptTokens !== null && (!event.isPrompt || event.finishReason !== null)) {
-      sink.prompt?.(index, promptTokens);
-      promptTokens = null;
-    }
-    const generated = !event.isPrompt && event.tokenId >= 0;
-    if (generated) sink.token?.(index, event);
-    const { finishReason } = event;
-    if (generated && finishReason !== 'stop') {
-      const delta = text.push(event, numTokens > plan.submit.minNewTokens);
-      if (delta !== '' || sink.wantsEveryToken) sink.delta(index, delta, text.takeTokens());
-      // Leaving the loop cancels the sequence in the runtime.
-      if (text.matched !== null) return end('stop', text.matched);
-    }
-    if (finishReason === 'error') throw new JsgError('E_RUNTIME_FAILED', 'the sequence ended with an error');
-    if (finishReason !== null) return end(finishReason, finishReason === 'stop' ? event.tokenId : null);
-    const pressure = sink.pressure?.();
-    if (pressure) await pressure;
-  }
-  return end('abort', null);
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
-import type { Finish } from './generation.js';
+import type { Finish } from './sequence-reader.js';
 
 export interface Usage {
   prompt_tokens: number;

@@ -4,8 +4,9 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import { toJsgError } from '../errors.js';
 import { errorBody, logFault } from './error-response.js';
-import type { Generation, GenerationSink } from './generation.js';
+import type { Generation } from './generation.js';
 import { CLIENT_GONE } from './lifecycle.js';
+import type { GenerationSink } from './sequence-reader.js';
 import { SSE_DONE, SSE_HEADERS, SseStream, sseEvent } from './sse.js';
 
 export function jsonResponse(body: unknown, status = 200): Response {

@@ -2,8 +2,8 @@
 import type { NativeSampling } from '../addon/binding.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
-import type { SequencePlan } from './generation.js';
 import type { SamplingRequest } from './schemas/sampling.js';
+import type { SequencePlan } from './sequence-reader.js';
 
 /** Seeds are unsigned 53-bit numbers to the runtime. */
 const SEED_MODULUS = 2n ** 53n;

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { CompletionAnswer, type CompletionAnswerOptions, CompletionStream } from '../completion-answer.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
-import { type SequencePlan, startGeneration } from '../generation.js';
+import { startGeneration } from '../generation.js';
 import { checkModelName, checkStreamOptions, newRequestId } from '../openai.js';
 import { encodePrompt, requireTokenizer, tokensToGenerate } from '../prompt-tokens.js';
 import { readJsonObject } from '../request-body.js';
@@ -12,6 +12,7 @@ import { type CompletionRequest, completionShape } from '../schemas/completions.
 import { parseRequest } from '../schemas/parse.js';
 import { type Prompt, parsePrompts } from '../schemas/prompts.js';
 import { planSequences } from '../sequence-plan.js';
+import type { SequencePlan } from '../sequence-reader.js';
 
 export async function completions(server: ServerContext, c: Context): Promise<Response> {
   server.lifecycle.admit();

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
 import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions } from '../generate-answer.js';
-import { type SequencePlan, startGeneration } from '../generation.js';
+import { startGeneration } from '../generation.js';
 import { LIMITS } from '../limits.js';
 import { newRequestId } from '../openai.js';
 import { encodePrompt, tokensToGenerate } from '../prompt-tokens.js';
@@ -13,6 +13,7 @@ import { type GenerateParams, generateShape, samplingParamsShape } from '../sche
 import { parseRequest } from '../schemas/parse.js';
 import { type Prompts, parsePrompts } from '../schemas/prompts.js';
 import { planSequences } from '../sequence-plan.js';
+import type { SequencePlan } from '../sequence-reader.js';
 
 /** SGLang's default. */
 const DEFAULT_MAX_NEW_TOKENS = 128;
