@@ -1,8 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, testTimeout: number) => ({
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: testTimeout },
+/** A folder of test/. `groupOrder`: folders run one after the other. */
+const project = (name: string, groupOrder: number, testTimeout: number, extra = {}) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout,
+    hookTimeout: testTimeout,
+    sequence: { groupOrder },
+    ...extra,
+  },
 });
+
+// A runtime takes every core for itself: two test files at the same time would only hinder each other.
+const alone = { fileParallelism: false };
 
 export default defineConfig({
   test: {
@@ -10,11 +21,11 @@ export default defineConfig({
     outputFile: { json: 'build/vitest.json' },
     projects: [
       // Nothing but src/: no addon, no network, no model.
-      project('unit', 10_000),
+      project('unit', 0, 10_000),
       // The native addon and small model files.
-      project('integration', 120_000),
+      project('integration', 1, 120_000, alone),
       // The built command line as a person runs it.
-      project('e2e', 300_000),
+      project('e2e', 2, 300_000, alone),
     ],
   },
 });
