@@ -37,7 +37,9 @@ export function tokenizerFromGguf(metadata: GgufMetadata): BpeTokenizer {
   const parts: TokenizerParts = {
     ...alphabetParts,
     tokens: vocabulary.tokens,
-    unknownId: readTokenId(metadata, 'unknown_token_id', vocabulary.tokens.length),
+    // Bytes that a byte-level vocabulary lacks are dropped, as its tokenizer.json has it.
+    unknownId: alphabetParts.byteFallback ? readTokenId(metadata, 'unknown_token_id', vocabulary.tokens.length) : null,
+    fusesUnknown: true,
     addedTokens: readAddedTokens(metadata, vocabulary),
     prefixIds: affix('add_bos_token', addsBos, 'bos_token_id'),
     suffixIds: affix('add_eos_token', false, 'eos_token_id'),

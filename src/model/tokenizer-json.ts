@@ -42,6 +42,7 @@ export function tokenizerFromJson(object: JsonObject, config: JsonObject, path: 
     ignoreMerges: model.bool('ignore_merges') ?? false,
     byteFallback: model.bool('byte_fallback') ?? false,
     unknownId: unknown === undefined ? null : (ids.get(unknown) ?? null),
+    fusesUnknown: model.bool('fuse_unk') ?? false,
     addedTokens,
     normalize: readNormalizer(json.get('normalizer'), path),
     preTokenize: readPreTokenizer(json.get('pre_tokenizer') ?? null, path),

@@ -18,8 +18,10 @@ export interface TokenizerParts {
   ignoreMerges: boolean;
   /** Characters without a token become `<0x0A>`-style tokens of their bytes. */
   byteFallback: boolean;
-  /** For characters that have no token at all; null: they are dropped. */
+  /** For characters (or bytes) that have no token at all; null: they are dropped. */
   unknownId: number | null;
+  /** A run of unknown characters is one unknown token. */
+  fusesUnknown: boolean;
   addedTokens: AddedToken[];
   /** Applied to each stretch of text between added tokens. */
   normalize: (text: string) => string;
@@ -131,8 +133,9 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   private pushUnknown(ids: number[]): void {
-    const { unknownId } = this.parts;
-    if (unknownId !== null) ids.push(unknownId);
+    const { unknownId, fusesUnknown } = this.parts;
+    if (unknownId === null || (fusesUnknown && ids.at(-1) === unknownId)) return;
+    ids.push(unknownId);
   }
 
   decode(ids: readonly number[], options: DecodeOptions = {}): string {
