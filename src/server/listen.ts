@@ -102,7 +102,7 @@ class OpenResponses {
       this.#count++;
       // All of it is written now, if only to a buffer here.
       response.once('prefinish', () => {
-        timer = setTimeout(() => response.destroy(), answerTimeoutMs).unref();
+        if (!response.closed) timer = setTimeout(() => response.destroy(), answerTimeoutMs).unref();
       });
       response.once('close', () => {
         clearTimeout(timer);

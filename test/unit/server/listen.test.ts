@@ -138,7 +138,7 @@ describe('limits', () => {
       '',
       '',
     );
-    await until('it has answered', () => client.status === 413, 200);
+    await until('it has answered', () => client.status === 413);
     expect(client.json).toMatchObject({ error: { type: 'invalid_request_error' } });
     await client.closed;
   });
@@ -339,7 +339,7 @@ describe('draining', () => {
     const idle = await RawClient.connect(server.port);
     const begin = performance.now();
     expect(await server.drain(5000)).toBe(0);
-    expect(performance.now() - begin).toBeLessThan(300);
+    expect(performance.now() - begin).toBeLessThan(2000);
     await idle.closed;
     await server.close();
   });
