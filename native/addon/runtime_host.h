@@ -37,7 +37,8 @@ class RuntimeHost : public std::enable_shared_from_this<RuntimeHost> {
   void submit(Request request);
   void cancel(uint32_t id) { engine_->cancel(id); }
   RuntimeStats stats() const { return engine_->stats(); }
-  bool flush_cache() { return engine_->flush_cache(); }
+  // False while JavaScript has not heard of the end of every request.
+  bool flush_cache() { return n_live_ == 0 && engine_->flush_cache(); }
   // Resolves when the threads are gone, the model is freed and the last events have been delivered.
   Napi::Promise stop(Napi::Env env);
 

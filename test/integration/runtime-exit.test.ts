@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/version.js';
-import { dummySpec } from './runtime-spec.js';
+import { dummySpec, slowSpec } from './runtime-spec.js';
 
 const addon = resolve(process.env.JSG_ADDON ?? resolve(packageRoot, 'build/Release/jsg.node'));
 const child = fileURLToPath(new URL('runtime-exit-child.mjs', import.meta.url));
-const small = dummySpec();
+/** Slow enough to be in the middle of an answer for seconds. */
+const small = slowSpec();
 const large = dummySpec({}, { hiddenSize: 1024, intermediateSize: 4096, numHeads: 16, headDim: 64, numLayers: 6 });
 
 /** How the process ended, and what it wrote. A process that hangs is killed, one that crashes has a signal. */

@@ -41,6 +41,11 @@ export function dummySpec(overrides: Partial<RuntimeSpec> = {}, shape: Partial<M
   };
 }
 
+/** One that takes milliseconds a token, so that there is time to do something in the middle of an answer. */
+export function slowSpec(overrides: Partial<RuntimeSpec> = {}): RuntimeSpec {
+  return dummySpec(overrides, { numLayers: 5, hiddenSize: 512, intermediateSize: 2048, numHeads: 8, headDim: 64 });
+}
+
 function dummyTensors(config: ModelConfig): TensorInfo[] {
   const { hiddenSize, intermediateSize, numHeads, numKvHeads, headDim } = config;
   const tensor = (name: string, ...shape: number[]): TensorInfo => ({

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadBinding } from '../../src/addon/binding.js';
 import { NativeEngineRuntime } from '../../src/addon/runtime.js';
 import { version } from '../../src/version.js';
-import { collect, dummySpec, GREEDY, makeRequest, tokensOf } from './runtime-spec.js';
+import { collect, dummySpec, GREEDY, makeRequest, slowSpec, tokensOf } from './runtime-spec.js';
 
 const SAMPLED = { ...GREEDY, temperature: 1, topP: 0.95, seed: 7 };
 
@@ -155,27 +155,6 @@ describe('a runtime', () => {
     for (const [i, { logprob }] of answer.entries()) expect(prompt[i + 3]?.logprob).toBeCloseTo(logprob, 2);
   });
 
-  it('ends with abort within a step when the signal says so', async () => {
-    const controller = new AbortController();
-    let numTokens = 0;
-    let last: string | null = null;
-    for await (const { tokenId, finishReason } of runtime.submit(
-      makeRequest({ maxNewTokens: 1000 }),
-      controller.signal,
-    )) {
-      if (tokenId >= 0) numTokens++;
-      if (numTokens === 5) controller.abort();
-      last = finishReason;
-    }
-    expect(last).toBe('abort');
-    expect(numTokens).toBeLessThan(1000);
-  });
-
-  it('frees what a loop leaves behind', async () => {
-    for await (const _ of runtime.submit(makeRequest({ maxNewTokens: 1000 }))) break;
-    while (runtime.stats().numRunning > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  });
-
   it('flushes only when nothing runs', async () => {
     const reading = collect(runtime.submit(makeRequest({ maxNewTokens: 200 })));
     expect(runtime.flushCache()).toBe(false);
@@ -204,16 +183,51 @@ describe('a runtime', () => {
   });
 });
 
-describe('under load', () => {
-  it('refuses beyond the queue, and takes again once there is room', async () => {
-    const runtime = await NativeEngineRuntime.start(dummySpec({ maxRunningRequests: 2, maxQueuedRequests: 3 }));
-    const accepted = Array.from({ length: 5 }, () => collect(runtime.submit(makeRequest({ maxNewTokens: 500 }))));
-    expect(() => runtime.submit(makeRequest())).toThrow(expect.objectContaining({ code: 'E_QUEUE_FULL' }));
-    await Promise.all(accepted);
-    expect(await collect(runtime.submit(makeRequest()))).toHaveLength(16);
-    await runtime.stop();
+describe('in the middle of an answer', () => {
+  const long = makeRequest({ maxNewTokens: 1000 });
+  let runtime: NativeEngineRuntime;
+  beforeAll(async () => {
+    runtime = await NativeEngineRuntime.start(slowSpec({ maxRunningRequests: 2, maxQueuedRequests: 3 }));
+  });
+  afterAll(() => runtime.stop());
+  const untilIdle = async () => {
+    while (runtime.stats().numRunning + runtime.stats().numQueued > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect(runtime.stats()).toMatchObject({ usedTokens: 0, leakedBlocks: 0 });
+  };
+
+  it('an abort signal ends it within a step', async () => {
+    const controller = new AbortController();
+    const finishReasons: (string | null)[] = [];
+    for await (const { finishReason } of runtime.submit(long, controller.signal)) {
+      finishReasons.push(finishReason);
+      if (finishReasons.length === 5) controller.abort();
+    }
+    expect(finishReasons.at(-1)).toBe('abort');
+    expect(finishReasons.length).toBeLessThan(100);
+    await untilIdle();
   });
 
+  it('a reader who leaves takes the request along', async () => {
+    for await (const _ of runtime.submit(long)) break;
+    const { steps } = runtime.stats();
+    await untilIdle();
+    expect(runtime.stats().steps - steps).toBeLessThan(100);
+  });
+
+  it('the queue refuses what is too much, and takes again once there is room', async () => {
+    const controller = new AbortController();
+    const accepted = Array.from({ length: 5 }, () => collect(runtime.submit(long, controller.signal)));
+    expect(() => runtime.submit(makeRequest())).toThrow(expect.objectContaining({ code: 'E_QUEUE_FULL' }));
+    controller.abort();
+    await Promise.all(accepted);
+    expect(await collect(runtime.submit(makeRequest()))).toHaveLength(16);
+    await untilIdle();
+  });
+});
+
+describe('under load', () => {
   it('serves 200 streams with random disconnects through a small pool, and leaves nothing behind', async () => {
     const runtime = await NativeEngineRuntime.start(dummySpec({ maxTotalTokens: 1024, contextLength: 512 }));
     let numRetracted = 0;
@@ -275,7 +289,7 @@ describe('under load', () => {
 
 describe('stop', () => {
   it('ends what runs with abort, may be repeated, and closes the door', async () => {
-    const runtime = await NativeEngineRuntime.start(dummySpec());
+    const runtime = await NativeEngineRuntime.start(slowSpec());
     const reading = Array.from({ length: 20 }, () => collect(runtime.submit(makeRequest({ maxNewTokens: 1000 }))));
     await Promise.all([runtime.stop(), runtime.stop()]);
     await runtime.stop();
