@@ -1,5 +1,6 @@
-// The operations a decoder is made of. A backend owns weights, activations and KV cache in its own memory; the decoder
-// only names them. Activations are row-major (rows, dim) matrices of the backend's activation type.
+// The operations a decoder is made of, each as much as one kernel can do. A backend owns weights, KV cache and
+// activations in its own memory and precision: the residual stream x (n_rows, hidden), its norm h, and what the
+// products hand on, named here q k v, a and m.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -37,18 +38,19 @@ class Table {
   int64_t cols = 0;
 };
 
-// Activation memory.
-class Buffer {
- public:
-  virtual ~Buffer() = default;
-};
-
-struct AttentionShape {
+struct DecoderShape {
   int n_layers;
+  int hidden;
+  int intermediate;
   int n_heads;
   int n_kv_heads;
   int head_dim;
-  int sliding_window;  // tokens a query sees, itself included; 0: all
+  int vocab;
+  int sliding_window;     // tokens a query sees, itself included; 0: all
+  bool rope_interleaved;  // pairs (2i, 2i + 1) rotate together; otherwise (i, i + head_dim / 2)
+  float eps;              // of every RMS norm
+
+  int qkv_dim() const { return (n_heads + 2 * n_kv_heads) * head_dim; }
 };
 
 class Backend {
@@ -59,36 +61,29 @@ class Backend {
   // `bias` (out_features of the stack, fp32) may be empty.
   virtual std::unique_ptr<Linear> make_linear(std::span<const WeightView> stacked, std::vector<float> bias) = 0;
   virtual std::unique_ptr<Table> make_table(const WeightView& weights) = 0;
-  virtual void make_kv_cache(const AttentionShape& shape, int n_blocks) = 0;
+  virtual void make_kv_cache(int n_blocks) = 0;
   virtual uint64_t kv_bytes_per_token() const = 0;
-  // Grows a buffer to (rows, dim) elements; its content is lost when it grows.
-  virtual void reserve(std::unique_ptr<Buffer>& buffer, int64_t rows, int64_t dim) = 0;
 
   // --- one step ---
   // Announces the rows, positions and block tables that the ops below work on, until the next call.
   // `cos`, `sin`: (n_rows, head_dim / 2).
   virtual void begin_step(const Batch& batch, std::span<const float> cos, std::span<const float> sin) = 0;
 
-  // out (n_rows, dim) = table[ids]
-  virtual void embed(const Table& table, Buffer& out) = 0;
-  // out (n_rows, dim) = x / rms(x) * weight
-  virtual void rms_norm(const Buffer& x, const Table& weight, float eps, Buffer& out) = 0;
-  // x (n_rows, dim) += delta, then as rms_norm
-  virtual void add_rms_norm(Buffer& x, const Buffer& delta, const Table& weight, float eps, Buffer& out) = 0;
-  // out (n_rows, out_features) = x (n_rows, in_features) W^T + b
-  virtual void linear(const Buffer& x, const Linear& weight, Buffer& out) = 0;
-  // qkv (n_rows, (n_heads + 2 n_kv_heads) * head_dim): normalises each head of q and k where weights (head_dim) are
-  // given, rotates q and k, appends k and v to the cache of `layer`.
-  virtual void rope_append(int layer, Buffer& qkv, const Table* q_norm, const Table* k_norm, float eps,
-                           bool interleaved) = 0;
-  // out (n_rows, n_heads * head_dim): causal attention of q over the cache of `layer`.
-  virtual void attention(int layer, const Buffer& qkv, Buffer& out) = 0;
-  // out (n_rows, dim) = silu(gate_up[:, :dim]) * gate_up[:, dim:]
-  virtual void silu_mul(const Buffer& gate_up, int64_t dim, Buffer& out) = 0;
-  // Logits of the batch's logit rows, on the host: add_rms_norm of those rows alone, then the head.
-  // Returns (logit_rows, vocab).
-  virtual std::span<float> logits(const Buffer& x, const Buffer& delta, const Table& norm, float eps,
-                                  const Linear& head) = 0;
+  // x = table[ids]; h = rms_norm(x) * norm
+  virtual void embed(const Table& table, const Table& norm) = 0;
+  // q k v (n_rows, qkv_dim) = W h + b
+  virtual void qkv(const Linear& weight) = 0;
+  // Normalises each head of q and k where weights (head_dim) are given, rotates them, appends k and v to the cache of
+  // `layer`; a (n_rows, n_heads * head_dim) = causal attention of q over that cache.
+  virtual void attention(int layer, const Table* q_norm, const Table* k_norm) = 0;
+  // x += W a; h = rms_norm(x) * next_norm
+  virtual void output(const Linear& weight, const Table& next_norm) = 0;
+  // m (n_rows, intermediate) = silu(W_gate h) * (W_up h); the stack is gate, then up
+  virtual void gate_up(const Linear& weight) = 0;
+  // x += W m; h = rms_norm(x) * next_norm
+  virtual void down(const Linear& weight, const Table& next_norm) = 0;
+  // W h of the batch's logit rows, on the host: (logit_rows, vocab)
+  virtual std::span<float> logits(const Linear& head) = 0;
 };
 
 }  // namespace jsg

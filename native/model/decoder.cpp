@@ -29,8 +29,7 @@ Decoder::Decoder(const ModelConfig& config, std::unique_ptr<Weights> weights, st
   }
   const std::string head = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
   head_ = load_linear({head}, {config.vocab_size}, config.hidden_size, false);
-  backend_->make_kv_cache({config.n_layers, config.n_heads, config.n_kv_heads, config.head_dim, config.sliding_window},
-                          n_blocks);
+  backend_->make_kv_cache(n_blocks);
   progress(1.0);
 }
 
@@ -83,42 +82,23 @@ Decoder::Layer Decoder::load_layer(int index) {
 }
 
 std::span<float> Decoder::forward(const Batch& batch) {
-  const auto rows = static_cast<int64_t>(batch.token_ids.size());
   for (int32_t id : batch.token_ids) {
-    if (id < 0 || id >= config_.vocab_size)
+    if (id < 0 || id >= config_.vocab_size) {
       throw Error("E_INVALID_REQUEST", "token id " + std::to_string(id) + " is not in the vocabulary");
-  }
-  Backend& b = *backend_;
-  const int64_t head_dim = config_.head_dim, intermediate = config_.intermediate_size;
-  b.reserve(x_, rows, config_.hidden_size);
-  b.reserve(normed_, rows, config_.hidden_size);
-  b.reserve(delta_, rows, config_.hidden_size);
-  b.reserve(qkv_, rows, (config_.n_heads + 2 * config_.n_kv_heads) * head_dim);
-  b.reserve(attended_, rows, config_.n_heads * head_dim);
-  b.reserve(gate_up_, rows, 2 * intermediate);
-  b.reserve(activated_, rows, intermediate);
-  rope_.fill(batch.positions, cos_, sin_);
-
-  const float eps = config_.rms_norm_eps;
-  b.begin_step(batch, cos_, sin_);
-  b.embed(*embedding_, *x_);
-  for (int i = 0; i < config_.n_layers; ++i) {
-    const Layer& layer = layers_[i];
-    if (i == 0) {
-      b.rms_norm(*x_, *layer.attention_norm, eps, *normed_);
-    } else {
-      b.add_rms_norm(*x_, *delta_, *layer.attention_norm, eps, *normed_);
     }
-    b.linear(*normed_, *layer.qkv, *qkv_);
-    b.rope_append(i, *qkv_, layer.q_norm.get(), layer.k_norm.get(), eps, config_.rope_interleaved);
-    b.attention(i, *qkv_, *attended_);
-    b.linear(*attended_, *layer.output, *delta_);
-    b.add_rms_norm(*x_, *delta_, *layer.mlp_norm, eps, *normed_);
-    b.linear(*normed_, *layer.gate_up, *gate_up_);
-    b.silu_mul(*gate_up_, intermediate, *activated_);
-    b.linear(*activated_, *layer.down, *delta_);
   }
-  return b.logits(*x_, *delta_, *final_norm_, eps, *head_);
+  rope_.fill(batch.positions, cos_, sin_);
+  backend_->begin_step(batch, cos_, sin_);
+  backend_->embed(*embedding_, *layers_[0].attention_norm);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = layers_[i];
+    backend_->qkv(*layer.qkv);
+    backend_->attention(static_cast<int>(i), layer.q_norm.get(), layer.k_norm.get());
+    backend_->output(*layer.output, *layer.mlp_norm);
+    backend_->gate_up(*layer.gate_up);
+    backend_->down(*layer.down, i + 1 < layers_.size() ? *layers_[i + 1].attention_norm : *final_norm_);
+  }
+  return backend_->logits(*head_);
 }
 
 }  // namespace jsg

@@ -46,9 +46,6 @@ class Decoder final : public Model {
   uint64_t weight_bytes_ = 0;
 
   std::vector<float> cos_, sin_;  // (n_rows, head_dim / 2)
-  std::unique_ptr<Buffer> x_;     // (n_rows, hidden), the residual stream
-  std::unique_ptr<Buffer> normed_, delta_;
-  std::unique_ptr<Buffer> qkv_, attended_, gate_up_, activated_;
 };
 
 }  // namespace jsg

@@ -29,7 +29,10 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
   const int64_t n_blocks = (options.max_total_tokens + kBlockSize - 1) / kBlockSize;
   if (n_blocks < 1 || n_blocks > INT32_MAX) throw Error("E_MODEL_INVALID", "the KV pool must hold at least one token");
   auto weights = options.dummy ? Weights::dummy(options.tensors) : Weights::map_files(options.files, options.tensors);
-  auto backend = cpu::make_cpu_backend(options.n_threads, options.kv_dtype);
+  const ModelConfig& c = options.config;
+  auto backend = cpu::make_cpu_backend({c.n_layers, c.hidden_size, c.intermediate_size, c.n_heads, c.n_kv_heads,
+                                        c.head_dim, c.vocab_size, c.sliding_window, c.rope_interleaved, c.rms_norm_eps},
+                                       options.n_threads, options.kv_dtype);
   const cpu::CpuInfo info = cpu::cpu_info(*backend);
   auto decoder = std::make_unique<Decoder>(options.config, std::move(weights), std::move(backend),
                                            static_cast<int>(n_blocks), progress);

@@ -9,7 +9,7 @@ constexpr int kRowsPerPiece = 16;
 constexpr int kShortestSpan = 128;  // tokens: below it, merging costs more than it gains
 }  // namespace
 
-void AttentionPlan::build(const Batch& batch, const AttentionShape& shape, const KvLayout& kv, int n_threads) {
+void AttentionPlan::build(const Batch& batch, const DecoderShape& shape, const KvLayout& kv, int n_threads) {
   batch_ = &batch;
   shape_ = shape;
   group_ = shape.n_heads / shape.n_kv_heads;
@@ -49,7 +49,7 @@ void AttentionPlan::build(const Batch& batch, const AttentionShape& shape, const
 
 AttentionTask AttentionPlan::task(int64_t i, const float* qkv, const uint8_t* cache) {
   const Piece& piece = pieces_[i];
-  const int64_t stride = static_cast<int64_t>(shape_.n_heads + 2 * shape_.n_kv_heads) * shape_.head_dim;
+  const int64_t stride = shape_.qkv_dim();
   const int row = piece.slice->first_row + piece.row;
   return {qkv + row * stride + static_cast<int64_t>(piece.kv_head) * group_ * shape_.head_dim,
           static_cast<size_t>(stride),

@@ -10,7 +10,7 @@ namespace jsg::cpu {
 
 class AttentionPlan {
  public:
-  void build(const Batch& batch, const AttentionShape& shape, const KvLayout& kv, int n_threads);
+  void build(const Batch& batch, const DecoderShape& shape, const KvLayout& kv, int n_threads);
   int64_t size() const { return static_cast<int64_t>(pieces_.size()); }
   // Piece `i` over `qkv` (n_rows, (n_heads + 2 n_kv_heads) * head_dim) and a layer's cache.
   AttentionTask task(int64_t i, const float* qkv, const uint8_t* cache);
@@ -32,7 +32,7 @@ class AttentionPlan {
   void write(const Piece& piece, int query, const float* acc, float factor, float* out) const;
 
   const Batch* batch_ = nullptr;
-  AttentionShape shape_{};
+  DecoderShape shape_{};
   int group_ = 1;
   int v_stride_ = 0;
   std::vector<Piece> pieces_;

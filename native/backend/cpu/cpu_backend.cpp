@@ -16,9 +16,18 @@ namespace {
 // Below this many elements an elementwise loop is not worth waking the other threads.
 constexpr int64_t kSerialElems = 8192;
 
-struct FloatBuffer final : Buffer {
-  Memory memory;
-  float* data() const { return reinterpret_cast<float*>(memory.data()); }
+// Activations (rows, dim) in page-aligned memory that grows and never shrinks; growing loses the content.
+class Activations {
+ public:
+  float* resize(int64_t rows, int64_t dim) {
+    const size_t bytes = static_cast<size_t>(rows * dim) * sizeof(float);
+    if (memory_.bytes() < bytes) memory_ = Memory(bytes);
+    return data();
+  }
+  float* data() const { return reinterpret_cast<float*>(memory_.data()); }
+
+ private:
+  Memory memory_;
 };
 
 struct RowTable final : Table {
@@ -44,8 +53,6 @@ struct StackedLinear final : Linear {
   bool any_packed = false;
 };
 
-float* floats(Buffer& buffer) { return static_cast<FloatBuffer&>(buffer).data(); }
-const float* floats(const Buffer& buffer) { return static_cast<const FloatBuffer&>(buffer).data(); }
 const float* row_values(const Table& table) { return static_cast<const RowTable&>(table).values.data(); }
 
 PlainType plain_type(DType dtype) {
@@ -55,9 +62,11 @@ PlainType plain_type(DType dtype) {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(int n_threads, KvDType kv_dtype) : kernels_(select_kernels()), pool_(n_threads) {
-    kv_.f16 = kv_dtype == KvDType::kF16;
-  }
+  CpuBackend(const DecoderShape& shape, int n_threads, KvDType kv_dtype)
+      : kernels_(select_kernels()),
+        pool_(n_threads),
+        shape_(shape),
+        kv_{shape.n_kv_heads, shape.head_dim, (shape.head_dim + 15) / 16 * 16, kv_dtype == KvDType::kF16} {}
 
   CpuInfo info() const { return {kernels_.isa, pool_.size()}; }
 
@@ -105,24 +114,12 @@ class CpuBackend final : public Backend {
     return table;
   }
 
-  void make_kv_cache(const AttentionShape& shape, int n_blocks) override {
-    shape_ = shape;
-    kv_.n_kv_heads = shape.n_kv_heads;
-    kv_.head_dim = shape.head_dim;
-    kv_.v_stride = (shape.head_dim + 15) / 16 * 16;
+  void make_kv_cache(int n_blocks) override {
     cache_.clear();
-    for (int layer = 0; layer < shape.n_layers; ++layer) cache_.emplace_back(kv_.block_bytes() * n_blocks);
+    for (int layer = 0; layer < shape_.n_layers; ++layer) cache_.emplace_back(kv_.block_bytes() * n_blocks);
   }
 
   uint64_t kv_bytes_per_token() const override { return kv_.block_bytes() / kBlockSize * shape_.n_layers; }
-
-  void reserve(std::unique_ptr<Buffer>& buffer, int64_t rows, int64_t dim) override {
-    const size_t bytes = static_cast<size_t>(rows * dim) * sizeof(float);
-    if (buffer && static_cast<FloatBuffer&>(*buffer).memory.bytes() >= bytes) return;
-    auto grown = std::make_unique<FloatBuffer>();
-    grown->memory = Memory(bytes);
-    buffer = std::move(grown);
-  }
 
   void begin_step(const Batch& batch, std::span<const float> cos, std::span<const float> sin) override {
     if (!pinned_) pool_.pin_caller();
@@ -139,88 +136,64 @@ class CpuBackend final : public Backend {
       }
     }
     plan_.build(batch, shape_, kv_, pool_.size());
+    x_.resize(n_rows_, shape_.hidden);
+    h_.resize(n_rows_, shape_.hidden);
+    delta_.resize(n_rows_, shape_.hidden);
+    qkv_.resize(n_rows_, shape_.qkv_dim());
+    attended_.resize(n_rows_, shape_.n_heads * shape_.head_dim);
+    gate_up_.resize(n_rows_, 2 * shape_.intermediate);
+    activated_.resize(n_rows_, shape_.intermediate);
   }
 
-  void embed(const Table& table, Buffer& out) override {
+  void embed(const Table& table, const Table& norm) override {
     const auto& rows = static_cast<const RowTable&>(table);
-    each_row(n_rows_, table.cols, [&](int64_t row) {
+    each_row(n_rows_, shape_.hidden, [&](int64_t row) {
       const uint8_t* source = rows.view.data + static_cast<size_t>(batch_->token_ids[row]) * rows.row_bytes;
-      dequantize_row(rows.view.dtype, source, rows.cols, floats(out) + row * rows.cols);
+      dequantize_row(rows.view.dtype, source, rows.cols, x_.data() + row * shape_.hidden);
+      normalize(row, norm);
     });
   }
 
-  void rms_norm(const Buffer& x, const Table& weight, float eps, Buffer& out) override {
-    const int64_t dim = weight.cols;
-    each_row(n_rows_, dim, [&](int64_t row) {
-      kernels_.rms_norm(floats(x) + row * dim, row_values(weight), static_cast<int>(dim), eps, floats(out) + row * dim);
-    });
-  }
+  void qkv(const Linear& weight) override { product(h_.data(), n_rows_, weight, qkv_.data()); }
 
-  void add_rms_norm(Buffer& x, const Buffer& delta, const Table& weight, float eps, Buffer& out) override {
-    const int64_t dim = weight.cols;
-    each_row(n_rows_, dim, [&](int64_t row) {
-      kernels_.add(floats(x) + row * dim, floats(delta) + row * dim, static_cast<int>(dim));
-      kernels_.rms_norm(floats(x) + row * dim, row_values(weight), static_cast<int>(dim), eps, floats(out) + row * dim);
-    });
-  }
-
-  void linear(const Buffer& x, const Linear& weight, Buffer& out) override {
-    product(floats(x), n_rows_, static_cast<const StackedLinear&>(weight), floats(out));
-  }
-
-  void rope_append(int layer, Buffer& qkv, const Table* q_norm, const Table* k_norm, float eps,
-                   bool interleaved) override {
-    const int dim = shape_.head_dim, n_q = shape_.n_heads, n_kv = shape_.n_kv_heads;
-    const int64_t stride = static_cast<int64_t>(n_q + 2 * n_kv) * dim;
-    each_row(n_rows_, stride, [&](int64_t row) {
-      float* heads = floats(qkv) + row * stride;
-      for (int head = 0; head < n_q + n_kv; ++head) {
-        float* h = heads + static_cast<int64_t>(head) * dim;
-        if (const Table* norm = head < n_q ? q_norm : k_norm) kernels_.rms_norm(h, row_values(*norm), dim, eps, h);
-        rotate(h, row, interleaved);
-      }
-      const auto [block, slot] = slots_[row];
-      uint8_t* base = cache_[layer].data() + static_cast<size_t>(block) * kv_.block_bytes();
-      for (int head = 0; head < n_kv; ++head) {
-        const float* k = heads + static_cast<int64_t>(n_q + head) * dim;
-        kernels_.store_kv(kv_, k, k + static_cast<int64_t>(n_kv) * dim,
-                          base + head * kv_.head_elems() * kv_.elem_bytes(), slot);
-      }
-    });
-  }
-
-  void attention(int layer, const Buffer& qkv, Buffer& out) override {
-    const uint8_t* cache = cache_[layer].data();
+  void attention(int layer, const Table* q_norm, const Table* k_norm) override {
+    uint8_t* cache = cache_[layer].data();
+    each_row(n_rows_, shape_.qkv_dim(), [&](int64_t row) { rope_append(row, q_norm, k_norm, cache); });
     pool_.run(plan_.size(), 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
-        kernels_.attention(kv_, plan_.task(i, floats(qkv), cache));
-        plan_.finish(i, floats(out));
+        kernels_.attention(kv_, plan_.task(i, qkv_.data(), cache));
+        plan_.finish(i, attended_.data());
       }
     });
-    plan_.merge(floats(out));
+    plan_.merge(attended_.data());
   }
 
-  void silu_mul(const Buffer& gate_up, int64_t dim, Buffer& out) override {
+  void output(const Linear& weight, const Table& next_norm) override {
+    add_product(attended_.data(), weight, next_norm);
+  }
+
+  void gate_up(const Linear& weight) override {
+    const int64_t dim = shape_.intermediate;
+    product(h_.data(), n_rows_, weight, gate_up_.data());
     each_row(n_rows_, 4 * dim, [&](int64_t row) {
-      const float* gate = floats(gate_up) + row * 2 * dim;
-      kernels_.silu_mul(gate, gate + dim, static_cast<int>(dim), floats(out) + row * dim);
+      const float* gate = gate_up_.data() + row * 2 * dim;
+      kernels_.silu_mul(gate, gate + dim, static_cast<int>(dim), activated_.data() + row * dim);
     });
   }
 
-  std::span<float> logits(const Buffer& x, const Buffer& delta, const Table& norm, float eps,
-                          const Linear& head) override {
-    const auto& weight = static_cast<const StackedLinear&>(head);
-    const size_t n = batch_->logit_rows.size(), dim = static_cast<size_t>(norm.cols);
+  void down(const Linear& weight, const Table& next_norm) override {
+    add_product(activated_.data(), weight, next_norm);
+  }
+
+  std::span<float> logits(const Linear& head) override {
+    const size_t n = batch_->logit_rows.size(), dim = static_cast<size_t>(shape_.hidden);
     final_.resize(n * dim);
     logits_.resize(n * static_cast<size_t>(head.out_features));
     for (size_t i = 0; i < n; ++i) {
-      float* row = final_.data() + i * dim;
-      const size_t source = static_cast<size_t>(batch_->logit_rows[i]) * dim;
-      std::memcpy(row, floats(x) + source, dim * sizeof(float));
-      kernels_.add(row, floats(delta) + source, static_cast<int>(dim));
-      kernels_.rms_norm(row, row_values(norm), static_cast<int>(dim), eps, row);
+      const size_t row = static_cast<size_t>(batch_->logit_rows[i]);
+      std::memcpy(final_.data() + i * dim, h_.data() + row * dim, dim * sizeof(float));
     }
-    product(final_.data(), static_cast<int64_t>(n), weight, logits_.data());
+    product(final_.data(), static_cast<int64_t>(n), head, logits_.data());
     return logits_;
   }
 
@@ -233,11 +206,44 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void rotate(float* head, int64_t row, bool interleaved) const {
+  // h[row] = rms_norm(x[row]) * norm
+  void normalize(int64_t row, const Table& norm) {
+    const int64_t at = row * shape_.hidden;
+    kernels_.rms_norm(x_.data() + at, row_values(norm), shape_.hidden, shape_.eps, h_.data() + at);
+  }
+
+  // x += W from; h = rms_norm(x) * next_norm
+  void add_product(const float* from, const Linear& weight, const Table& next_norm) {
+    product(from, n_rows_, weight, delta_.data());
+    each_row(n_rows_, shape_.hidden, [&](int64_t row) {
+      const int64_t at = row * shape_.hidden;
+      kernels_.add(x_.data() + at, delta_.data() + at, shape_.hidden);
+      normalize(row, next_norm);
+    });
+  }
+
+  void rope_append(int64_t row, const Table* q_norm, const Table* k_norm, uint8_t* cache) {
+    const int dim = shape_.head_dim, n_q = shape_.n_heads, n_kv = shape_.n_kv_heads;
+    float* heads = qkv_.data() + row * shape_.qkv_dim();
+    for (int head = 0; head < n_q + n_kv; ++head) {
+      float* h = heads + static_cast<int64_t>(head) * dim;
+      if (const Table* norm = head < n_q ? q_norm : k_norm) kernels_.rms_norm(h, row_values(*norm), dim, shape_.eps, h);
+      rotate(h, row);
+    }
+    const auto [block, slot] = slots_[row];
+    uint8_t* base = cache + static_cast<size_t>(block) * kv_.block_bytes();
+    for (int head = 0; head < n_kv; ++head) {
+      const float* k = heads + static_cast<int64_t>(n_q + head) * dim;
+      kernels_.store_kv(kv_, k, k + static_cast<int64_t>(n_kv) * dim, base + head * kv_.head_elems() * kv_.elem_bytes(),
+                        slot);
+    }
+  }
+
+  void rotate(float* head, int64_t row) const {
     const int half = shape_.head_dim / 2;
     const float* cos = cos_.data() + row * half;
     const float* sin = sin_.data() + row * half;
-    const int step = interleaved ? 2 : 1, partner = interleaved ? 1 : half;
+    const int step = shape_.rope_interleaved ? 2 : 1, partner = shape_.rope_interleaved ? 1 : half;
     for (int i = 0; i < half; ++i) {
       float& a = head[i * step];
       float& b = head[i * step + partner];
@@ -260,8 +266,9 @@ class CpuBackend final : public Backend {
   }
 
   // out (n, out_features) = x (n, in_features) W^T + b
-  void product(const float* x, int64_t n, const StackedLinear& weight, float* out) {
+  void product(const float* x, int64_t n, const Linear& linear, float* out) {
     if (n == 0) return;
+    const auto& weight = static_cast<const StackedLinear&>(linear);
     const XGroup* groups = weight.any_packed ? quantize(x, n, weight.in_features) : nullptr;
     const size_t stride = static_cast<size_t>(weight.out_features);
     const int64_t chunk = std::max<int64_t>(1, weight.units / (8 * pool_.size()));
@@ -292,8 +299,8 @@ class CpuBackend final : public Backend {
   const Kernels& kernels_;
   ThreadPool pool_;
   bool pinned_ = false;
-  AttentionShape shape_{};
-  KvLayout kv_{};
+  const DecoderShape shape_;
+  const KvLayout kv_;
   std::vector<Memory> cache_;  // a layer each: (n_blocks) blocks
 
   // Of the current step.
@@ -306,14 +313,16 @@ class CpuBackend final : public Backend {
   };
   std::vector<Slot> slots_;
   AttentionPlan plan_;
+  Activations x_, h_, delta_;  // (n_rows, hidden)
+  Activations qkv_, attended_, gate_up_, activated_;
   std::vector<XGroup> x_groups_;
   std::vector<float> final_, logits_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int n_threads, KvDType kv_dtype) {
-  return std::make_unique<CpuBackend>(n_threads, kv_dtype);
+std::unique_ptr<Backend> make_cpu_backend(const DecoderShape& shape, int n_threads, KvDType kv_dtype) {
+  return std::make_unique<CpuBackend>(shape, n_threads, kv_dtype);
 }
 
 CpuInfo cpu_info(const Backend& backend) { return static_cast<const CpuBackend&>(backend).info(); }

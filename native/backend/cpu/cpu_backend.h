@@ -8,7 +8,7 @@
 namespace jsg::cpu {
 
 // `n_threads` 0: one a usable core. Throws E_DEVICE_UNSUITABLE.
-std::unique_ptr<Backend> make_cpu_backend(int n_threads, KvDType kv_dtype);
+std::unique_ptr<Backend> make_cpu_backend(const DecoderShape& shape, int n_threads, KvDType kv_dtype);
 
 struct CpuInfo {
   const char* isa;
