@@ -79,6 +79,7 @@ describe('a sound file', () => {
   });
 });
 
+// biome-ignore format: a table
 const MALFORMED: [what: string, spec: GgufSpec, message: RegExp][] = [
   ['a bad magic', { magic: 'GGML' }, /not a GGUF file/],
   ['version 0', { version: 0 }, /version 0/],
@@ -138,7 +139,7 @@ const MALFORMED: [what: string, spec: GgufSpec, message: RegExp][] = [
     { keys: [{ key: 'general.alignment', type: 'string', value: '32' }] },
     /general.alignment is '32'/,
   ],
-]; // biome-ignore format: a table
+];
 
 describe('refused in one line that names the file:', () => {
   test.each(MALFORMED)('%s', (_what, spec, message) => {
