@@ -1,6 +1,6 @@
 /** Tiny random models of every architecture and storage type, against transformers in float32 (test/oracle). */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { RuntimeSpec } from '../../src/addon/binding.js';
+import { loadBinding, type RuntimeSpec } from '../../src/addon/binding.js';
 import type { Runtime } from '../../src/addon/runtime.js';
 import { loadModel } from '../../src/model/load.js';
 import { deviationOf, type Golden, readGoldens, runGreedy, startRuntime } from './golden-models.js';
@@ -62,4 +62,21 @@ describe('GGUF files', () => {
   test.each(goldens)('$name: the same in prefill chunks of 7', (golden) =>
     expectGolden(golden, PLAIN_FILES.has(golden.name) ? EXACT : QUANTISED, { chunkedPrefillSize: 7 }),
   );
+});
+
+describe('every instruction set of this machine', async () => {
+  const goldens = [...readGoldens('tiny'), ...readGoldens('gguf')];
+  afterEach(() => {
+    delete process.env.JSG_ISA;
+  });
+
+  test.each((await loadBinding()).isas())('%s', async (isa) => {
+    process.env.JSG_ISA = isa;
+    for (const golden of goldens) {
+      const isPlain = golden.path.endsWith('.gguf') ? PLAIN_FILES.has(golden.name) : true;
+      await expectGolden(golden, isPlain ? EXACT : QUANTISED);
+      expect(runtime?.info.isa).toBe(isa);
+      await runtime?.stop();
+    }
+  });
 });
