@@ -53,7 +53,7 @@ function unfinished(bytes: Buffer): number {
     const byte = bytes[i] as number;
     if (byte < 0x80) return 0;
     if (byte >= 0xc0) {
-      const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      const needed = byte > 0xf4 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
       const have = bytes.length - i;
       return have < needed ? have : 0;
     }
