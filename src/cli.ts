@@ -78,7 +78,7 @@ function commandTree(setExitCode: (code: number) => void): Command {
   verb(program, 'chat [url]', 'talk to a running server', async () => (await import('./commands/chat.js')).chat)
     .option('--model <NAME>', 'the model to name in requests (default: the one served)')
     .option('--system <TEXT>', 'system message')
-    .option('--temperature <T>', "sampling temperature (default: the server's)")
+    .option('--temperature <T>', 'sampling temperature (default: 0.5, with top_p 0.9)')
     .option('--max-tokens <N>', "longest answer (default: the server's)")
     .option('--api-key <KEY>', 'key of the server');
 

@@ -16,6 +16,8 @@ interface Server extends Endpoint {
   fields: Record<string, unknown>;
 }
 
+const DEFAULT_SAMPLING = { temperature: 0.5, top_p: 0.9 };
+
 export async function chat(options: Options, [url = 'http://127.0.0.1:30000']: string[]): Promise<number> {
   const apiKey = (options.apiKey as string | undefined) ?? null;
   const server = { url: normaliseUrl(url), apiKey, fields: requestFields(options) };
@@ -38,11 +40,10 @@ function requestFields(options: Options): Record<string, unknown> {
     if (/^\d+(\.\d+)?$/.test(String(given))) return Number(given);
     throw new JsgError('E_USAGE', `--${flag}: '${given}' is not a number from 0`);
   };
-  return {
-    model: options.model,
-    temperature: number('temperature', 'temperature'),
-    max_tokens: number('maxTokens', 'max-tokens'),
-  };
+  const temperature = number('temperature', 'temperature');
+  // OpenAI's default of 1 over the whole vocabulary makes small models ramble.
+  const sampling = temperature === undefined ? DEFAULT_SAMPLING : { temperature };
+  return { model: options.model, ...sampling, max_tokens: number('maxTokens', 'max-tokens') };
 }
 
 /** Question, answer, until end of input or /exit; Ctrl-C stops an answer, and at the prompt ends the talk. */

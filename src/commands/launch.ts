@@ -26,7 +26,8 @@ export async function launch(options: Options): Promise<number> {
 }
 
 function announce({ url, modelName }: Running, asksForKey: boolean): void {
-  const body = { model: modelName, messages: [{ role: 'user', content: 'What is the capital of France?' }] };
+  const messages = [{ role: 'user', content: 'What is the capital of France?' }];
+  const body = { model: modelName, messages, temperature: 0 };
   const lines = [
     `curl ${url}/v1/chat/completions -H 'Content-Type: application/json'`,
     ...(asksForKey ? ["-H 'Authorization: Bearer YOUR_API_KEY'"] : []),
