@@ -74,10 +74,16 @@ export async function servedModel(endpoint: Endpoint): Promise<string> {
 /** The pieces of text of one streamed chat completion. */
 export async function* streamChat(endpoint: Endpoint, body: object, signal?: AbortSignal): AsyncGenerator<string> {
   const response = await ask(endpoint, '/v1/chat/completions', { ...body, stream: true }, signal);
-  for await (const data of readEvents(response.body ?? (async function* () {})())) {
-    const chunk = JSON.parse(data) as { choices?: { delta?: { content?: string } }[]; error?: { message: string } };
-    if (chunk.error) throw new JsgError('E_RUNTIME_FAILED', chunk.error.message);
-    yield chunk.choices?.[0]?.delta?.content ?? '';
+  if (response.body === null) return;
+  try {
+    for await (const data of readEvents(response.body)) {
+      const chunk = JSON.parse(data) as { choices?: { delta?: { content?: string } }[]; error?: { message: string } };
+      if (chunk.error) throw new JsgError('E_RUNTIME_FAILED', chunk.error.message);
+      yield chunk.choices?.[0]?.delta?.content ?? '';
+    }
+  } catch (error) {
+    if (error instanceof JsgError || signal?.aborted) throw error;
+    throw new JsgError('E_UNAVAILABLE', `the connection to ${endpoint.url} was lost`, { cause: error });
   }
 }
 
