@@ -92,9 +92,10 @@ const toolchain: Check = {
     ].join(', ');
     const old = found.cmake !== null && isOlder(found.cmake, [3, 22]);
     if (missing.length === 0 && !old) return outcome('pass', text);
-    const packages = [...missing.map(({ install }) => install), ...(old ? ['cmake'] : [])].join(' ');
+    const packages = missing.map(({ install }) => install).join(' ');
     // What is built already needs no compiler.
-    return outcome(addon?.fault === null ? 'warn' : 'fail', text, `sudo apt-get install -y ${packages}`);
+    const fixes = [packages && `sudo apt-get install -y ${packages}`, old && 'python3 -m pip install cmake'];
+    return outcome(addon?.fault === null ? 'warn' : 'fail', text, fixes.filter(Boolean).join(', then '));
   },
 };
 
