@@ -41,6 +41,8 @@ export async function downloadBlob(source: HubSource, file: HubFile, options: Op
       // What has come is kept for the next start, under the name that any process may take over.
       if ((await sizeOf(partial)) !== null) await rename(partial, `${blob}.incomplete`);
       throw error;
+    } finally {
+      active.delete(partial);
     }
     await rename(partial, blob);
     return blob;
@@ -60,16 +62,22 @@ async function sizeOf(path: string): Promise<number | null> {
   return (await stat(path).catch(() => null))?.size ?? null;
 }
 
+/** Partial files that this process is filling: those of its pid that are not here are of an earlier process. */
+const active = new Set<string>();
+let numClaims = 0;
+
 /**
- * A partial file of this process alone. One that an earlier start left behind is taken over by renaming it, which only
+ * A partial file of this download alone. One that an earlier start left behind is taken over by renaming it, which only
  * one process can; those of processes that still run are let be.
  */
 async function claimPartial(blobs: string, name: string): Promise<string> {
-  const own = join(blobs, `${name}.incomplete-${process.pid}`);
+  const own = join(blobs, `${name}.incomplete-${process.pid}-${numClaims++}`);
+  active.add(own);
   for (const candidate of await readdir(blobs)) {
-    const match = /^([0-9a-f]+)\.incomplete(?:-(\d+))?$/.exec(candidate);
-    if (match?.[1] !== name || (match[2] !== undefined && isRunning(Number(match[2])))) continue;
-    const isOurs = await rename(join(blobs, candidate), own).then(
+    const path = join(blobs, candidate);
+    const match = /^([0-9a-f]+)\.incomplete(?:-(\d+)-\d+)?$/.exec(candidate);
+    if (match?.[1] !== name || active.has(path) || isRunning(Number(match[2] ?? process.pid))) continue;
+    const isOurs = await rename(path, own).then(
       () => true,
       () => false,
     );
@@ -78,6 +86,7 @@ async function claimPartial(blobs: string, name: string): Promise<string> {
   return own;
 }
 
+/** Whether another process has this pid. */
 function isRunning(pid: number): boolean {
   if (pid === process.pid) return false;
   try {

@@ -23,7 +23,8 @@ export async function locateModel(options: LoadModelOptions): Promise<Located> {
     const { embeddedModel } = await import('./store.js');
     return { kind: 'gguf', path: await embeddedModel(options) };
   }
-  if (existsSync(path)) return statSync(path).isDirectory() ? inDirectory(path, options.loadFormat) : ofFile(path);
+  if (model !== '' && existsSync(path))
+    return statSync(path).isDirectory() ? inDirectory(path, options.loadFormat) : ofFile(path);
   if (!looksLikePath(model) && /^[\w][\w.-]*\/[\w.-]+(:[\w.-]+)?$/.test(model)) {
     const { hubModel } = await import('./hub.js');
     const found = await hubModel(options);
