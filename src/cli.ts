@@ -140,9 +140,12 @@ function addSettings(self: Command): Command {
 
 function settingOption(name: FlagName): Option {
   const spec: FlagSpec = FLAGS[name];
-  const value =
-    spec.kind === 'toggle' ? '' : spec.kind === 'choice' ? ` <${spec.choices.join('|')}>` : ` <${spec.metavar}>`;
-  const showDefault = spec.default !== null && spec.default !== false;
-  const help = showDefault ? `${spec.help} (default: ${spec.default})` : spec.help;
-  return new Option(`--${name}${value}`, help).helpGroup(`${spec.group}:`);
+  const metavar =
+    spec.kind === 'choice' ? name.split('-').at(-1)?.toUpperCase() : spec.kind !== 'toggle' && spec.metavar;
+  const notes = [
+    ...(spec.kind === 'choice' ? [spec.choices.join(', ')] : []),
+    ...(spec.default !== null && spec.default !== false ? [`default: ${spec.default}`] : []),
+  ];
+  const help = notes.length > 0 ? `${spec.help} (${notes.join('; ')})` : spec.help;
+  return new Option(`--${name}${metavar ? ` <${metavar}>` : ''}`, help).helpGroup(`${spec.group}:`);
 }

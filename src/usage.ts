@@ -3,6 +3,15 @@ import type { Command, CommanderError } from 'commander';
 import { JsgError } from './errors.js';
 import { nearest } from './nearest.js';
 
+/** SGLang's flags that people bring along and this version does not have: an answer, not a guess at another flag. */
+const NOT_YET = new Set(
+  `quantization tp-size tp dp-size dp nnodes node-rank dist-init-addr reasoning-parser tool-call-parser trust-remote-code
+  random-seed schedule-policy schedule-conservativeness disable-cuda-graph cuda-graph-max-bs enable-torch-compile
+  enable-metrics disable-radix-cache speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
+    .split(/\s+/)
+    .map((name) => `--${name}`),
+);
+
 function longFlags(command: Command): string[] {
   const own = command.options.map((option) => option.long).filter((long) => long !== undefined && long !== null);
   return [...own, '--help'];
@@ -16,6 +25,10 @@ export function usageError(command: Command, error: CommanderError): JsgError {
     (error.code === 'commander.excessArguments' && command.commands.length > 0);
   const quoted = isUnknownCommand ? (command.args[0] ?? '') : (/'([^']*)'/.exec(error.message)?.[1] ?? '');
   if (error.code === 'commander.unknownOption') {
+    const name = quoted.split('=')[0] ?? '';
+    if (NOT_YET.has(name)) {
+      return fault(`${name} is a flag of SGLang that this version of jsg does not have`, `See ${path} --help.`);
+    }
     const near = nearest(quoted, longFlags(command));
     return fault(`unknown flag ${quoted} for ${path}`, near ? `Did you mean ${near}?` : `See ${path} --help.`);
   }

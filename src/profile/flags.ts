@@ -38,6 +38,13 @@ export const FLAGS = {
     default: null,
     help: 'a directory, a .gguf file, a hub id, or `smollm2` (the embedded default)',
   },
+  revision: {
+    group: 'Model',
+    kind: 'text',
+    metavar: 'REV',
+    default: null,
+    help: 'branch, tag or commit of a hub id (default: main)',
+  },
   'tokenizer-path': {
     group: 'Model',
     kind: 'text',
@@ -82,20 +89,26 @@ export const FLAGS = {
     default: 'native',
     help: 'what runs the model',
   },
-  device: { group: 'Device', kind: 'choice', choices: ['cpu', 'cuda'], default: null, help: 'default: cpu' },
+  device: {
+    group: 'Device',
+    kind: 'choice',
+    choices: ['cpu', 'cuda'],
+    default: null,
+    help: 'where to compute; without it: cpu',
+  },
   dtype: {
     group: 'Device',
     kind: 'choice',
     choices: ['auto', 'half', 'float16', 'bfloat16', 'float32'],
     default: 'auto',
-    help: 'number type to compute in; on the CPU float32 whatever the weights are',
+    help: 'number type; the CPU computes in float32 over weights as stored',
   },
   'attention-backend': {
     group: 'Device',
     kind: 'choice',
     choices: ['auto', 'flashinfer', 'triton', 'torch_native'],
     default: 'auto',
-    help: 'attention kernels; the CPU has one set: auto',
+    help: 'attention kernels; the CPU has one set',
   },
   'torchao-config': {
     group: 'Device',
@@ -170,7 +183,7 @@ export const FLAGS = {
     kind: 'choice',
     choices: ['auto', 'float16', 'float32'],
     default: 'auto',
-    help: 'auto: float32 with --dtype float32, else float16',
+    help: 'type of keys and values; auto is float32 with --dtype float32, else float16',
   },
   host: { group: 'Server', kind: 'text', metavar: 'ADDRESS', default: '127.0.0.1', help: 'address to listen on' },
   port: {

@@ -26,6 +26,7 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],
     ['launch --context 10', 'unknown flag --context', 'Did you mean --context-length?'],
+    ['launch --tp-size 2', '--tp-size is a flag of SGLang that this version of jsg does not have', 'launch --help'],
     ['launch --zzz', 'unknown flag --zzz', 'See jsg launch --help.'],
     ['launch --dtype fp32', "--dtype: 'fp32' is not one of auto, half, float16, bfloat16, float32", ''],
     [
