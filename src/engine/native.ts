@@ -2,18 +2,16 @@
 import { loadBinding, type RuntimeSpec } from '../addon/binding.js';
 import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import type { Device } from '../device/device.js';
-import { JsgError } from '../errors.js';
-import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
-import { listen, type RunningServer } from '../server/listen.js';
+import { listen } from '../server/listen.js';
 import { requireFreePort, requireSafeAddress } from './address.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
-import { watchFailure } from './watch.js';
+import { superviseServer } from './supervise.js';
 
 /** Decode steps between two `Decode batch` lines, as SGLang. */
 const DECODE_LOG_INTERVAL = 40;
@@ -67,31 +65,8 @@ async function serve(runtime: Runtime, model: LoadedModel, settings: Settings, p
     await server.close();
     throw error;
   }
-  return toRunning(server, runtime, options);
-}
-
-/** `done` ends when `stop` is through; a failed runtime stops by itself (clients get their error) and rejects. */
-function toRunning(server: RunningServer, runtime: Runtime, options: ServerOptions): Running {
-  const failure = watchFailure(runtime);
-  let ended: Promise<void> | null = null;
-  const stop = () => {
-    ended ??= end(server, runtime, options.drainTimeoutMs);
-    failure.stop();
-    return ended;
-  };
-  const done = failure.happened.then(async (error) => {
-    if (error !== null) log.error(`the runtime failed: ${error.message}`);
-    await stop();
-    if (error !== null)
-      throw new JsgError('E_RUNTIME_FAILED', `the runtime failed: ${error.message}`, { cause: error });
-  });
+  const { done, stop } = superviseServer(server, runtime, options.drainTimeoutMs);
   return { url: server.url, modelName: options.servedModelName, info: runtime.info, done, stop };
-}
-
-async function end(server: RunningServer, runtime: Runtime, drainTimeoutMs: number): Promise<void> {
-  const numCut = await server.drain(drainTimeoutMs);
-  if (numCut > 0) log.warning(`${numCut} requests did not end within ${drainTimeoutMs / 1000} s and were cut off`);
-  await runtime.stop();
 }
 
 function availableBytes({ memory }: Device): number {

@@ -1,7 +1,6 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLoopback, listenError, requireFreePort, requireSafeAddress } from '../../../src/engine/address.js';
-import { watchFailure } from '../../../src/engine/watch.js';
 
 const settings = (host: string, apiKey: string | null = null, insecure = false) => ({
   host,
@@ -48,19 +47,4 @@ describe('requireFreePort', () => {
 it('a privileged port is a matter of rights', () => {
   const error = Object.assign(new Error('x'), { code: 'EACCES' });
   expect(listenError(error, '127.0.0.1', 80)).toMatchObject({ hint: 'Choose a port above 1023.' });
-});
-
-describe('watchFailure', () => {
-  it('tells of a failure', async () => {
-    const runtime = { failure: null as Error | null };
-    const watch = watchFailure(runtime);
-    runtime.failure = new Error('lost');
-    expect(await watch.happened).toBe(runtime.failure);
-  });
-
-  it('ends without one', async () => {
-    const watch = watchFailure({ failure: null });
-    watch.stop();
-    expect(await watch.happened).toBeNull();
-  });
 });
