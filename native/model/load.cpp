@@ -3,6 +3,9 @@
 #include "backend/cpu/bandwidth.h"
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/features.h"
+#ifdef JSG_CUDA
+#include "backend/cuda/cuda_backend.h"
+#endif
 #include "error.h"
 #include "model/decoder.h"
 
@@ -30,15 +33,32 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
   if (n_blocks < 1 || n_blocks > INT32_MAX) throw Error("E_MODEL_INVALID", "the KV pool must hold at least one token");
   auto weights = options.dummy ? Weights::dummy(options.tensors) : Weights::map_files(options.files, options.tensors);
   const ModelConfig& c = options.config;
-  auto backend = cpu::make_cpu_backend({c.n_layers, c.hidden_size, c.intermediate_size, c.n_heads, c.n_kv_heads,
-                                        c.head_dim, c.vocab_size, c.sliding_window, c.rope_interleaved, c.rms_norm_eps},
-                                       options.n_threads, options.kv_dtype);
-  const cpu::CpuInfo info = cpu::cpu_info(*backend);
+  const DecoderShape shape{c.n_layers, c.hidden_size, c.intermediate_size, c.n_heads,          c.n_kv_heads,
+                           c.head_dim, c.vocab_size,  c.sliding_window,    c.rope_interleaved, c.rms_norm_eps};
+  std::unique_ptr<Backend> backend;
+  std::string isa;
+  int n_threads = 1;
+  if (options.backend == BackendKind::kCuda) {
+#ifdef JSG_CUDA
+    isa = "sm_" + std::to_string(cuda::cuda_device().sm);
+    backend = cuda::make_cuda_backend(
+        shape, {options.activations == DType::kBF16 ? cuda::Precision::kBF16 : cuda::Precision::kF16,
+                options.reference_attention ? cuda::AttentionPath::kReference : cuda::AttentionPath::kFast,
+                options.use_graphs});
+#else
+    throw Error("E_DEVICE_UNSUITABLE", "this build has no CUDA backend: it was compiled without nvcc");
+#endif
+  } else {
+    backend = cpu::make_cpu_backend(shape, options.n_threads, options.kv_dtype);
+    const cpu::CpuInfo info = cpu::cpu_info(*backend);
+    isa = info.isa;
+    n_threads = info.n_threads;
+  }
   auto decoder = std::make_unique<Decoder>(options.config, std::move(weights), std::move(backend),
                                            static_cast<int>(n_blocks), progress);
   const uint64_t weight_bytes = decoder->weight_bytes();
   const uint64_t kv_bytes = decoder->backend().kv_bytes_per_token();
-  return {std::move(decoder), static_cast<int>(n_blocks), info.isa, info.n_threads, weight_bytes, kv_bytes};
+  return {std::move(decoder), static_cast<int>(n_blocks), isa, n_threads, weight_bytes, kv_bytes};
 }
 
 std::vector<std::string> available_isas() {

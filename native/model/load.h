@@ -11,9 +11,14 @@
 
 namespace jsg {
 
+enum class BackendKind : uint8_t { kCpu, kCuda };
 enum class KvDType : uint8_t { kF32, kF16 };
 
 struct LoadOptions {
+  BackendKind backend = BackendKind::kCpu;
+  DType activations = DType::kF16;   // kF16 or kBF16; of the CUDA backend, which also keeps weights and KV in it
+  bool reference_attention = false;  // the plain attention kernels instead of the fast ones; CUDA
+  bool use_graphs = true;            // record decode steps; CUDA
   ModelConfig config;
   std::vector<std::string> files;   // absolute paths
   std::vector<TensorInfo> tensors;  // spans are re-checked against the files

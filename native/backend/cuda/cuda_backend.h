@@ -1,0 +1,34 @@
+// The CUDA backend: weights, activations and KV cache in fp16 or bf16, the residual stream in fp32.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "backend/backend.h"
+
+namespace jsg::cuda {
+
+enum class Precision { kF16, kBF16 };
+// How attention runs: the fast paged kernels, or the plain reference (unfused, full softmax).
+enum class AttentionPath { kFast, kReference };
+
+struct CudaOptions {
+  Precision precision = Precision::kF16;
+  AttentionPath attention = AttentionPath::kFast;
+  bool use_graphs = true;
+};
+
+struct CudaDevice {
+  std::string name;
+  int sm;           // 87, 90, ...
+  bool integrated;  // shares the system's memory (Jetson)
+  uint64_t total_bytes;
+  uint64_t free_bytes;
+};
+
+// Devices this process can use; empty without a driver.
+int cuda_device_count();
+// Throws E_DEVICE_UNSUITABLE.
+CudaDevice cuda_device();
+std::unique_ptr<Backend> make_cuda_backend(const DecoderShape& shape, const CudaOptions& options);
+
+}  // namespace jsg::cuda

@@ -1,0 +1,186 @@
+// The small kernels: embedding, and, where products go through cuBLAS (prefill, large batches), what the decode kernels
+// fuse: residual, norm, SiLU, rotation and cache append.
+#pragma once
+#include "backend/cuda/kernels/kv.cuh"
+
+namespace jsg::cuda {
+
+inline constexpr int kRowThreads = 256;
+
+// Sum over the block, the same in every thread.
+__device__ __forceinline__ float block_sum(float x) {
+  __shared__ float warps[kRowThreads / kWarp];
+  x = warp_sum(x);
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) warps[threadIdx.x / kWarp] = x;
+  __syncthreads();
+  float total = 0;
+#pragma unroll
+  for (int i = 0; i < kRowThreads / kWarp; ++i) total += warps[i];
+  return total;
+}
+
+// x (n, hidden) fp32 = table[ids]; h = x * norm; squares (n, tiles of 16): what a kResidual product would have left.
+template <class T>
+__global__ void __launch_bounds__(kRowThreads)
+    embed_kernel(const T* table, const int32_t* ids, const T* norm, int hidden, float* x, T* h, float* squares) {
+  const int row = blockIdx.x;
+  launch_dependents();
+  wait_for_previous();
+  const T* source = table + static_cast<size_t>(ids[row]) * hidden;
+  const int n_tiles = (hidden + 15) / 16;
+  for (int i = threadIdx.x; i < n_tiles * 16; i += kRowThreads) {
+    const float value = i < hidden ? to_float(source[i]) : 0.0f;
+    if (i < hidden) {
+      x[static_cast<size_t>(row) * hidden + i] = value;
+      h[static_cast<size_t>(row) * hidden + i] = from_float<T>(value * to_float(norm[i]));
+    }
+    float square = value * value;
+#pragma unroll
+    for (int offset = 8; offset > 0; offset /= 2) square += __shfl_xor_sync(__activemask(), square, offset);
+    if (i % 16 == 0) squares[row * n_tiles + i / 16] = square;
+  }
+}
+
+// x (n, hidden) += delta (or, without delta, x as it is); out = x / rms(x) * norm.
+template <class T>
+__global__ void __launch_bounds__(kRowThreads)
+    add_norm_kernel(float* x, const T* delta, const T* norm, int hidden, float eps, T* out) {
+  launch_dependents();
+  wait_for_previous();
+  const size_t base = static_cast<size_t>(blockIdx.x) * hidden;
+  float squares = 0;
+  for (int i = threadIdx.x; i < hidden; i += kRowThreads) {
+    float value = x[base + i];
+    if (delta) {
+      value += to_float(delta[base + i]);
+      x[base + i] = value;
+    }
+    squares += value * value;
+  }
+  const float factor = rsqrtf(block_sum(squares) / static_cast<float>(hidden) + eps);
+  for (int i = threadIdx.x; i < hidden; i += kRowThreads)
+    out[base + i] = from_float<T>(x[base + i] * factor * to_float(norm[i]));
+}
+
+// out (n, dim) += bias
+template <class T>
+__global__ void __launch_bounds__(kRowThreads) add_bias_kernel(T* out, const float* bias, int dim) {
+  launch_dependents();
+  wait_for_previous();
+  T* row = out + static_cast<size_t>(blockIdx.x) * dim;
+  for (int i = threadIdx.x; i < dim; i += kRowThreads) row[i] = from_float<T>(to_float(row[i]) + bias[i]);
+}
+
+// out (n, dim) = silu(gate_up[:, :dim]) * gate_up[:, dim:]
+template <class T>
+__global__ void __launch_bounds__(kRowThreads) silu_mul_kernel(const T* gate_up, int dim, T* out) {
+  launch_dependents();
+  wait_for_previous();
+  const T* gate = gate_up + static_cast<size_t>(blockIdx.y) * 2 * dim;
+  const int i = (blockIdx.x * kRowThreads + threadIdx.x) * 8;
+  if (i >= dim) return;
+  float g[8], u[8];
+  unpack8<T>(load_shared_operand(gate + i), g);
+  unpack8<T>(load_shared_operand(gate + dim + i), u);
+#pragma unroll
+  for (int j = 0; j < 8; ++j) g[j] = g[j] / (1.0f + __expf(-g[j])) * u[j];
+  *reinterpret_cast<Pack8*>(out + static_cast<size_t>(blockIdx.y) * dim + i) = pack8<T>(g);
+}
+
+// Normalises and rotates q and k of each row in place and appends k and v to the cache. A warp a head.
+template <class T>
+struct RopeAppendArgs {
+  T* qkv;  // (n, (n_heads + 2 n_kv_heads) * head_dim)
+  KvCache<T> cache;
+  StepView step;
+  AttentionDims dims;
+  const float* q_norm;  // (head_dim) or null
+  const float* k_norm;
+  int first_row;  // rows before it are appended by decode attention
+};
+
+template <class T>
+__global__ void rope_append_kernel(const RopeAppendArgs<T> args) {
+  const AttentionDims& dims = args.dims;
+  const int n = args.first_row + blockIdx.x, warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp,
+            n_warps = blockDim.x / kWarp;
+  launch_dependents();
+  wait_for_previous();
+  const int position = args.step.positions[n];
+  const int32_t* table = args.step.block_tables + static_cast<size_t>(args.step.sequences[n]) * args.step.table_stride;
+  const int block = table[position / kPage], slot = position % kPage;
+  const int head_dim = dims.head_dim, half = head_dim / 2;
+  const float2* rotation = args.step.rotations + static_cast<size_t>(n) * half;
+  T* row = args.qkv + static_cast<size_t>(n) * (dims.n_heads + 2 * dims.n_kv_heads) * head_dim;
+  for (int head = warp; head < dims.n_heads + 2 * dims.n_kv_heads; head += n_warps) {
+    T* x = row + head * head_dim;
+    const int kv_head = head - dims.n_heads;
+    if (kv_head >= dims.n_kv_heads) {
+      T* v = args.cache.v(block, kv_head - dims.n_kv_heads) + slot;
+      for (int i = lane; i < head_dim; i += kWarp) v[i * kPage] = x[i];
+      continue;
+    }
+    const float* norm = kv_head < 0 ? args.q_norm : args.k_norm;
+    float factor = 1.0f;
+    if (norm) {
+      float squares = 0;
+      for (int i = lane; i < head_dim; i += kWarp) squares += to_float(x[i]) * to_float(x[i]);
+      factor = rsqrtf(warp_sum(squares) / static_cast<float>(head_dim) + dims.eps);
+    }
+    T* k = kv_head < 0 ? nullptr : args.cache.k(block, kv_head) + slot * head_dim;
+    for (int i = lane; i < half; i += kWarp) {
+      const int at = dims.interleaved ? 2 * i : i, partner = dims.interleaved ? at + 1 : i + half;
+      const float a = to_float(x[at]) * (norm ? factor * norm[at] : 1.0f);
+      const float b = to_float(x[partner]) * (norm ? factor * norm[partner] : 1.0f);
+      const float2 r = rotation[i];
+      x[at] = from_float<T>(a * r.x - b * r.y);
+      x[partner] = from_float<T>(a * r.y + b * r.x);
+      if (k) {
+        k[at] = x[at];
+        k[partner] = x[partner];
+      }
+    }
+  }
+}
+
+// ids (n) = argmax of logits (n, vocab); the lowest id among equals. One block a row.
+inline constexpr int kArgmaxThreads = 1024;
+__global__ void __launch_bounds__(kArgmaxThreads) argmax_kernel(const float* logits, int vocab, int32_t* ids) {
+  launch_dependents();
+  wait_for_previous();
+  const float* row = logits + static_cast<size_t>(blockIdx.x) * vocab;
+  float best = -INFINITY;
+  int best_id = 0x7fffffff;
+  for (int i = threadIdx.x; i < vocab; i += kArgmaxThreads) {
+    const float value = row[i];
+    if (value > best || (value == best && i < best_id)) {
+      best = value;
+      best_id = i;
+    }
+  }
+  __shared__ float values[kArgmaxThreads / kWarp];
+  __shared__ int winners[kArgmaxThreads / kWarp];
+  for (int round = 0; round < 2; ++round) {
+#pragma unroll
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+      const float value = __shfl_xor_sync(~0u, best, offset);
+      const int id = __shfl_xor_sync(~0u, best_id, offset);
+      if (value > best || (value == best && id < best_id)) {
+        best = value;
+        best_id = id;
+      }
+    }
+    if (round == 1) break;
+    if (threadIdx.x % kWarp == 0) {
+      values[threadIdx.x / kWarp] = best;
+      winners[threadIdx.x / kWarp] = best_id;
+    }
+    __syncthreads();
+    best = values[threadIdx.x % kWarp];
+    best_id = winners[threadIdx.x % kWarp];
+  }
+  if (threadIdx.x == 0) ids[blockIdx.x] = best_id;
+}
+
+}  // namespace jsg::cuda
