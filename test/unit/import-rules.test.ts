@@ -140,7 +140,7 @@ const NATIVE: Record<string, string[]> = {
 /** Where a layer is left, with the reason. */
 const EXCEPTIONS: [file: string, included: RegExp][] = [
   // The one place where a backend is chosen.
-  ['model/load.cpp', /^backend\/cpu\//],
+  ['model/load.cpp', /^backend\/\w+\//],
   // Storage formats are decoded on the host for every backend: norms and biases, weights of one that repacks them.
   ['model/weights.cpp', /^backend\/cpu\/dequant\.h$/],
   ['backend/cuda/cuda_backend.cu', /^backend\/cpu\/dequant\.h$/],
