@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "addon/js_error.h"
-#include "addon/step_object.h"
 
 namespace jsg {
 namespace {
@@ -98,7 +97,8 @@ void RuntimeHost::on_step(Napi::Env env, const StepEvents& events) {
   for (const TokenEvent& event : events.tokens) n_ended += event.finish != FinishReason::kNone;
   n_live_ -= n_ended;
   if (n_ended > 0 && n_live_ == 0 && stopping_.empty()) port_.set_referenced(false);
-  step_listener_.Call({make_step_object(env, events)});
+  step_listener_.Call(
+      {step_writer_.write(env, events), Napi::Number::New(env, static_cast<double>(events.tokens.size()))});
 }
 
 // --- stopping ---
@@ -128,6 +128,7 @@ void RuntimeHost::close() {
   closed_ = true;
   step_listener_.Reset();
   progress_listener_.Reset();
+  step_writer_.reset();
   port_.close();
 }
 

@@ -10,6 +10,7 @@
 
 #include "addon/loop_port.h"
 #include "addon/parse.h"
+#include "addon/step_writer.h"
 #include "runtime/engine.h"
 
 namespace jsg {
@@ -62,6 +63,7 @@ class RuntimeHost : public std::enable_shared_from_this<RuntimeHost> {
   Wrap wrap_;
   Napi::FunctionReference step_listener_;
   Napi::FunctionReference progress_listener_;
+  StepWriter step_writer_;
   std::vector<Napi::Promise::Deferred> stopping_;
   bool closed_ = false;
   int n_live_ = 0;  // requests whose end JavaScript has not heard of

@@ -114,11 +114,17 @@ export interface NativeRequest {
 
 export const FINISH_REASONS = ['none', 'stop', 'length', 'abort', 'error'] as const;
 
-/** What one step did, as flat arrays of `n` token events plus figures of the step. At most one call a step. */
+/**
+ * What one step did, as flat arrays of token events plus figures of the step. The object and its arrays are written again
+ * for the next step: what is to be kept must be copied during the call. Arrays have room for more events than there are.
+ */
 export interface StepEvents {
   /** Request id of each event. */
   ids: Uint32Array;
-  /** Token of each event; -1 where a request ends without a further token (abort, error). */
+  /**
+   * Token of each event; -1 where a request ends without a further token (abort, error, and `length` where
+   * `maxNewTokens` is 0).
+   */
   tokens: Int32Array;
   /** Index into FINISH_REASONS. A token that stopped the sequence (stop id) is delivered with `stop`. */
   finish: Uint8Array;
@@ -130,10 +136,24 @@ export interface StepEvents {
   topCounts: Uint8Array;
   topIds: Int32Array;
   topLogprobs: Float32Array;
-  stats: StepStats;
-  /** Set once, on the last call, when the runtime failed: every live request has ended with `error`. */
+  /** StepStats, in the order of STEP_STATS. */
+  stats: Float64Array;
+  /** Set on the last call, when the runtime failed: every live request has ended with `error`. */
   error: { code: string; message: string } | null;
 }
+
+export const STEP_STATS = [
+  'prefillSeqs',
+  'prefillTokens',
+  'cachedTokens',
+  'decodeSeqs',
+  'numRunning',
+  'numQueued',
+  'usedTokens',
+  'totalTokens',
+  'numRetracted',
+  'elapsedUs',
+] as const satisfies readonly (keyof StepStats)[];
 
 export interface StepStats {
   /** Sequences that prefilled in this step, and their prompt tokens. */
@@ -198,10 +218,13 @@ export interface NativeBinding {
   isas(): string[];
   /** Reads `bytes` of memory with the runtime's threads, best of a few passes; GB/s. Not on the event loop. */
   measureReadBandwidth(bytes: number, numThreads: number): Promise<number>;
-  /** Loads weights off the event loop; `onStep` gets at most one call a step; `onProgress` gets 0..1 while loading. */
+  /**
+   * Loads weights off the event loop; `onStep` gets at most one call a step, with the number of events in it; `onProgress`
+   * gets 0..1 while loading.
+   */
   createRuntime(
     spec: RuntimeSpec,
-    onStep: (events: StepEvents) => void,
+    onStep: (events: StepEvents, numEvents: number) => void,
     onProgress: (fraction: number) => void,
   ): Promise<NativeRuntime>;
 }

@@ -9,6 +9,7 @@ import {
   type RuntimeInfo,
   type RuntimeSpec,
   type RuntimeStats,
+  STEP_STATS,
   type StepEvents,
   type StepStats,
 } from './binding.js';
@@ -87,7 +88,7 @@ export class NativeEngineRuntime implements Runtime {
     // Steps come only after a submission, and so after the assignment below.
     let runtime: NativeEngineRuntime | undefined;
     try {
-      const native = await createRuntime(spec, (events) => runtime?.deliver(events), onProgress);
+      const native = await createRuntime(spec, (events, num) => runtime?.deliver(events, num), onProgress);
       runtime = new NativeEngineRuntime(native);
       return runtime;
     } catch (error) {
@@ -145,10 +146,10 @@ export class NativeEngineRuntime implements Runtime {
   }
 
   /** Once a step, on the event loop that also writes the answers: nothing here waits, one object is made per token. */
-  private deliver(events: StepEvents): void {
+  private deliver(events: StepEvents, numEvents: number): void {
     if (events.error) this.#failure = toFailure(events.error);
     let top = 0;
-    for (let i = 0; i < events.ids.length; i++) {
+    for (let i = 0; i < numEvents; i++) {
       const id = events.ids[i] as number;
       const numTop = events.topCounts[i] as number;
       const finish = FINISH_REASONS[events.finish[i] as number] ?? 'error';
@@ -173,7 +174,9 @@ export class NativeEngineRuntime implements Runtime {
       }
       top += numTop;
     }
-    for (const listener of this.#listeners) listener(events.stats);
+    if (this.#listeners.size === 0) return;
+    const stats = toStats(events.stats);
+    for (const listener of this.#listeners) listener(stats);
   }
 
   #newId(): number {
@@ -187,6 +190,12 @@ function abortedStream(): EventStream {
   const stream = new EventStream(() => {});
   stream.push({ tokenId: -1, finishReason: 'abort', isPrompt: false, logprob: Number.NaN, topLogprobs: [] });
   return stream;
+}
+
+function toStats(figures: Float64Array): StepStats {
+  const stats = {} as StepStats;
+  for (let i = 0; i < STEP_STATS.length; i++) stats[STEP_STATS[i] as keyof StepStats] = figures[i] as number;
+  return stats;
 }
 
 function toFailure({ code, message }: { code: string; message: string }): JsgError {

@@ -63,8 +63,8 @@ const ways = {
   'end after the last token': async () => {
     let numTokens = 0;
     process.on('exit', () => process.stdout.write(`${numTokens} tokens`));
-    const runtime = await start(small, ({ tokens }) => {
-      numTokens += tokens.length;
+    const runtime = await start(small, (_events, numEvents) => {
+      numTokens += numEvents;
     });
     submit(runtime, 20);
   },

@@ -1,9 +1,10 @@
-import type {
-  NativeBinding,
-  NativeRequest,
-  NativeRuntime,
-  RuntimeSpec,
-  StepEvents,
+import {
+  type NativeBinding,
+  type NativeRequest,
+  type NativeRuntime,
+  type RuntimeSpec,
+  STEP_STATS,
+  type StepEvents,
 } from '../../../src/addon/binding.js';
 
 export interface FakeEvent {
@@ -21,7 +22,7 @@ export class FakeNative implements NativeRuntime {
   cancelled: number[] = [];
   numStops = 0;
   refusal: Error | null = null;
-  #onStep: (events: StepEvents) => void = () => {};
+  #onStep: (events: StepEvents, numEvents: number) => void = () => {};
 
   readonly binding: NativeBinding = {
     version: '0',
@@ -56,30 +57,24 @@ export class FakeNative implements NativeRuntime {
   }
 
   step(events: FakeEvent[], error: StepEvents['error'] = null): void {
-    const top = events.flatMap((event) => event.top ?? []);
-    this.#onStep({
-      ids: Uint32Array.from(events, ({ id }) => id),
-      tokens: Int32Array.from(events, ({ token }) => token ?? -1),
-      finish: Uint8Array.from(events, ({ finish }) => finish ?? 0),
-      isPrompt: Uint8Array.from(events, ({ isPrompt }) => (isPrompt ? 1 : 0)),
-      logprobs: Float32Array.from(events, ({ logprob }) => logprob ?? Number.NaN),
-      topCounts: Uint8Array.from(events, (event) => event.top?.length ?? 0),
-      topIds: Int32Array.from(top, ([id]) => id),
-      topLogprobs: Float32Array.from(top, ([, logprob]) => logprob),
-      stats: {
-        prefillSeqs: 0,
-        prefillTokens: 0,
-        cachedTokens: 0,
-        decodeSeqs: events.length,
-        numRunning: 0,
-        numQueued: 0,
-        usedTokens: 0,
-        totalTokens: 64,
-        numRetracted: 0,
-        elapsedUs: 1,
+    // As the addon's: with room for more.
+    const room: FakeEvent[] = [...events, { id: 1, token: 9, finish: 1 }];
+    const top = room.flatMap((event) => event.top ?? []);
+    this.#onStep(
+      {
+        ids: Uint32Array.from(room, ({ id }) => id),
+        tokens: Int32Array.from(room, ({ token }) => token ?? -1),
+        finish: Uint8Array.from(room, ({ finish }) => finish ?? 0),
+        isPrompt: Uint8Array.from(room, ({ isPrompt }) => (isPrompt ? 1 : 0)),
+        logprobs: Float32Array.from(room, ({ logprob }) => logprob ?? Number.NaN),
+        topCounts: Uint8Array.from(room, (event) => event.top?.length ?? 0),
+        topIds: Int32Array.from(top, ([id]) => id),
+        topLogprobs: Float32Array.from(top, ([, logprob]) => logprob),
+        stats: Float64Array.from(STEP_STATS, (name) => (name === 'decodeSeqs' ? events.length : 0)),
+        error,
       },
-      error,
-    });
+      events.length,
+    );
   }
 }
 
