@@ -29,6 +29,8 @@ struct CudaDevice {
 int cuda_device_count();
 // Throws E_DEVICE_UNSUITABLE.
 CudaDevice cuda_device();
+// Best of a few passes over `bytes` of device memory, GB/s (1e9 bytes).
+double measure_read_bandwidth(size_t bytes);
 std::unique_ptr<Backend> make_cuda_backend(const DecoderShape& shape, const CudaOptions& options);
 
 }  // namespace jsg::cuda
