@@ -57,12 +57,14 @@ const median = (numbers) => {
 const medianOf = (name, metric) => median(figures[name].map((figure) => figure[metric]));
 const peers = names.filter((name) => name !== 'jsg');
 
-/** The ratio is to the faster peer in each line. */
+/** `ratio`: median to the faster peer's median. `floor`: median to the best single round of any peer, the strictest view. */
 const rows = Object.entries(METRICS).map(([metric, label]) => {
   const row = { what: label };
   for (const name of names) row[name] = Number(medianOf(name, metric).toFixed(1));
   if (peers.length > 0 && names.includes('jsg')) {
+    const best = Math.max(...peers.flatMap((name) => figures[name].map((figure) => figure[metric])));
     row.ratio = Number((row.jsg / Math.max(...peers.map((name) => row[name]))).toFixed(2));
+    row.floor = Number((row.jsg / best).toFixed(2));
   }
   return row;
 });
