@@ -33,6 +33,10 @@ const CONTENDERS = {
 };
 const METRICS = { decode: 'decode, 1 stream', prefill: 'prefill, 512 tokens', parallel: 'decode, 8 streams' };
 
+if (values.only && !Object.hasOwn(CONTENDERS, values.only)) {
+  console.error(`--only takes one of ${Object.keys(CONTENDERS).join(', ')}, not ${values.only}`);
+  process.exit(2);
+}
 const names = Object.keys(CONTENDERS).filter((name) => !values.only || name === values.only);
 const figures = Object.fromEntries(names.map((name) => [name, []]));
 for (let round = 1; round <= Number(values.rounds); round++) {
