@@ -51,6 +51,7 @@ export class JinjaChatTemplate implements ChatTemplate {
       add_generation_prompt: addGenerationPrompt,
       // Templates ask `tools is not none` as often as `tools is defined`: null answers both as Python's None does.
       tools: hasTools ? tools : null,
+      documents: null,
     };
     try {
       const interpreter = new BoundedInterpreter(templateEnvironment(variables));

@@ -9,6 +9,17 @@ export interface JinjaNode {
   type: string;
 }
 
+/** `object.property` (an identifier, unless `computed`) and `callee(args)`. */
+export interface JinjaMember extends JinjaNode {
+  object: JinjaNode;
+  property: JinjaNode & { value: unknown };
+  computed: boolean;
+}
+export interface JinjaCall extends JinjaNode {
+  callee: JinjaNode;
+  args: JinjaNode[];
+}
+
 /** A value at run time: a string, a number, an array or a map of values, or a function. */
 export interface JinjaValue {
   value: unknown;

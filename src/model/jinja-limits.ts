@@ -3,7 +3,15 @@
  * access to JavaScript; what it lacks are bounds on time and memory. This interpreter counts what a template does and
  * stops one that does too much; what a real template does for 2,048 messages is well inside the limits.
  */
-import { Environment, Interpreter, type JinjaEnvironment, type JinjaNode, type JinjaValue } from './hf-jinja.js';
+import {
+  Environment,
+  Interpreter,
+  type JinjaCall,
+  type JinjaEnvironment,
+  type JinjaMember,
+  type JinjaNode,
+  type JinjaValue,
+} from './hf-jinja.js';
 import { strftime } from './strftime.js';
 
 /** A step takes about 0.3 us, so this is about a second. Real templates take up to 200 steps a message. */
@@ -29,9 +37,27 @@ export class BoundedInterpreter extends Interpreter {
       const source = iterable.type === 'SelectExpression' ? (iterable as JinjaNode & { lhs: JinjaNode }).lhs : iterable;
       this.loopSources.add(source);
     }
-    const value = super.evaluate(node, environment);
+    const value = this.strip(node, environment) ?? super.evaluate(node, environment);
     if (node !== undefined) this.charge(node, value.value);
     return value;
+  }
+
+  /**
+   * `text.lstrip('\n')` and its like: the library takes off all white space whatever the argument says, and so loses
+   * bytes of answers in the templates of Qwen3. Null where the node is something else.
+   */
+  private strip(node: JinjaNode | undefined, environment: JinjaEnvironment): JinjaValue | null {
+    if (node?.type !== 'CallExpression') return null;
+    const { callee, args } = node as JinjaCall;
+    const [argument] = args;
+    if (callee.type !== 'MemberExpression' || argument === undefined || args.length !== 1) return null;
+    const { object, property, computed } = callee as JinjaMember;
+    if (computed || !/^[lr]?strip$/.test(String(property.value))) return null;
+    const text = this.evaluate(object, environment);
+    const chars = this.evaluate(argument, environment).value;
+    if (typeof text.value !== 'string' || typeof chars !== 'string') return null;
+    const StringValue = text.constructor as new (value: string) => JinjaValue;
+    return new StringValue(stripChars(text.value, chars, String(property.value)));
   }
 
   /** Values cost by their size: it took time to make them, and what is done with them next takes time again. */
@@ -51,6 +77,16 @@ export class BoundedInterpreter extends Interpreter {
     this.steps += steps;
     if (this.steps > MAX_STEPS) throw new TemplateLimitError(`takes more than ${MAX_STEPS} steps`);
   }
+}
+
+/** Python's str.strip, str.lstrip and str.rstrip with a set of characters. */
+function stripChars(text: string, chars: string, method: string): string {
+  const set = new Set(chars);
+  const all = [...text];
+  let [start, end] = [0, all.length];
+  if (method !== 'rstrip') while (start < end && set.has(all[start] as string)) start++;
+  if (method !== 'lstrip') while (end > start && set.has(all[end - 1] as string)) end--;
+  return all.slice(start, end).join('');
 }
 
 /** What `raise_exception` of a template throws. */

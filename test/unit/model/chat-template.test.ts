@@ -34,6 +34,15 @@ describe('render', () => {
     expect(make('plain', 'tools').render(chat, { tools: [{}] })).toBe('tools');
   });
 
+  test('strips the characters that are asked for, and no others', () => {
+    const strip = (call: string) =>
+      make(`{{ messages[0].content.${call} }}`).render([{ role: 'user', content: '\n\n a😀b \n' }]);
+    expect(strip("lstrip('\\n')")).toBe(' a😀b \n');
+    expect(strip("rstrip('\\n ')")).toBe('\n\n a😀b');
+    expect(strip("strip('\\n')")).toBe(' a😀b ');
+    expect(strip('strip()')).toBe('a😀b');
+  });
+
   test('arguments cannot take the place of the messages', () => {
     expect(make('{{ messages | length }}').render(chat, { kwargs: { messages: [] } })).toBe('2');
   });
