@@ -6,13 +6,14 @@ import { probeDevice, probeToolchain } from '../device/probe.js';
 import { examine, exitCodeOf } from '../doctor/checks.js';
 import type { AddonFacts, Facts, Finding, StoreFacts } from '../doctor/finding.js';
 import { formatFindings } from '../doctor/report.js';
-import { toJsgError } from '../errors.js';
+import { JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
 import type { Options } from './settings.js';
 
 export async function doctor(options: Options): Promise<number> {
   const root = options.root as string | undefined;
+  if (root !== undefined && !existsSync(root)) throw new JsgError('E_USAGE', `--root: there is no folder ${root}`);
   const facts: Facts =
     root === undefined
       ? { device: probeDevice(), toolchain: probeToolchain(), addon: await probeAddon(), store: probeStore() }

@@ -14,13 +14,14 @@ export interface Cpu {
   arch: string;
   /** Feature flags of /proc/cpuinfo, all of them. */
   flags: string[];
-  /** Cores the system shows. */
+  /** Cores the system shows; 0: not known. */
   numCores: number;
-  /** Cores that this process may use: affinity mask and cgroup quota, rounded down, at least 1. */
+  /** Cores that this process may use: affinity mask and cgroup quota, rounded down, at least 1 of those known. */
   usableCores: number;
 }
 
 export interface Memory {
+  /** 0: not known. */
   totalBytes: number;
   /** What may be taken now: the smaller of MemAvailable and what the cgroup has left. Null: not known. */
   availableBytes: number | null;

@@ -1,4 +1,4 @@
-/** Reads this machine (or a copy of one's files under `root`) into a Device. Changes nothing. */
+/** Reads a machine into a Device. Changes nothing. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
@@ -36,43 +36,43 @@ function output(command: string, args: string[] = []): string | null {
   return result.status === 0 ? result.stdout + result.stderr : null;
 }
 
+/** `root`: another machine's files; what they don't tell stays unknown (0 or empty) then, never this machine's. */
 export function probeDevice(root = '/'): Device {
   const read = readerUnder(root);
+  const isHere = root === '/';
   const jetson = probeJetson(read);
   return {
-    platform: platform(),
-    kernel: read('/proc/sys/kernel/osrelease')?.trim() || release(),
+    platform: isHere ? platform() : 'linux',
+    kernel: read('/proc/sys/kernel/osrelease')?.trim() || (isHere ? release() : 'unknown'),
     os: parseOsRelease(read('/etc/os-release') ?? read('/usr/lib/os-release') ?? ''),
-    cpu: probeCpu(read),
-    memory: probeMemory(read),
+    cpu: probeCpu(read, isHere),
+    memory: probeMemory(read, isHere),
     gpu: probeGpu(root, jetson),
     jetson,
   };
 }
 
-function probeCpu(read: ReadText): Cpu {
+function probeCpu(read: ReadText, isHere: boolean): Cpu {
   const info = parseCpuInfo(read('/proc/cpuinfo') ?? '');
-  const limit = cgroupCpuLimit(read);
-  const numCores = info.numCores || cpus().length;
+  const numCores = info.numCores || (isHere ? cpus().length : 0);
   // availableParallelism counts the affinity mask; only newer Node versions count the cgroup quota too.
-  const allowed = Math.min(availableParallelism(), numCores);
+  const allowed = isHere ? Math.min(availableParallelism(), numCores) : numCores;
+  const limit = cgroupCpuLimit(read) ?? Number.POSITIVE_INFINITY;
   return {
-    model: info.model ?? cpus()[0]?.model ?? 'unknown',
-    arch: arch(),
+    model: info.model ?? (isHere ? (cpus()[0]?.model ?? 'unknown') : 'unknown'),
+    arch: isHere ? arch() : info.flags.includes('asimd') ? 'arm64' : 'x64',
     flags: info.flags,
     numCores,
-    usableCores: Math.max(1, Math.min(allowed, Math.floor(limit ?? Number.POSITIVE_INFINITY))),
+    usableCores: Math.max(Math.min(1, numCores), Math.min(allowed, Math.floor(limit))),
   };
 }
 
-function probeMemory(read: ReadText): Memory {
+function probeMemory(read: ReadText, isHere: boolean): Memory {
   const system = parseMemInfo(read('/proc/meminfo') ?? '');
   const cgroup = cgroupMemory(read);
-  const known = [system.availableBytes, cgroup?.availableBytes].filter(
-    (bytes) => bytes !== null && bytes !== undefined,
-  );
+  const known = [system.availableBytes, cgroup?.availableBytes ?? null].filter((bytes) => bytes !== null);
   return {
-    totalBytes: system.totalBytes ?? totalmem(),
+    totalBytes: system.totalBytes ?? (isHere ? totalmem() : 0),
     availableBytes: known.length > 0 ? Math.min(...known) : null,
     cgroupLimitBytes: cgroup?.limitBytes ?? null,
   };

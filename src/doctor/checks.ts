@@ -13,6 +13,7 @@ interface Check {
 }
 
 const outcome = (status: Status, found: string, fix: string | null = null): Outcome => ({ status, found, fix });
+const notTold = outcome('skip', 'not told by the files');
 const notLooked = outcome('skip', 'not looked at on a copied machine');
 
 const os: Check = {
@@ -32,6 +33,7 @@ const cpu: Check = {
   why: 'the fast CPU kernels need it; without it the scalar ones run',
   look: ({ device }) => {
     const { arch, flags, model, usableCores, numCores } = device.cpu;
+    if (numCores === 0) return notTold;
     const has = (...names: string[]) => names.every((name) => flags.includes(name));
     const cores = usableCores === numCores ? `${numCores} cores` : `${usableCores} of ${numCores} cores`;
     const named = (isa: string) => `${model}, ${cores}, ${isa}`;
@@ -52,6 +54,7 @@ const memory: Check = {
   why: 'weights and KV cache must fit; too little ends in the kernel killing the server',
   look: ({ device }) => {
     const { totalBytes, availableBytes, cgroupLimitBytes } = device.memory;
+    if (totalBytes === 0) return notTold;
     const limit = cgroupLimitBytes === null ? '' : `, limited to ${gib(cgroupLimitBytes)}`;
     const available = availableBytes ?? totalBytes;
     const found = `${gib(available)} of ${gib(totalBytes)} available${limit}`;

@@ -52,17 +52,23 @@ it('takes the memory that a container may have', () => {
       '/sys/fs/cgroup/memory.max': '2000000\n',
       '/sys/fs/cgroup/memory.current': '500000\n',
       '/sys/fs/cgroup/cpu.max': '100000 100000\n',
+      '/proc/cpuinfo': 'processor\t: 0\nflags\t: avx2\n\nprocessor\t: 1\nflags\t: avx2\n',
     }),
   );
   expect(device.memory.availableBytes).toBe(1_500_000);
   expect(device.cpu.usableCores).toBe(1);
 });
 
-it('does without any file', () => {
+it('knows nothing of a machine without files, and tells nothing of this one instead', () => {
   const device = probeDevice(machine({ '/empty': '' }));
-  expect(device.os).toBeNull();
-  expect(device.jetson).toBeNull();
+  expect(device).toMatchObject({ os: null, jetson: null, kernel: 'unknown' });
+  expect(device.memory).toEqual({ totalBytes: 0, availableBytes: null, cgroupLimitBytes: null });
+  expect(device.cpu).toEqual({ model: 'unknown', arch: 'x64', flags: [], numCores: 0, usableCores: 0 });
+});
+
+it('knows this machine', () => {
+  const device = probeDevice();
   expect(device.memory.totalBytes).toBeGreaterThan(0);
-  expect(device.memory.availableBytes).toBeNull();
   expect(device.cpu.usableCores).toBeGreaterThan(0);
+  expect(device.cpu.arch).toBe(process.arch);
 });
