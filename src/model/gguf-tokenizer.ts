@@ -4,7 +4,7 @@ import type { GgufMetadata } from './gguf-metadata.js';
 import { GGUF_PATTERNS } from './gguf-patterns.js';
 import { MergeTable } from './merge-table.js';
 import { modelInvalid, modelUnsupported, quote } from './model-error.js';
-import { compilePattern, inSequence, type PreTokenizer, splitBy } from './pre-tokenizer.js';
+import { compilePattern, cutBeforeSpaces, inSequence, type PreTokenizer, splitBy } from './pre-tokenizer.js';
 import { BpeTokenizer, type TokenizerParts } from './tokenizer.js';
 
 /** Values of `tokenizer.ggml.token_type`; bytes are known by their spelling, unused ones are as good as normal. */
@@ -170,15 +170,6 @@ function mergesFromScores(
     table.add({ left, right, merged, rank: rankOfScore.get(scores[merged] as number) ?? 0 });
   }
   return table;
-}
-
-/**
- * Text is merged as a whole, which is slow and leaves nothing to cache. Where no token has a U+2581 after another
- * character, no merge reaches across such a place, and cutting there changes nothing.
- */
-function cutBeforeSpaces(tokens: readonly string[]): PreTokenizer {
-  if (tokens.some((token) => /[^▁]▁/.test(token))) return (text) => [text];
-  return (text) => text.match(/▁*[^▁]+|▁+/g) ?? [];
 }
 
 function readAddedTokens(metadata: GgufMetadata, { tokens, types }: Vocabulary): AddedToken[] {

@@ -5,7 +5,7 @@ import { JsgError } from '../errors.js';
 import { INDEX_FILE } from './hf-model.js';
 import { fileExists } from './json-file.js';
 import type { LoadModelOptions } from './load-options.js';
-import { modelInvalid } from './model-error.js';
+import { modelInvalid, modelUnsupported } from './model-error.js';
 
 export const DEFAULT_MODEL = 'smollm2';
 
@@ -19,7 +19,13 @@ export type Located =
 export async function locateModel(options: LoadModelOptions): Promise<Located> {
   const { model } = options;
   const path = resolve(model.replace(/^~(?=\/)/, process.env.HOME ?? '~'));
-  if (model === DEFAULT_MODEL && !looksLikePath(model) && options.loadFormat !== 'safetensors') {
+  if (model === DEFAULT_MODEL) {
+    if (options.loadFormat === 'safetensors' || options.loadFormat === 'dummy') {
+      throw modelUnsupported(
+        DEFAULT_MODEL,
+        `the embedded default is a GGUF file, not for --load-format ${options.loadFormat}`,
+      );
+    }
     const { embeddedModel } = await import('./store.js');
     return { kind: 'gguf', path: await embeddedModel(options) };
   }
@@ -40,6 +46,7 @@ function looksLikePath(model: string): boolean {
 
 function ofFile(path: string): Located {
   if (path.endsWith('.json')) return { kind: 'config', path };
+  if (path.endsWith('.safetensors')) throw modelInvalid(path, 'weights alone are no model', 'give their directory');
   return { kind: 'gguf', path };
 }
 

@@ -9,6 +9,7 @@ import { MergeTable } from './merge-table.js';
 import { modelInvalid, modelUnsupported, quote } from './model-error.js';
 import {
   compilePattern,
+  cutBeforeSpaces,
   GPT2_PATTERN,
   inSequence,
   metaspace,
@@ -45,7 +46,7 @@ export function tokenizerFromJson(object: JsonObject, config: JsonObject, path: 
     fusesUnknown: model.bool('fuse_unk') ?? false,
     addedTokens,
     normalize: readNormalizer(json.get('normalizer'), path),
-    preTokenize: readPreTokenizer(json.get('pre_tokenizer') ?? null, path),
+    preTokenize: readPreTokenizer(json.get('pre_tokenizer') ?? null, path) ?? cutBeforeSpaces(ids.keys()),
     ...decoding,
     ...withLlamaFlags(affixes, new JsonFields(config, 'tokenizer_config.json'), ids),
   };
@@ -139,8 +140,9 @@ function flatten(config: unknown, listName: string, path: string): JsonObject[] 
   return list.flatMap((step) => flatten(step, listName, path));
 }
 
-function readPreTokenizer(config: unknown, path: string): PreTokenizer {
-  if (config === null) return (text) => [text];
+/** Null where the text is not cut at all, as in Llama 2. */
+function readPreTokenizer(config: unknown, path: string): PreTokenizer | null {
+  if (config === null) return null;
   const steps = flatten(config, 'pretokenizers', path).map((step) => readPreTokenizerStep(step, path));
   return inSequence(steps);
 }

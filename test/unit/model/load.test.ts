@@ -170,6 +170,15 @@ describe('options', () => {
     expect((await rejection(load(gguf(), { loadFormat: 'dummy' }))).code).toBe('E_MODEL_UNSUPPORTED');
   });
 
+  test('what the embedded default is not is said before anything is downloaded', async () => {
+    for (const loadFormat of ['dummy', 'safetensors'] as const) {
+      const error = await rejection(load('smollm2', { loadFormat }));
+      expect(error).toMatchObject({ code: 'E_MODEL_UNSUPPORTED', message: expect.stringContaining(loadFormat) });
+    }
+    const path = writeFile(join(directory, 'model.safetensors'), HF_FILES['model.safetensors']);
+    expect((await rejection(load(path))).hint).toBe('give their directory');
+  });
+
   test('--context-length beyond the training is refused', async () => {
     expect((await load(gguf(), { contextLength: 128 })).weights.config.maxContextLength).toBe(128);
     const error = await rejection(load(gguf(), { contextLength: 129 }));
