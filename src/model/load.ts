@@ -1,6 +1,7 @@
 /** The one way in: a model's name to everything that serving it takes. */
 import { dirname } from 'node:path';
 import { JsgError } from '../errors.js';
+import { log } from '../log.js';
 import { dummyModel } from './dummy.js';
 import { openGgufModel } from './gguf-model.js';
 import { openHfModel } from './hf-model.js';
@@ -21,7 +22,21 @@ export async function loadModel(options: LoadModelOptions): Promise<LoadedModel>
   const located = await locateModel(options);
   const { weights, ...textSide } = openLocated(located, options);
   checkContextLength(weights, options.contextLength);
-  return { name: options.model, weights, ...textSide };
+  return { name: options.model, weights, ...withinVocabulary(textSide, weights, options.model) };
+}
+
+/** Fine-tunes at times name tokens that their embeddings lack; the model can't produce them, nor be given them. */
+function withinVocabulary(textSide: TextSide, { config }: ModelWeights, name: string): TextSide {
+  const { tokenizer, bosTokenId, eosTokenIds } = textSide;
+  const numTokens = tokenizer?.vocabSize ?? 0;
+  if (numTokens > config.vocabSize) {
+    log.warning(`${name}: ${numTokens} tokens, but embeddings for ${config.vocabSize}; the others can't be used`);
+  }
+  return {
+    ...textSide,
+    bosTokenId: bosTokenId !== null && bosTokenId < config.vocabSize ? bosTokenId : null,
+    eosTokenIds: eosTokenIds.filter((id) => id < config.vocabSize),
+  };
 }
 
 function openLocated(located: Located, options: LoadModelOptions): TextSide & { weights: ModelWeights } {

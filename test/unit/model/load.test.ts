@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { setLogLevel } from '../../../src/log.js';
 import { type LoadModelOptions, loadModel } from '../../../src/model/load.js';
 import { rejection, temporaryDirectory, writeFile } from './temporary.js';
 import {
@@ -123,6 +124,21 @@ describe('a Hugging Face directory', () => {
       load(writeDirectory(directory, { ...HF_FILES, 'generation_config.json': generation }));
     expect((await given({ temperature: -1, top_p: 7, top_k: 'x' })).generationDefaults).toEqual({});
     expect((await given({ do_sample: false, temperature: 0.5 })).generationDefaults).toEqual({});
+  });
+
+  test('tokens without embeddings end nothing', async () => {
+    setLogLevel('error');
+    const { model } = tinyTokenizerJson() as { model: object };
+    const added_tokens = [{ id: 264, content: '<pad>', special: true }];
+    const path = writeDirectory(directory, {
+      ...HF_FILES,
+      'tokenizer.json': tinyTokenizerJson({ model, added_tokens }),
+      'generation_config.json': { eos_token_id: [262, 264] },
+      'tokenizer_config.json': { bos_token: '<pad>' },
+    });
+    const loaded = await load(path);
+    setLogLevel('info');
+    expect([loaded.tokenizer?.vocabSize, loaded.eosTokenIds, loaded.bosTokenId]).toEqual([265, [262], null]);
   });
 
   test('without a tokenizer is refused with a way out', async () => {
