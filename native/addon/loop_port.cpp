@@ -45,7 +45,11 @@ void LoopPort::run_task(napi_env raw_env, napi_value, void*, void* data) {
     with_js_errors(env, [&] { task->run(env); });
   } catch (const Napi::Error& error) {
     // A listener threw: an uncaught exception like that of any other callback.
-    napi_fatal_exception(env, error.Value());
+    try {
+      napi_fatal_exception(env, error.Value());
+    } catch (const Napi::Error&) {
+      // What it "threw" is the end of the environment (process.exit in a worker): there is nobody left to be told.
+    }
   }
 }
 

@@ -68,14 +68,17 @@ void RuntimeHost::on_loaded(Napi::Env env, LoadedModel loaded, EngineOptions opt
     port_.post([this, events = std::move(events)](Napi::Env step_env) { on_step(step_env, *events); });
   };
   try {
-    engine_ = std::make_unique<Engine>(std::move(loaded.model), options, sink);
-  } catch (const Error& error) {
+    with_js_errors(env, [&] {
+      engine_ = std::make_unique<Engine>(std::move(loaded.model), options, sink);
+      const Napi::Object wrapped = wrap_(env, shared_from_this());
+      port_.set_referenced(false);
+      loading_.Resolve(wrapped);
+    });
+  } catch (const Napi::Error& error) {
+    if (engine_) engine_->stop();
     close();
-    loading_.Reject(make_js_error(env, error.code(), error.what()).Value());
-    return;
+    loading_.Reject(error.Value());
   }
-  port_.set_referenced(false);
-  loading_.Resolve(wrap_(env, shared_from_this()));
 }
 
 void RuntimeHost::on_load_failed(Napi::Env env, const std::string& code, const std::string& message) {

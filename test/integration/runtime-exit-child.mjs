@@ -41,6 +41,10 @@ const ways = {
     await sleep(3);
     process.exit(7);
   },
+  'exit in a listener': async () => {
+    const runtime = await start(small, () => process.exit(7));
+    submit(runtime, 900);
+  },
   'exit while stopping': async () => {
     const runtime = await start(small);
     submit(runtime, 900);
@@ -79,7 +83,16 @@ const ways = {
     submit(runtime, 20);
   },
   'terminate workers': async () => {
-    for (const name of ['exit while running', 'work', 'load', 'work', 'load', 'end idle', 'end after stop']) {
+    for (const name of [
+      'exit while running',
+      'exit in a listener',
+      'work',
+      'load',
+      'work',
+      'load',
+      'end idle',
+      'end after stop',
+    ]) {
       const running = worker(name);
       const ended = new Promise((resolve) => running.once('exit', resolve));
       if (name === 'work' || name === 'load') {

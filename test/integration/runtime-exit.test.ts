@@ -25,12 +25,15 @@ async function end(way: string): Promise<{ code: number; signal: string | null; 
 }
 
 describe('a process with a runtime', () => {
-  it.each(['exit while loading', 'exit while running', 'exit while stopping', 'exit while measuring'])(
-    'can %s',
-    async (way) => {
-      expect(await end(way)).toEqual({ code: 7, signal: null, output: '', said: '' });
-    },
-  );
+  it.each([
+    'exit while loading',
+    'exit while running',
+    'exit in a listener',
+    'exit while stopping',
+    'exit while measuring',
+  ])('can %s', async (way) => {
+    expect(await end(way)).toEqual({ code: 7, signal: null, output: '', said: '' });
+  });
 
   it.each(['end idle', 'end after stop'])('can %s: nothing keeps it alive', async (way) => {
     expect(await end(way)).toEqual({ code: 0, signal: null, output: '', said: '' });

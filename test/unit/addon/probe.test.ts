@@ -1,9 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadBinding } from '../../../src/addon/binding.js';
 import { explainLoadFailure } from '../../../src/addon/load-failure.js';
 import { probeAddon } from '../../../src/addon/probe.js';
+import { version } from '../../../src/version.js';
 
 let folder: string;
 const { XDG_CACHE_HOME } = process.env;
@@ -72,6 +74,18 @@ describe('probeAddon', () => {
     await probeAddon(path);
     await probeAddon(path);
     expect(numLoads(path)).toBe(2);
+  });
+});
+
+describe('loadBinding', () => {
+  it('refuses an addon of another version, and may be asked again', async () => {
+    const path = write('stale.cjs', `module.exports = { version: '0.0.0-old' };`);
+    vi.stubEnv('JSG_ADDON', path);
+    const stale = { code: 'E_ADDON_LOAD_FAILED', hint: expect.stringContaining('npm run build') };
+    await expect(loadBinding()).rejects.toMatchObject({ ...stale, message: expect.stringContaining('0.0.0-old') });
+    vi.stubEnv('JSG_ADDON', write('fresh.cjs', `module.exports = { version: '${version()}' };`));
+    expect((await loadBinding()).version).toBe(version());
+    vi.unstubAllEnvs();
   });
 });
 
