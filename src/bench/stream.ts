@@ -34,8 +34,18 @@ export async function chooseEndpoint(target: Target, prompt: string, maxTokens: 
 
 /** Greedy, up to `maxTokens`; a server that understands `ignore_eos` decodes them all. */
 export async function traceCompletion(target: Target, prompt: string, maxTokens: number): Promise<Trace> {
+  const body = JSON.stringify(requestBody(target, prompt, maxTokens));
+  try {
+    return await observe(target, body);
+  } catch (error) {
+    if (error instanceof JsgError) throw error;
+    throw new JsgError('E_UNAVAILABLE', `the connection to ${target.url} was lost`, { cause: error });
+  }
+}
+
+function requestBody(target: Target, prompt: string, maxTokens: number): object {
   const isChat = target.route === '/v1/chat/completions';
-  const body = JSON.stringify({
+  return {
     model: target.model,
     ...(isChat ? { messages: [{ role: 'user', content: prompt }] } : { prompt }),
     max_tokens: maxTokens,
@@ -43,14 +53,13 @@ export async function traceCompletion(target: Target, prompt: string, maxTokens:
     stream: true,
     stream_options: { include_usage: true },
     ...(target.isSglangLike ? { ignore_eos: true } : {}),
-  });
+  };
+}
+
+async function observe(target: Target, body: string): Promise<Trace> {
+  const { url, route, apiKey, agent } = target;
   const startMs = performance.now();
-  const response = await request(`${target.url}${target.route}`, {
-    method: 'POST',
-    dispatcher: target.agent,
-    headers: headersFor(target.apiKey),
-    body,
-  });
+  const response = await request(url + route, { method: 'POST', dispatcher: agent, headers: headersFor(apiKey), body });
   if (response.statusCode !== 200) throw refused(target, response.statusCode, await response.body.text());
   const pieceMs: number[] = [];
   let usage: Chunk['usage'];

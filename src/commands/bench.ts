@@ -5,10 +5,11 @@ import { formatReport, type Report } from '../bench/report.js';
 import { discoverTarget, type Target } from '../bench/target.js';
 import { normaliseUrl } from '../client.js';
 import { probeDevice } from '../device/probe.js';
-import { isLoopback } from '../engine/address.js';
+import { apiKeysOf, isLoopback } from '../engine/address.js';
 import { selectEngine } from '../engine/engine.js';
 import { JsgError } from '../errors.js';
 import { setLogLevel } from '../log.js';
+import { FLAGS } from '../profile/flags.js';
 import { requireSuitable } from '../profile/suitability.js';
 import { showProgress } from './progress.js';
 import { chooseSettings, givenFlags, type Options } from './settings.js';
@@ -26,7 +27,8 @@ export async function bench(options: Options): Promise<number> {
 /** Starts the engine in this process, on a port of the system's choice, and measures it over HTTP. */
 async function benchEngine(options: Options, workload: Workload): Promise<Report> {
   const device = probeDevice();
-  const chosen = chooseSettings({ port: '0', logLevel: 'warning', ...options }, device);
+  const maxRunningRequests = String(Math.max(FLAGS['max-running-requests'].default, ...workload.batches));
+  const chosen = chooseSettings({ port: '0', logLevel: 'warning', maxRunningRequests, ...options }, device);
   const { settings } = chosen;
   requireSuitable(chosen.subject, settings, device);
   setLogLevel(settings['log-level']);
@@ -35,7 +37,7 @@ async function benchEngine(options: Options, workload: Workload): Promise<Report
   const engine = await selectEngine(settings.engine);
   const running = await engine.start(settings, device, showProgress(tell));
   try {
-    const apiKey = settings['api-key']?.split(',')[0] ?? null;
+    const apiKey = apiKeysOf(settings)[0] ?? null;
     const target = await discoverTarget({ url: running.url, apiKey }, null);
     return { ...(await benchTarget(target, workload, readBandwidthGBs)), reference: chosen.profile?.reference ?? null };
   } finally {

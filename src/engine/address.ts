@@ -7,9 +7,22 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** The keys of `--api-key a,b`; none where none is set. Throws E_USAGE for a list that holds no key. */
+export function apiKeysOf(settings: Pick<Settings, 'api-key'>): string[] {
+  const given = settings['api-key'];
+  const keys =
+    given
+      ?.split(',')
+      .map((key) => key.trim())
+      .filter(Boolean) ?? [];
+  if (given !== null && keys.length === 0) throw new JsgError('E_USAGE', '--api-key holds no key');
+  return keys;
+}
+
 /** Throws E_USAGE where strangers could reach a server that asks for no key. */
 export function requireSafeAddress(settings: Pick<Settings, 'host' | 'api-key' | 'insecure'>): void {
-  if (isLoopback(settings.host) || settings['api-key'] !== null || settings.insecure) return;
+  const hasKey = apiKeysOf(settings).length > 0;
+  if (isLoopback(settings.host) || hasKey || settings.insecure) return;
   throw new JsgError('E_USAGE', `--host ${settings.host} is open to other machines and no API key is set`, {
     hint: 'Add --api-key KEY, or --insecure if that is what you want.',
   });

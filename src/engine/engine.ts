@@ -1,5 +1,4 @@
 /** An engine starts something that answers at a URL. */
-import type { RuntimeInfo } from '../addon/binding.js';
 import type { Device } from '../device/device.js';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
@@ -9,8 +8,6 @@ export interface Running {
   url: string;
   /** The name that answers carry. */
   modelName: string;
-  /** What computes and how much a token costs. */
-  info: RuntimeInfo;
   /** Resolves when serving has ended after `stop`; rejects with E_RUNTIME_FAILED when the runtime died. */
   done: Promise<void>;
   /** Takes no more requests, lets running ones finish within the drain time, frees everything. Idempotent. */

@@ -7,7 +7,7 @@ import type { LoadedModel } from '../model/model.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
-import { requireFreePort, requireSafeAddress } from './address.js';
+import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
@@ -66,7 +66,7 @@ async function serve(runtime: Runtime, model: LoadedModel, settings: Settings, p
     throw error;
   }
   const { done, stop } = superviseServer(server, runtime, options.drainTimeoutMs);
-  return { url: server.url, modelName: options.servedModelName, info: runtime.info, done, stop };
+  return { url: server.url, modelName: options.servedModelName, done, stop };
 }
 
 function availableBytes({ memory }: Device): number {
@@ -91,14 +91,14 @@ function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan):
 }
 
 function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPlan): ServerOptions {
-  const { 'api-key': apiKey, ...shown } = settings;
+  const { 'api-key': _, ...shown } = settings;
   return {
     servedModelName: settings['served-model-name'] ?? model.name,
     modelPath: model.name,
     contextLength: plan.contextLength,
     maxRunningRequests: settings['max-running-requests'],
     maxQueuedRequests: settings['max-queued-requests'],
-    apiKeys: apiKey?.split(',').filter(Boolean) ?? [],
+    apiKeys: apiKeysOf(settings),
     strictModelName: settings['strict-model-name'],
     drainTimeoutMs: settings['drain-timeout'] * 1000,
     decodeLogInterval: DECODE_LOG_INTERVAL,

@@ -18,6 +18,8 @@ interface Script {
   hasCompletions?: boolean;
   hasUsage?: boolean;
   serverInfo?: object;
+  /** Breaks the connection after this many tokens. */
+  breakAfter?: number;
   /** Ends every stream after this many tokens, unless told to ignore the end. */
   endAfter?: number;
 }
@@ -51,6 +53,7 @@ async function answer(script: Script, request: IncomingMessage, response: Server
   const send = (chunk: object) => response.write(`data: ${JSON.stringify(chunk)}\n\n`);
   for (let i = 0; i < numTokens; i++) {
     await sleep(script.stepMs);
+    if (i === script.breakAfter) return void response.destroy();
     send({ choices: [isChat ? { delta: { content: 'a' } } : { text: 'a' }] });
   }
   send({ choices: [isChat ? { delta: {}, finish_reason: 'length' } : { text: '', finish_reason: 'length' }] });
@@ -108,6 +111,13 @@ describe('measure', () => {
     expect(decode[0]?.tokensPerSecond).toBeGreaterThan(0);
     expect(prefill).toBeNull();
     expect(notes.join()).toContain('sends no usage');
+  });
+
+  it('says when a stream breaks', async () => {
+    await expect(run(await start({ stepMs: 1, breakAfter: 3 }))).rejects.toMatchObject({
+      code: 'E_UNAVAILABLE',
+      message: expect.stringContaining('was lost'),
+    });
   });
 
   it('says when nobody answers', async () => {

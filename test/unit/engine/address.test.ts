@@ -1,6 +1,12 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isLoopback, listenError, requireFreePort, requireSafeAddress } from '../../../src/engine/address.js';
+import {
+  apiKeysOf,
+  isLoopback,
+  listenError,
+  requireFreePort,
+  requireSafeAddress,
+} from '../../../src/engine/address.js';
 
 const settings = (host: string, apiKey: string | null = null, insecure = false) => ({
   host,
@@ -19,6 +25,12 @@ describe('an address that others reach', () => {
     expect(() => requireSafeAddress(settings(host, 'key'))).not.toThrow();
     expect(() => requireSafeAddress(settings(host, null, true))).not.toThrow();
   });
+});
+
+it('several keys are separated by commas; a list of none is no protection', () => {
+  expect(apiKeysOf({ 'api-key': 'a, b,' })).toEqual(['a', 'b']);
+  expect(apiKeysOf({ 'api-key': null })).toEqual([]);
+  expect(() => requireSafeAddress(settings('0.0.0.0', ' , '))).toThrow('--api-key holds no key');
 });
 
 describe('requireFreePort', () => {
