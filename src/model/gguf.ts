@@ -153,7 +153,7 @@ function readValue(reader: HeaderReader, key: string, type: ValueType): GgufValu
 function readScalar(reader: HeaderReader, key: string, type: Exclude<ValueType, 'array'>): GgufScalar {
   const what = quote(key);
   if (type === 'string') return reader.utf8(reader.u64(`the length of ${what}`), what);
-  const view = new DataView(reader.bytes(SIZES[type], what));
+  const view = reader.view(SIZES[type], what);
   switch (type) {
     case 'u8':
       return view.getUint8(0);

@@ -68,11 +68,6 @@ export class HeaderReader {
     }
   }
 
-  u8(what: string): number {
-    this.need(1, what);
-    return this.buffer.readUInt8(this.pos++);
-  }
-
   u32(what: string): number {
     this.need(4, what);
     const value = this.buffer.readUInt32LE(this.pos);
@@ -95,6 +90,14 @@ export class HeaderReader {
     const text = this.buffer.toString('utf8', this.pos, this.pos + length);
     this.pos += length;
     return text;
+  }
+
+  /** The next `length` bytes, good until the next read. */
+  view(length: number, what: string): DataView {
+    this.need(length, what);
+    const view = new DataView(this.buffer.buffer, this.buffer.byteOffset + this.pos, length);
+    this.pos += length;
+    return view;
   }
 
   /** A copy of the next `length` bytes, aligned for any typed array. */
