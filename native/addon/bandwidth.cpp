@@ -1,6 +1,7 @@
 #include "addon/bandwidth.h"
 
 #include <memory>
+#include <system_error>
 #include <thread>
 
 #include "addon/js_error.h"
@@ -50,8 +51,15 @@ Napi::Value measure_read_bandwidth_async(const Napi::CallbackInfo& info) {
   raw->port.open(info.Env(), "jsg.bandwidth", measurement, [raw] {
     if (raw->thread.joinable()) raw->thread.join();
   });
-  raw->thread = std::thread([=] { raw->run(static_cast<size_t>(bytes), static_cast<int>(n_threads)); });
-  return raw->deferred.Promise();
+  return with_js_errors(info.Env(), [&] {
+    try {
+      raw->thread = std::thread([=] { raw->run(static_cast<size_t>(bytes), static_cast<int>(n_threads)); });
+    } catch (const std::system_error&) {
+      raw->port.close();
+      throw;
+    }
+    return raw->deferred.Promise();
+  });
 }
 
 }  // namespace jsg

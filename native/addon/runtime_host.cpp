@@ -1,6 +1,7 @@
 #include "addon/runtime_host.h"
 
 #include <chrono>
+#include <system_error>
 
 #include "addon/js_error.h"
 
@@ -25,7 +26,12 @@ Napi::Promise RuntimeHost::start(Napi::Env env, RuntimeSpec spec, Napi::Function
   host->step_listener_ = Napi::Persistent(on_step);
   host->progress_listener_ = Napi::Persistent(on_progress);
   host->port_.open(env, "jsg.runtime", host, [raw = host.get()] { raw->tear_down(); });
-  host->load_thread_ = std::thread([raw = host.get(), spec = std::move(spec)] { raw->load(spec); });
+  try {
+    host->load_thread_ = std::thread([raw = host.get(), spec = std::move(spec)] { raw->load(spec); });
+  } catch (const std::system_error&) {
+    host->close();
+    throw;
+  }
   return host->loading_.Promise();
 }
 

@@ -215,12 +215,12 @@ void Engine::end_all(FinishReason reason) {
 void Engine::fail(const std::string& reason) {
   {
     const std::lock_guard lock(mutex_);
-    failure_ = reason;
+    failure_ = reason.empty() ? "unknown error" : reason;
     // submit() refuses from here on; what it let in before ends with the others.
     for (auto& sequence : inbox_.submitted) taken_.submitted.push_back(std::move(sequence));
     inbox_.clear();
   }
-  events_->error = RuntimeFailure{"E_RUNTIME_FAILED", reason};
+  events_->error = RuntimeFailure{"E_RUNTIME_FAILED", failure_};
   end_all(FinishReason::kError);
 }
 
@@ -232,7 +232,10 @@ void Engine::emit() {
   {
     const std::lock_guard lock(mutex_);
     for (const TokenEvent& event : events_->tokens) {
-      if (event.finish != FinishReason::kNone) live_.erase(event.id);
+      if (event.finish == FinishReason::kNone) continue;
+      live_.erase(event.id);
+      // A cancellation that came too late must not meet a later request of the same id.
+      std::erase(inbox_.cancelled, event.id);
     }
     stats.n_queued = scheduler_.n_waiting() + static_cast<int>(inbox_.submitted.size());
     stats_ = {stats.n_running, scheduler_.n_waiting(), stats.used_tokens, stats.total_tokens, leaked_blocks_, steps_};

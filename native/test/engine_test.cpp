@@ -335,6 +335,20 @@ TEST(cancel_ends_within_a_step_and_frees) {
   CHECK(engine.stats().used_tokens == 0);
 }
 
+TEST(a_late_cancel_does_not_meet_the_next_request_of_the_same_id) {
+  for (int i = 0; i < 200; ++i) {
+    Collector collector;
+    Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+    engine.submit(make_request(1, {1}, 2));
+    collector.wait_tokens(1, 1);
+    engine.cancel(1);
+    collector.wait_ended(1);
+    engine.submit(make_request(1, {1}, 30));
+    collector.wait_ended(2);
+    CHECK(collector.answer(1).finish == FinishReason::kLength);
+  }
+}
+
 TEST(nan_ends_every_request_with_an_error_and_closes_the_door) {
   class NanModel : public HistoryModel {
    public:

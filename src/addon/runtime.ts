@@ -88,7 +88,7 @@ export class NativeEngineRuntime implements Runtime {
     // Steps come only after a submission, and so after the assignment below.
     let runtime: NativeEngineRuntime | undefined;
     try {
-      const native = await createRuntime(spec, (events, num) => runtime?.deliver(events, num), onProgress);
+      const native = await createRuntime(spec, (events, num) => runtime?.#deliver(events, num), onProgress);
       runtime = new NativeEngineRuntime(native);
       return runtime;
     } catch (error) {
@@ -146,7 +146,7 @@ export class NativeEngineRuntime implements Runtime {
   }
 
   /** Once a step, on the event loop that also writes the answers: nothing here waits, one object is made per token. */
-  private deliver(events: StepEvents, numEvents: number): void {
+  #deliver(events: StepEvents, numEvents: number): void {
     if (events.error) this.#failure = toFailure(events.error);
     let top = 0;
     for (let i = 0; i < numEvents; i++) {
