@@ -85,10 +85,13 @@ export class NativeEngineRuntime implements Runtime {
     binding?: NativeBinding,
   ): Promise<NativeEngineRuntime> {
     const { createRuntime } = binding ?? (await loadBinding());
-    // Steps come only after a submission, and so after the assignment below.
     let runtime: NativeEngineRuntime | undefined;
+    const onStep = (events: StepEvents, numEvents: number) => {
+      // Steps come only after a submission, and so after the assignment below.
+      if (runtime) runtime.#deliver(events, numEvents);
+    };
     try {
-      const native = await createRuntime(spec, (events, num) => runtime?.#deliver(events, num), onProgress);
+      const native = await createRuntime(spec, onStep, onProgress);
       runtime = new NativeEngineRuntime(native);
       return runtime;
     } catch (error) {
