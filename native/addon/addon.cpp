@@ -26,6 +26,21 @@ Napi::Value isas(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value cuda_device(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return with_js_errors(env, [&]() -> Napi::Value {
+    const auto device = cuda_device_info();
+    if (!device) return env.Null();
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", device->name);
+    object.Set("sm", device->sm);
+    object.Set("integrated", device->integrated);
+    object.Set("totalBytes", static_cast<double>(device->total_bytes));
+    object.Set("freeBytes", static_cast<double>(device->free_bytes));
+    return object;
+  });
+}
+
 Napi::Value create_runtime(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return with_js_errors(env, [&]() -> Napi::Value {
@@ -46,6 +61,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", JSG_VERSION);
   exports.Set("isas", Napi::Function::New<isas>(env, "isas"));
   exports.Set("measureReadBandwidth", Napi::Function::New<measure_read_bandwidth_async>(env, "measureReadBandwidth"));
+  exports.Set("hasCuda", has_cuda_backend());
+  exports.Set("cudaDevice", Napi::Function::New<cuda_device>(env, "cudaDevice"));
   exports.Set("createRuntime", Napi::Function::New<create_runtime>(env, "createRuntime"));
   return exports;
 }

@@ -81,8 +81,10 @@ SamplingParams parse_sampling(const Fields& fields) {
 
 RuntimeSpec parse_spec(const Napi::Value& value) {
   const Fields fields(value, "E_MODEL_INVALID", "");
-  fields.choice("backend", {"cpu"});
   RuntimeSpec spec{};
+  spec.load.backend = fields.choice("backend", {"cpu", "cuda"}) == 0 ? BackendKind::kCpu : BackendKind::kCuda;
+  spec.load.activations = fields.choice("dtype", {"f16", "bf16"}) == 0 ? DType::kF16 : DType::kBF16;
+  spec.load.reference_attention = fields.boolean("referenceAttention");
   spec.load.config = parse_config(fields.object("config"));
   spec.load.dummy = fields.choice("loadFormat", {"mmap", "dummy"}) == 1;
   spec.load.files = fields.strings("files");

@@ -61,6 +61,29 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
   return {std::move(decoder), static_cast<int>(n_blocks), isa, n_threads, weight_bytes, kv_bytes};
 }
 
+#ifdef JSG_CUDA
+bool has_cuda_backend() { return true; }
+
+std::optional<CudaDeviceInfo> cuda_device_info() {
+  if (cuda::cuda_device_count() == 0) return {};
+  const cuda::CudaDevice device = cuda::cuda_device();
+  return CudaDeviceInfo{device.name, device.sm, device.integrated, device.total_bytes, device.free_bytes};
+}
+
+double measure_cuda_read_bandwidth(size_t bytes) {
+  (void)cuda::cuda_device();
+  return cuda::measure_read_bandwidth(bytes);
+}
+#else
+bool has_cuda_backend() { return false; }
+
+std::optional<CudaDeviceInfo> cuda_device_info() { return {}; }
+
+double measure_cuda_read_bandwidth(size_t) {
+  throw Error("E_DEVICE_UNSUITABLE", "this build has no CUDA backend: it was compiled without nvcc");
+}
+#endif
+
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
   for (const cpu::Kernels* kernels : cpu::available_kernels()) names.emplace_back(kernels->isa);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,11 +42,26 @@ struct LoadedModel {
 // `progress` gets 0..1, from the calling thread.
 LoadedModel load_model(const LoadOptions& options, const std::function<void(double)>& progress);
 
+// The GPU that the CUDA backend would use.
+struct CudaDeviceInfo {
+  std::string name;
+  int sm;           // 87, 90, ...
+  bool integrated;  // shares the system's memory (Jetson): what is free is what /proc/meminfo says is available
+  uint64_t total_bytes;
+  uint64_t free_bytes;
+};
+// Whether this build has a CUDA backend at all.
+bool has_cuda_backend();
+// Empty without a CUDA backend, a driver or a device.
+std::optional<CudaDeviceInfo> cuda_device_info();
+
 // Instruction sets of this machine that the CPU backend has kernels for, best first. $JSG_ISA picks another than the
 // first, for tests.
 std::vector<std::string> available_isas();
 
 // Best of a few passes of all threads reading `bytes` of memory, GB/s (1e9).
 double measure_read_bandwidth(size_t bytes, int n_threads);
+// The same of the GPU's memory. Throws E_DEVICE_UNSUITABLE where there is none.
+double measure_cuda_read_bandwidth(size_t bytes);
 
 }  // namespace jsg

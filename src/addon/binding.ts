@@ -60,13 +60,18 @@ export interface ModelConfig {
 }
 
 export interface RuntimeSpec {
-  backend: 'cpu';
+  backend: 'cpu' | 'cuda';
+  /** What the CUDA backend keeps weights, activations and KV in; the CPU computes in fp32 over weights as stored. */
+  dtype: 'f16' | 'bf16';
+  /** The plain attention kernels (unfused, full softmax) instead of the fast ones; CUDA. */
+  referenceAttention: boolean;
   config: ModelConfig;
   /** Absolute paths; memory-mapped read-only. */
   files: string[];
   tensors: TensorInfo[];
   /** `dummy`: ignore files, fill every tensor with seeded random numbers. */
   loadFormat: 'mmap' | 'dummy';
+  /** Of the CPU backend. */
   kvCacheDtype: 'f32' | 'f16';
   /** Longest prompt + answer of one sequence, tokens. */
   contextLength: number;
@@ -176,7 +181,7 @@ export interface StepStats {
 }
 
 export interface RuntimeInfo {
-  /** `avx512-vnni`, `avx512`, `avx2`, `neon-dotprod`, `neon`, `scalar`. */
+  /** `avx512-vnni`, `avx512`, `avx2`, `neon-dotprod`, `neon`, `scalar`; of the CUDA backend `sm_87` and the like. */
   isa: string;
   numThreads: number;
   /** Bytes of weights read for each decoded token (embedding table not counted unless tied). */
@@ -211,11 +216,26 @@ export interface NativeRuntime {
   stop(): Promise<void>;
 }
 
+/** The GPU that the CUDA backend would use. */
+export interface CudaDevice {
+  name: string;
+  /** 87, 90, ... */
+  sm: number;
+  /** Shares the system's memory (Jetson): what is free is what /proc/meminfo says is available. */
+  integrated: boolean;
+  totalBytes: number;
+  freeBytes: number;
+}
+
 export interface NativeBinding {
   /** Matches package.json's version; a mismatch means a stale build. */
   version: string;
   /** Instruction sets this machine offers, best first. */
   isas(): string[];
+  /** Whether this build has a CUDA backend. */
+  hasCuda: boolean;
+  /** Null without a CUDA backend, a driver or a device. */
+  cudaDevice(): CudaDevice | null;
   /** Reads `bytes` of memory with the runtime's threads, best of a few passes; GB/s. Not on the event loop. */
   measureReadBandwidth(bytes: number, numThreads: number): Promise<number>;
   /**

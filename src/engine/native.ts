@@ -1,13 +1,14 @@
 /** The native engine: model files, memory plan, runtime, warm-up, server. */
 import { loadBinding, type RuntimeSpec } from '../addon/binding.js';
 import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
-import type { Device } from '../device/device.js';
+import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
+import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
@@ -22,15 +23,19 @@ export const nativeEngine: Engine = {
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
     await requireFreePort(settings.host, settings.port);
-    await loadBinding();
+    const binding = await loadBinding();
 
     const model = await phase(progress, `finding ${modelPath}`, async () => {
       const loaded = await loadModel(toLoadOptions(settings, modelPath, progress));
       return [loaded, describeModel(loaded)];
     });
-    const plan = planMemory(model.weights.config, model.weights.tensors, settings, availableBytes(device));
+    const backend = chooseBackend(settings, model.weights.tensors, device, binding);
+    const plan = planMemory(model.weights.config, model.weights.tensors, settings, backend.availableBytes);
+    log.info(backend.description);
     const runtime = await phase(progress, 'loading weights', async () => {
-      const loaded = await NativeEngineRuntime.start(toSpec(model, settings, plan), (done) => progress.update(done));
+      const loaded = await NativeEngineRuntime.start(toSpec(model, settings, plan, backend.spec), (done) =>
+        progress.update(done),
+      );
       return [loaded, describeRuntime(loaded, plan)];
     });
     try {
@@ -69,13 +74,9 @@ async function serve(runtime: Runtime, model: LoadedModel, settings: Settings, p
   return { url: server.url, modelName: options.servedModelName, done, stop };
 }
 
-function availableBytes({ memory }: Device): number {
-  return memory.availableBytes ?? memory.totalBytes;
-}
-
-function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan): RuntimeSpec {
+function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, backend: BackendSpec): RuntimeSpec {
   return {
-    backend: 'cpu',
+    ...backend,
     config: weights.config,
     files: weights.files,
     tensors: weights.tensors,

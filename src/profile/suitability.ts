@@ -4,7 +4,7 @@ import { JsgError } from '../errors.js';
 import type { Settings } from './flags.js';
 
 /** Backends of the native runtime in this version. */
-export const BACKENDS: readonly Settings['device'][] = ['cpu'];
+export const BACKENDS: readonly Settings['device'][] = ['cpu', 'cuda'];
 
 const INSTEAD = '`jsg launch --profile smollm2` runs here';
 
@@ -20,28 +20,38 @@ export function requireSuitable(subject: string, settings: Settings, device: Dev
   if (settings.engine === 'sglang') {
     throw unsuitable(`${subject}: this version of jsg cannot launch SGLang yet (--engine native is what it has)`);
   }
-  if (settings.device === 'cuda') {
-    const found = device.gpu === null ? 'this machine has no NVIDIA GPU and this' : `this`;
-    throw unsuitable(`${subject} needs CUDA: ${found} version of jsg has no CUDA backend yet`);
+  if (settings.device === 'cuda' && device.gpu === null) {
+    throw unsuitable(`${subject} needs CUDA: this machine has no NVIDIA GPU`);
   }
   if (settings['torchao-config'] !== null) {
     const flag = `--torchao-config ${settings['torchao-config']}`;
-    throw unsuitable(
-      `${subject}: ${flag} is not available on the CPU in this version`,
-      `a quantised GGUF, or ${INSTEAD}`,
-    );
-  }
-  if (settings['attention-backend'] !== 'auto') {
-    const flag = `--attention-backend ${settings['attention-backend']}`;
-    throw unsuitable(`${subject}: ${flag} needs a GPU`, `on the CPU add --attention-backend auto, or ${INSTEAD}`);
+    throw unsuitable(`${subject}: ${flag} is not available in this version`, `a quantised GGUF, or ${INSTEAD}`);
   }
   if (settings['grammar-backend'] !== 'none') {
     const flag = `--grammar-backend ${settings['grammar-backend']}`;
     throw unsuitable(`${subject}: ${flag}: this version has no structured output yet`, 'add --grammar-backend none');
   }
+  if (settings.device === 'cuda') requireSuitableForCuda(subject, settings);
+  else requireSuitableForCpu(subject, settings);
+}
+
+function requireSuitableForCpu(subject: string, settings: Settings): void {
+  if (settings['attention-backend'] !== 'auto') {
+    const flag = `--attention-backend ${settings['attention-backend']}`;
+    throw unsuitable(`${subject}: ${flag} needs a GPU`, `on the CPU add --attention-backend auto, or ${INSTEAD}`);
+  }
   // Dummy weights are stored in the dtype; weights of files stay as they are.
   if (settings.dtype === 'bfloat16' && settings['load-format'] !== 'dummy') {
     const why = 'the CPU computes in float32 over the weights as stored';
     throw unsuitable(`${subject}: --dtype bfloat16 is not available on the CPU (${why})`, 'add --dtype auto');
+  }
+}
+
+function requireSuitableForCuda(subject: string, settings: Settings): void {
+  if (settings.dtype === 'float32') {
+    throw unsuitable(`${subject}: --dtype float32 is not available on a GPU`, 'add --dtype half or --dtype bfloat16');
+  }
+  if (settings['kv-cache-dtype'] === 'float32') {
+    throw unsuitable(`${subject}: --kv-cache-dtype float32 is not available on a GPU`, 'add --kv-cache-dtype auto');
   }
 }

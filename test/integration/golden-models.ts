@@ -48,6 +48,8 @@ export function readGoldens(kind: 'tiny' | 'gguf'): Golden[] {
 export function startRuntime(weights: ModelWeights, overrides: Partial<RuntimeSpec> = {}): Promise<Runtime> {
   return NativeEngineRuntime.start({
     backend: 'cpu',
+    dtype: 'f16',
+    referenceAttention: false,
     ...weights,
     loadFormat: 'mmap',
     kvCacheDtype: 'f32',

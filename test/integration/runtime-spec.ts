@@ -26,6 +26,8 @@ export function dummySpec(overrides: Partial<RuntimeSpec> = {}, shape: Partial<M
   const config = { ...TINY, ...shape };
   return {
     backend: 'cpu',
+    dtype: 'f16',
+    referenceAttention: false,
     config,
     files: [],
     tensors: dummyTensors(config),

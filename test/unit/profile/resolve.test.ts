@@ -65,20 +65,25 @@ describe('requireSuitable', () => {
   });
 
   it.each(['flashinfer-fp16', 'torch-native', 'triton', 'flashinfer-int4wo-128', 'xgrammar-int4wo-128'])(
-    'refuses %s in one line that names what would run',
+    'refuses %s without a GPU, in one line that names what would run',
     (name) => {
-      for (const device of [laptop, orin]) {
-        const refuse = () => requireSuitable(`profile ${name}`, resolve(name), device);
-        expect(refuse).toThrow(expect.objectContaining({ code: 'E_DEVICE_UNSUITABLE' }));
-        expect(refuse).toThrow(new RegExp(`^profile ${name} needs CUDA: [^\\n]*jsg launch --profile smollm2[^\\n]*$`));
-      }
+      const refuse = () => requireSuitable(`profile ${name}`, resolve(name), laptop);
+      expect(refuse).toThrow(expect.objectContaining({ code: 'E_DEVICE_UNSUITABLE' }));
+      expect(refuse).toThrow(new RegExp(`^profile ${name} needs CUDA: [^\\n]*jsg launch --profile smollm2[^\\n]*$`));
     },
   );
 
-  it('says that there is no GPU only where there is none', () => {
-    const settings = resolve('triton');
-    expect(() => requireSuitable('x', settings, laptop)).toThrow('no NVIDIA GPU');
-    expect(() => requireSuitable('x', settings, orin)).not.toThrow('no NVIDIA GPU');
+  it.each(['flashinfer-fp16', 'torch-native', 'triton'])('lets %s run where there is a GPU', (name) => {
+    expect(() => requireSuitable('x', resolve(name), orin)).not.toThrow();
+  });
+
+  it.each([
+    ['flashinfer-int4wo-128', {}, '--torchao-config int4wo-128'],
+    ['flashinfer-fp16', { 'grammar-backend': 'xgrammar' }, '--grammar-backend xgrammar'],
+    ['flashinfer-fp16', { dtype: 'float32' }, '--dtype float32'],
+    ['flashinfer-fp16', { 'kv-cache-dtype': 'float32' }, '--kv-cache-dtype float32'],
+  ])('refuses what the GPU does not have yet: %s with %j', (name, flags, message) => {
+    expect(() => requireSuitable(`profile ${name}`, resolve(name, flags), orin)).toThrow(message);
   });
 
   it.each([

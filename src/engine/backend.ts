@@ -1,0 +1,61 @@
+/** Which backend runs, in which number type, within how much memory: from the settings and what the addon found. */
+import type { NativeBinding, RuntimeSpec, TensorInfo } from '../addon/binding.js';
+import type { Device } from '../device/device.js';
+import { JsgError } from '../errors.js';
+import type { Settings } from '../profile/flags.js';
+
+export type BackendSpec = Pick<RuntimeSpec, 'backend' | 'dtype' | 'referenceAttention'>;
+
+export interface ChosenBackend {
+  spec: BackendSpec;
+  /** What this process may take now, where weights and KV cache go. */
+  availableBytes: number;
+  /** For the log: what really runs. */
+  description: string;
+}
+
+/** Throws E_DEVICE_UNSUITABLE where CUDA is asked for and cannot be had. */
+export function chooseBackend(
+  settings: Settings,
+  tensors: readonly Pick<TensorInfo, 'dtype' | 'nbytes'>[],
+  device: Device,
+  binding: Pick<NativeBinding, 'hasCuda' | 'cudaDevice'>,
+): ChosenBackend {
+  const systemBytes = device.memory.availableBytes ?? device.memory.totalBytes;
+  if (settings.device !== 'cuda') {
+    const spec: BackendSpec = { backend: 'cpu', dtype: 'f16', referenceAttention: false };
+    return { spec, availableBytes: systemBytes, description: 'CPU, float32 over weights as stored' };
+  }
+  const gpu = requireGpu(binding);
+  const dtype = gpuDtype(settings, tensors);
+  const referenceAttention = settings['attention-backend'] === 'torch_native';
+  const attention = referenceAttention ? 'plain reference attention' : 'paged split-KV attention';
+  return {
+    spec: { backend: 'cuda', dtype, referenceAttention },
+    // On an integrated GPU cudaMemGetInfo leaves out what the kernel would give back.
+    availableBytes: gpu.integrated ? systemBytes : gpu.freeBytes,
+    description: `${gpu.name} (sm_${gpu.sm}), ${dtype === 'f16' ? 'float16' : 'bfloat16'}, ${attention}`,
+  };
+}
+
+function requireGpu(binding: Pick<NativeBinding, 'hasCuda' | 'cudaDevice'>) {
+  if (!binding.hasCuda) {
+    throw new JsgError('E_DEVICE_UNSUITABLE', 'the native runtime was built without CUDA: nvcc was not found then', {
+      hint: 'Put nvcc on the PATH (JetPack: export PATH=/usr/local/cuda/bin:$PATH), then run npm run build.',
+    });
+  }
+  const gpu = binding.cudaDevice();
+  if (gpu !== null) return gpu;
+  throw new JsgError('E_DEVICE_UNSUITABLE', 'CUDA finds no GPU that it can use', {
+    hint: 'Check the driver with nvidia-smi, and that you may read /dev/nvidia* (on Jetson: group video or render).',
+  });
+}
+
+/** What was asked for; else bfloat16 where most of the weights are, float16 otherwise. */
+function gpuDtype(settings: Settings, tensors: readonly Pick<TensorInfo, 'dtype' | 'nbytes'>[]): 'f16' | 'bf16' {
+  if (settings.dtype === 'bfloat16') return 'bf16';
+  if (settings.dtype !== 'auto') return 'f16';
+  const bytes = (kept: boolean) =>
+    tensors.filter(({ dtype }) => (dtype === 'BF16') === kept).reduce((sum, { nbytes }) => sum + nbytes, 0);
+  return bytes(true) > bytes(false) ? 'bf16' : 'f16';
+}

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import type { CudaDevice } from '../../../src/addon/binding.js';
+import type { Device } from '../../../src/device/device.js';
+import { chooseBackend } from '../../../src/engine/backend.js';
+import type { Settings } from '../../../src/profile/flags.js';
+
+const GIB = 2 ** 30;
+const device = { memory: { totalBytes: 64 * GIB, availableBytes: 50 * GIB, cgroupLimitBytes: null } } as Device;
+const orin: CudaDevice = { name: 'Orin', sm: 87, integrated: true, totalBytes: 64 * GIB, freeBytes: 3 * GIB };
+const h100: CudaDevice = { name: 'H100', sm: 90, integrated: false, totalBytes: 80 * GIB, freeBytes: 78 * GIB };
+
+const settings = (given: Partial<Settings>) =>
+  ({ device: 'cuda', dtype: 'auto', 'attention-backend': 'auto', ...given }) as Settings;
+const binding = (gpu: CudaDevice | null, hasCuda = true) => ({ hasCuda, cudaDevice: () => gpu });
+const half = [{ dtype: 'F16' as const, nbytes: 100 }];
+const brain = [
+  { dtype: 'BF16' as const, nbytes: 100 },
+  { dtype: 'F32' as const, nbytes: 10 },
+];
+
+test('without --device cuda it is the CPU, whatever GPU there is', () => {
+  const chosen = chooseBackend(settings({ device: 'cpu' }), half, device, binding(h100));
+  expect(chosen.spec.backend).toBe('cpu');
+  expect(chosen.availableBytes).toBe(50 * GIB);
+});
+
+test('a GPU with memory of its own has what CUDA calls free, an integrated one what the system has', () => {
+  expect(chooseBackend(settings({}), half, device, binding(h100)).availableBytes).toBe(78 * GIB);
+  expect(chooseBackend(settings({}), half, device, binding(orin)).availableBytes).toBe(50 * GIB);
+});
+
+test.each([
+  ['auto', half, 'f16'],
+  ['auto', brain, 'bf16'],
+  ['half', brain, 'f16'],
+  ['bfloat16', half, 'bf16'],
+] as const)('--dtype %s', (dtype, tensors, expected) => {
+  expect(chooseBackend(settings({ dtype }), tensors, device, binding(h100)).spec.dtype).toBe(expected);
+});
+
+test('torch_native is the plain path, and the log says what runs', () => {
+  const plain = chooseBackend(settings({ 'attention-backend': 'torch_native' }), half, device, binding(h100));
+  expect(plain.spec.referenceAttention).toBe(true);
+  expect(plain.description).toBe('H100 (sm_90), float16, plain reference attention');
+  const fast = chooseBackend(settings({ 'attention-backend': 'flashinfer' }), half, device, binding(h100));
+  expect(fast.spec.referenceAttention).toBe(false);
+});
+
+test('a build without CUDA and a machine without a usable GPU are told apart', () => {
+  const thrown = (found: ReturnType<typeof binding>) => {
+    try {
+      chooseBackend(settings({}), half, device, found);
+    } catch (error) {
+      return error;
+    }
+    return null;
+  };
+  expect(thrown(binding(null, false))).toMatchObject({
+    code: 'E_DEVICE_UNSUITABLE',
+    hint: expect.stringMatching(/nvcc/),
+  });
+  expect(thrown(binding(null))).toMatchObject({ code: 'E_DEVICE_UNSUITABLE', hint: expect.stringMatching(/driver/) });
+});
