@@ -33,7 +33,7 @@ async function benchEngine(options: Options, workload: Workload): Promise<Report
   requireSuitable(chosen.subject, settings, device);
   setLogLevel(settings['log-level']);
   // Before the engine's threads are there to compete for the cores.
-  const readBandwidthGBs = await readBandwidth(settings['num-threads']);
+  const readBandwidthGBs = settings.device === 'cpu' ? await readBandwidth(settings['num-threads']) : null;
   const engine = await selectEngine(settings.engine);
   const running = await engine.start(settings, device, showProgress(tell));
   try {
@@ -50,8 +50,8 @@ async function benchUrl(options: Options, workload: Workload): Promise<Report> {
   const url = normaliseUrl(String(options.url));
   const model = (options.model as string | undefined) ?? null;
   const target = await discoverTarget({ url, apiKey: flags['api-key'] ?? null }, model);
-  // A server elsewhere reads its own memory, not this machine's.
-  const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  // A server elsewhere reads its own memory, one on a GPU the GPU's: not what is measured here.
+  const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, '')) && !isOnGpu(target);
   const readBandwidthGBs = isHere ? await readBandwidth(flags['num-threads'] ?? 0).catch(() => null) : null;
   return benchTarget(target, workload, readBandwidthGBs);
 }
@@ -66,11 +66,17 @@ async function benchTarget(target: Target, workload: Workload, readBandwidthGBs:
   try {
     const figures = await measure(target, workload, readBandwidthGBs, (what) => tell(`measuring ${what}`));
     const { model, url, runtime, weightBytes } = target;
+    if (isOnGpu(target)) figures.notes.push('the read bandwidth of a GPU is not measured in this version');
     if (weightBytes === null) figures.notes.push('bytes a token: the server does not tell the size of its weights');
     return { model, url, runtime, readBandwidthGBs, weightBytes, reference: null, ...figures };
   } finally {
     await target.agent.close();
   }
+}
+
+/** The runtime names its instruction set, on a GPU as `sm_87`. */
+function isOnGpu({ runtime }: Target): boolean {
+  return runtime?.startsWith('sm_') === true;
 }
 
 /** Plain lines: a spinner would take its share of the cores that are measured. */

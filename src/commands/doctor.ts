@@ -26,10 +26,13 @@ export async function doctor(options: Options): Promise<number> {
 
 async function probeAddon(): Promise<AddonFacts> {
   try {
-    return { fault: null, isas: (await loadBinding()).isas() };
+    const binding = await loadBinding();
+    const gpu = binding.cudaDevice();
+    const cudaDevice = gpu && `${gpu.name} (sm_${gpu.sm})`;
+    return { fault: null, isas: binding.isas(), hasCuda: binding.hasCuda, cudaDevice };
   } catch (error) {
     const { message, hint } = toJsgError(error);
-    return { fault: { message, hint: hint ?? null }, isas: [] };
+    return { fault: { message, hint: hint ?? null }, isas: [], hasCuda: false, cudaDevice: null };
   }
 }
 

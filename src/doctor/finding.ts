@@ -27,6 +27,10 @@ export interface AddonFacts {
   fault: { message: string; hint: string | null } | null;
   /** Instruction sets it has kernels for here, best first. */
   isas: string[];
+  /** Whether it was built with a CUDA backend. */
+  hasCuda: boolean;
+  /** `Orin (sm_87)`: the GPU that CUDA can use; null: none. */
+  cudaDevice: string | null;
 }
 
 export interface StoreFacts {

@@ -41,7 +41,7 @@ export function chooseBackend(
 function requireGpu(binding: Pick<NativeBinding, 'hasCuda' | 'cudaDevice'>) {
   if (!binding.hasCuda) {
     throw new JsgError('E_DEVICE_UNSUITABLE', 'the native runtime was built without CUDA: nvcc was not found then', {
-      hint: 'Put nvcc on the PATH (JetPack: export PATH=/usr/local/cuda/bin:$PATH), then run npm run build.',
+      hint: 'Put nvcc on the PATH (JetPack: export PATH=/usr/local/cuda/bin:$PATH), then npm run build; or add --device cpu.',
     });
   }
   const gpu = binding.cudaDevice();

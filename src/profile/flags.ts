@@ -94,14 +94,14 @@ export const FLAGS = {
     kind: 'choice',
     choices: ['cpu', 'cuda'],
     default: null,
-    help: 'where to compute; without it: cpu',
+    help: 'where to compute; without it: cuda where there is a GPU',
   },
   dtype: {
     group: 'Device',
     kind: 'choice',
     choices: ['auto', 'half', 'float16', 'bfloat16', 'float32'],
     default: 'auto',
-    help: 'number type; the CPU computes in float32 over weights as stored',
+    help: 'number type on a GPU; the CPU computes in float32 over weights as stored',
   },
   'attention-backend': {
     group: 'Device',

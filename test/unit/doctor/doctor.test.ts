@@ -11,16 +11,27 @@ const GIB = 1024 ** 3;
 const healthy: Facts = {
   device: laptop,
   toolchain: { cmake: '3.25.1', compiler: '12.2.0', make: '4.3', python: '3.11.7', pip: '23.0' },
-  addon: { fault: null, isas: ['avx2', 'scalar'] },
+  addon: { fault: null, isas: ['avx2', 'scalar'], hasCuda: false, cudaDevice: null },
   store: { path: '/home/me/.cache/jsg', hasDefaultModel: true, freeBytes: 10 * GIB },
 };
+const broken = (message: string, hint: string | null = null): Facts['addon'] => ({
+  fault: { message, hint },
+  isas: [],
+  hasCuda: false,
+  cudaDevice: null,
+});
+const onOrin = (cuda: Partial<NonNullable<Facts['addon']>>): Facts => ({
+  ...healthy,
+  device: orin,
+  addon: { fault: null, isas: ['neon'], hasCuda: true, cudaDevice: 'Orin (sm_87)', ...cuda },
+});
 const withDevice = (change: Partial<Device>): Facts => ({ ...healthy, device: { ...laptop, ...change } });
 const find = (facts: Facts, id: string) => examine(facts).find((finding) => finding.id === id);
 
 describe('checks', () => {
   it('pass on a machine in order', () => {
     expect(exitCodeOf(examine(healthy))).toBe(0);
-    expect(exitCodeOf(examine({ ...healthy, device: orin }))).toBe(0);
+    expect(exitCodeOf(examine(onOrin({})))).toBe(0);
   });
 
   it.each([
@@ -47,16 +58,28 @@ describe('checks', () => {
       {
         ...healthy,
         toolchain: { ...healthy.toolchain, make: null },
-        addon: { fault: { message: 'x', hint: null }, isas: [] },
+        addon: broken('x'),
       },
       'fail',
     ],
-    ['addon', { ...healthy, addon: { fault: { message: 'no jsg.node', hint: 'npm run build' }, isas: [] } }, 'fail'],
+    ['addon', { ...healthy, addon: broken('no jsg.node', 'npm run build') }, 'fail'],
     ['model-store', { ...healthy, store: { path: '/x', hasDefaultModel: false, freeBytes: 1000 } }, 'fail'],
   ] as [string, Facts, string][])('%s of a machine out of order', (id, facts, status) => {
     const finding = find(facts, id);
     expect(finding?.status).toBe(status);
     expect(finding?.fix).toBeTruthy();
+  });
+
+  it.each([
+    [onOrin({}), 'pass', null],
+    [onOrin({ hasCuda: false, cudaDevice: null }), 'warn', /nvcc/],
+    [onOrin({ cudaDevice: null }), 'warn', /nvidia-smi/],
+    [healthy, 'skip', null],
+  ] as const)('the GPU and what CUDA makes of it', (facts, status, fix) => {
+    const finding = find(facts, 'gpu');
+    expect(finding?.status).toBe(status);
+    if (fix === null) expect(finding?.fix).toBeNull();
+    else expect(finding?.fix).toMatch(fix);
   });
 
   it('names what to install', () => {
@@ -79,7 +102,7 @@ describe('checks', () => {
   it('come worst first, and decide the exit code', () => {
     const sick: Facts = {
       ...withDevice({ cpu: { ...laptop.cpu, flags: [] } }),
-      addon: { fault: { message: 'broken', hint: null }, isas: [] },
+      addon: broken('broken'),
     };
     const findings = examine(sick);
     expect(findings.map(({ status }) => status)).toEqual([
@@ -101,8 +124,8 @@ describe('formatFindings', () => {
   const plain = new Chalk({ level: 0 });
 
   it('fits 80 columns and tells the fix of what is wrong', () => {
-    const fault = { message: `cannot load the addon: ${'a long reason '.repeat(12)}`, hint: 'run npm run build' };
-    const text = formatFindings(examine({ ...healthy, addon: { fault, isas: [] } }), plain);
+    const addon = broken(`cannot load the addon: ${'a long reason '.repeat(12)}`, 'run npm run build');
+    const text = formatFindings(examine({ ...healthy, addon }), plain);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(text).toMatch(/^fail {2}addon/);
     expect(text).toContain('fix: run npm run build');
