@@ -5,7 +5,8 @@ import { log } from '../log.js';
 
 /** `tell`: takes the plain lines, one a call. */
 export function showProgress(tell: (line: string) => void = log.info): Progress {
-  return process.stderr.isTTY ? spinner() : lines(tell);
+  // A terminal that tells no width (0 columns: some containers and test harnesses) would have ora clear lines for ever.
+  return process.stderr.isTTY && process.stderr.columns > 0 ? spinner() : lines(tell);
 }
 
 function spinner(): Progress {
