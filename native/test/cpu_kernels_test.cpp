@@ -64,7 +64,6 @@ TEST(packed_linear_matches_dequantized_rows) {
         const std::vector<uint8_t> raw = random_rows(dtype, rows, cols);
         const WeightView view{dtype, rows, cols, raw.data()};
         PackedWeight packed = packed_shape(view);
-        // The streaming kernel prefetches past the end but must not read there: exact size.
         std::vector<uint8_t> data(packed.row_block_bytes() * packed.row_blocks());
         pack_blocks(view, packed, 0, packed.row_blocks(), data.data());
         packed.data = data.data();

@@ -47,7 +47,6 @@ struct Part {
 
 struct StackedLinear final : Linear {
   std::vector<Part> parts;
-  std::vector<Memory> memories;
   std::vector<float> bias;
   int64_t units = 0;
   bool any_packed = false;
@@ -81,13 +80,12 @@ class CpuBackend final : public Backend {
       part.units = (view.rows + kRows - 1) / kRows;
       if (part.packed) {
         part.quantized = packed_shape(view);
-        Memory memory(part.quantized.row_block_bytes() * static_cast<size_t>(part.units));
-        uint8_t* data = memory.data();
+        const size_t bytes = part.quantized.row_block_bytes() * static_cast<size_t>(part.units);
+        uint8_t* data = weights_.allocate(bytes);
         pool_.run(part.units, 4,
                   [&](int64_t begin, int64_t end, int) { pack_blocks(view, part.quantized, begin, end, data); });
         part.quantized.data = data;
-        linear->bytes += memory.bytes();
-        linear->memories.push_back(std::move(memory));
+        linear->bytes += bytes;
         linear->any_packed = true;
       } else {
         part.plain = {view.data, static_cast<int>(view.rows), static_cast<int>(view.cols), plain_type(view.dtype)};
@@ -271,7 +269,7 @@ class CpuBackend final : public Backend {
     const auto& weight = static_cast<const StackedLinear&>(linear);
     const XGroup* groups = weight.any_packed ? quantize(x, n, weight.in_features) : nullptr;
     const size_t stride = static_cast<size_t>(weight.out_features);
-    const int64_t chunk = std::max<int64_t>(1, weight.units / (8 * pool_.size()));
+    const int64_t chunk = std::max<int64_t>(1, weight.units / (4 * pool_.size()));
     pool_.run(weight.units, chunk, [&](int64_t begin, int64_t end, int) {
       int64_t first_unit = 0;
       for (const Part& part : weight.parts) {
@@ -301,6 +299,7 @@ class CpuBackend final : public Backend {
   bool pinned_ = false;
   const DecoderShape shape_;
   const KvLayout kv_;
+  Arena weights_;
   std::vector<Memory> cache_;  // a layer each: (n_blocks) blocks
 
   // Of the current step.

@@ -1,11 +1,13 @@
-// Zeroed, page-aligned memory straight from the kernel: resident only where it is touched.
+// Zeroed memory straight from the kernel: resident only where it is touched, in huge pages where it is large.
 #pragma once
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "error.h"
 
@@ -36,8 +38,40 @@ class Memory {
   size_t bytes() const { return bytes_; }
 
  private:
+  static constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
+
+  void swap(Memory& other) noexcept {
+    std::swap(mapping_, other.mapping_);
+    std::swap(mapped_, other.mapped_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+  }
+
+  void* mapping_ = nullptr;
+  size_t mapped_ = 0;
   uint8_t* data_ = nullptr;
   size_t bytes_ = 0;
+};
+
+// Many pieces of memory side by side, freed together: a weight smaller than a huge page shares one with its neighbours.
+class Arena {
+ public:
+  // Zeroed, aligned to a cache line.
+  uint8_t* allocate(size_t bytes) {
+    bytes = (bytes + 63) / 64 * 64;
+    if (chunks_.empty() || chunks_.back().bytes() - used_ < bytes) {
+      chunks_.emplace_back(std::max(bytes, kChunk));
+      used_ = 0;
+    }
+    uint8_t* data = chunks_.back().data() + used_;
+    used_ += bytes;
+    return data;
+  }
+
+ private:
+  static constexpr size_t kChunk = size_t{64} << 20;
+  std::vector<Memory> chunks_;
+  size_t used_ = 0;  // of the last chunk
 };
 
 }  // namespace jsg::cpu
