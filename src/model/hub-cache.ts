@@ -1,5 +1,5 @@
 /** The cache that huggingface_hub (Python) keeps, read and written in its layout: refs, blobs, snapshots of links. */
-import { copyFile, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { getHFHubCachePath } from './hf-hub.js';
 import { shardNames } from './hf-model.js';
@@ -7,6 +7,7 @@ import { chooseWeights, type HubId } from './hub-files.js';
 import { readJsonObject } from './json-file.js';
 import type { LoadFormat } from './load-options.js';
 import { makeDirectory } from './make-directory.js';
+import { replaceFile } from './replace-file.js';
 
 export const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -36,24 +37,21 @@ export class RepoCache {
     if (revision === commit) return;
     const path = join(this.directory, 'refs', revision);
     await makeDirectory(dirname(path));
-    await writeFile(path, commit);
+    await replaceFile(path, (temporary) => writeFile(temporary, commit));
   }
 
   async has(commit: string, path: string): Promise<boolean> {
     return isFile(join(this.snapshot(commit), path));
   }
 
-  /** Makes a blob visible as a file of the snapshot. */
+  /** Makes a blob visible as a file of the snapshot; another process may have done so, and be reading it. */
   async link(commit: string, path: string, blob: string): Promise<void> {
     const target = join(this.snapshot(commit), path);
     await makeDirectory(dirname(target));
-    await rm(target, { force: true });
-    try {
-      await symlink(relative(dirname(target), blob), target);
-    } catch (error) {
-      // A file system without links; another process that was quicker is fine.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await copyFile(blob, target);
-    }
+    await replaceFile(target, (temporary) =>
+      // Some file systems have no links.
+      symlink(relative(dirname(target), blob), temporary).catch(() => copyFile(blob, temporary)),
+    );
   }
 
   /** The model's directory or GGUF file, if every file that loading needs is there; else null. */

@@ -37,14 +37,15 @@ export async function downloadBlob(source: HubSource, file: HubFile, options: Op
     const partial = await claimPartial(source.blobs, blobName(file));
     try {
       await fill(source, file, partial, options);
+      await rename(partial, blob);
     } catch (error) {
       // What has come is kept for the next start, under the name that any process may take over.
       if ((await sizeOf(partial)) !== null) await rename(partial, `${blob}.incomplete`);
       throw error;
     } finally {
+      // Only now: another load of this process would take over a file that nobody fills.
       active.delete(partial);
     }
-    await rename(partial, blob);
     return blob;
   } catch (error) {
     throw error instanceof JsgError ? error : fileError(blob, error);
