@@ -11,6 +11,9 @@
 namespace jsg {
 namespace {
 
+// CONTRACT of src/addon/binding.ts, whose types this addon implements: raise both whenever one of those changes.
+constexpr int kContract = 1;
+
 // One for each environment (the main thread, each worker).
 struct AddonData {
   Napi::FunctionReference runtime_class;
@@ -59,6 +62,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData{Napi::Persistent(RuntimeObject::define(env))};
   env.SetInstanceData(data);
   exports.Set("version", JSG_VERSION);
+  exports.Set("contract", kContract);
   exports.Set("isas", Napi::Function::New<isas>(env, "isas"));
   exports.Set("measureReadBandwidth", Napi::Function::New<measure_read_bandwidth_async>(env, "measureReadBandwidth"));
   exports.Set("hasCuda", has_cuda_backend());

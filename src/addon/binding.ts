@@ -9,6 +9,12 @@ import { packageRoot, version } from '../version.js';
 import { explainLoadFailure } from './load-failure.js';
 import { probeAddon } from './probe.js';
 
+/**
+ * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
+ * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
+ */
+export const CONTRACT = 1;
+
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
 export type DType = (typeof DTYPES)[number];
@@ -230,6 +236,8 @@ export interface CudaDevice {
 export interface NativeBinding {
   /** Matches package.json's version; a mismatch means a stale build. */
   version: string;
+  /** CONTRACT of the sources it was built from; undefined in builds older than the number. */
+  contract: number | undefined;
   /** Instruction sets this machine offers, best first. */
   isas(): string[];
   /** Whether this build has a CUDA backend. */
@@ -273,10 +281,18 @@ async function load(path: string): Promise<NativeBinding> {
   } catch (error) {
     throw explainLoadFailure(path, error instanceof Error ? error.message : String(error), null);
   }
-  if (binding.version !== version()) {
-    throw new JsgError('E_ADDON_LOAD_FAILED', `${path} is of version ${binding.version}, jsg of ${version()}`, {
-      hint: 'the native runtime is an old build; run: npm run build',
-    });
-  }
+  requireFreshBuild(path, binding);
   return binding;
+}
+
+/** The version tells releases apart; between two of them the contract may change as well. */
+function requireFreshBuild(path: string, { version: builtVersion, contract }: NativeBinding): void {
+  if (builtVersion === version() && contract === CONTRACT) return;
+  const problem =
+    builtVersion === version()
+      ? `${path} follows contract ${contract ?? 0} of the addon, jsg ${CONTRACT}`
+      : `${path} is of version ${builtVersion}, jsg of ${version()}`;
+  throw new JsgError('E_ADDON_LOAD_FAILED', problem, {
+    hint: 'the native runtime is an old build; run: npm run build',
+  });
 }

@@ -1,4 +1,5 @@
 import {
+  CONTRACT,
   type NativeBinding,
   type NativeRequest,
   type NativeRuntime,
@@ -26,6 +27,7 @@ export class FakeNative implements NativeRuntime {
 
   readonly binding: NativeBinding = {
     version: '0',
+    contract: CONTRACT,
     isas: () => [],
     measureReadBandwidth: async () => 1,
     createRuntime: async (_spec, onStep, onProgress) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { loadBinding } from '../../../src/addon/binding.js';
+import { CONTRACT, loadBinding } from '../../../src/addon/binding.js';
 import { explainLoadFailure } from '../../../src/addon/load-failure.js';
 import { probeAddon } from '../../../src/addon/probe.js';
 import { version } from '../../../src/version.js';
@@ -83,9 +83,33 @@ describe('loadBinding', () => {
     vi.stubEnv('JSG_ADDON', path);
     const stale = { code: 'E_ADDON_LOAD_FAILED', hint: expect.stringContaining('npm run build') };
     await expect(loadBinding()).rejects.toMatchObject({ ...stale, message: expect.stringContaining('0.0.0-old') });
-    vi.stubEnv('JSG_ADDON', write('fresh.cjs', `module.exports = { version: '${version()}' };`));
+    const fresh = `module.exports = { version: '${version()}', contract: ${CONTRACT} };`;
+    vi.stubEnv('JSG_ADDON', write('fresh.cjs', fresh));
     expect((await loadBinding()).version).toBe(version());
     vi.unstubAllEnvs();
+  });
+
+  it('refuses an addon of another contract, and one from before there was a number', async () => {
+    vi.resetModules();
+    const { loadBinding: loadAgain } = await import('../../../src/addon/binding.js');
+    for (const [name, contract] of [
+      ['older.cjs', CONTRACT - 1],
+      ['newer.cjs', CONTRACT + 1],
+      ['none.cjs', undefined],
+    ] as const) {
+      vi.stubEnv('JSG_ADDON', write(name, `module.exports = { version: '${version()}', contract: ${contract} };`));
+      await expect(loadAgain()).rejects.toMatchObject({
+        code: 'E_ADDON_LOAD_FAILED',
+        message: `${join(folder, name)} follows contract ${contract ?? 0} of the addon, jsg ${CONTRACT}`,
+        hint: expect.stringContaining('npm run build'),
+      });
+    }
+    vi.unstubAllEnvs();
+  });
+
+  it('the native sources name the same contract', () => {
+    const source = readFileSync(new URL('../../../native/addon/addon.cpp', import.meta.url), 'utf8');
+    expect(source).toContain(`kContract = ${CONTRACT};`);
   });
 });
 
