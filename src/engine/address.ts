@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
+import { bindError } from '../server/listen.js';
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
@@ -28,31 +29,11 @@ export function requireSafeAddress(settings: Pick<Settings, 'host' | 'api-key' |
   });
 }
 
-/** The fault of a `listen`, as a person is told. */
-export function listenError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
-  if (error.code === 'EADDRINUSE') {
-    return new JsgError('E_PORT_IN_USE', `port ${port} on ${host} is taken`, {
-      hint: `Another server may be running there; choose another with --port (0: any that is free).`,
-      cause: error,
-    });
-  }
-  if (error.code === 'EACCES') {
-    return new JsgError('E_USAGE', `port ${port} needs more rights than this user has`, {
-      hint: 'Choose a port above 1023.',
-      cause: error,
-    });
-  }
-  return new JsgError('E_USAGE', `cannot listen on ${host}:${port} (${error.code})`, {
-    hint: 'Check --host: it must be an address of this machine.',
-    cause: error,
-  });
-}
-
-/** Throws E_PORT_IN_USE when somebody listens there already, E_USAGE when the address is not ours. */
+/** Throws what `listen` would throw. */
 export async function requireFreePort(host: string, port: number): Promise<void> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, host, port)));
+    server.once('error', (error) => reject(bindError(error, host, port)));
     server.listen(port, host, () => resolve());
   });
   await new Promise((resolve) => server.close(resolve));

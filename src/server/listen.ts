@@ -39,7 +39,7 @@ export interface RunningServer {
 /** What is left of a cut stream, its error event above all, has this long to reach the client. */
 const CUT_GRACE_MS = 500;
 
-/** Throws E_PORT_IN_USE, E_IO_FAILED. */
+/** Throws E_PORT_IN_USE, and E_USAGE for an address that is not ours. */
 export async function listen(app: ServerApp, options: ListenOptions): Promise<RunningServer> {
   const onRequest = getRequestListener(app.fetch, {
     errorHandler: () => errorResponse(new RequestError('the request line or a header is malformed')),
@@ -141,15 +141,22 @@ function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
   });
 }
 
-function bindError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
+/** The fault of binding a socket, as a person is told. */
+export function bindError(error: NodeJS.ErrnoException, host: string, port: number): JsgError {
   if (error.code === 'EADDRINUSE') {
     return new JsgError('E_PORT_IN_USE', `port ${port} on ${host} is taken`, {
-      hint: 'choose another with --port, or stop the program that has it',
+      hint: 'Another server may be running there; choose another with --port (0: any that is free).',
       cause: error,
     });
   }
-  return new JsgError('E_IO_FAILED', `cannot listen on ${host}:${port}: ${error.message}`, {
-    hint: error.code === 'EACCES' ? 'ports below 1024 need privileges; choose another with --port' : undefined,
+  if (error.code === 'EACCES') {
+    return new JsgError('E_USAGE', `port ${port} needs more rights than this user has`, {
+      hint: 'Choose a port above 1023.',
+      cause: error,
+    });
+  }
+  return new JsgError('E_USAGE', `cannot listen on ${host}:${port} (${error.code})`, {
+    hint: 'Check --host: it must be an address of this machine.',
     cause: error,
   });
 }

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type ListenOptions, listen, type RunningServer } from '../../../src/server/listen.js';
+import { bindError, type ListenOptions, listen, type RunningServer } from '../../../src/server/listen.js';
 import { bytesOf } from './fake-model.js';
 import { RawClient, until } from './raw-client.js';
 import { CHAT, type Json, parseEvents, type TestApp, type TestAppOptions, testApp } from './test-app.js';
@@ -351,10 +351,15 @@ it('listens where it is told', async () => {
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as AddressInfo;
   await expect(listen(app, { host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'E_PORT_IN_USE' });
-  await expect(listen(app, { host: '192.0.2.1', port: 0 })).rejects.toMatchObject({ code: 'E_IO_FAILED' });
+  await expect(listen(app, { host: '192.0.2.1', port: 0 })).rejects.toMatchObject({ code: 'E_USAGE' });
   other.close();
   const server = await listen(app, { host: '0.0.0.0', port: 0 });
   running.push(server);
   expect(server.url).toBe(`http://127.0.0.1:${server.port}`);
   expect((await fetch(`${server.url}/v1/models`)).status).toBe(200);
+});
+
+it('a privileged port is a matter of rights', () => {
+  const error = Object.assign(new Error('x'), { code: 'EACCES' });
+  expect(bindError(error, '127.0.0.1', 80)).toMatchObject({ hint: 'Choose a port above 1023.' });
 });
