@@ -5,6 +5,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { ERRORS, toJsgError } from './errors.js';
 import { FLAG_NAMES, FLAGS, type FlagName, type FlagSpec } from './profile/flags.js';
+import { LIMITS } from './server/limits.js';
 import { usageError } from './usage.js';
 import { version } from './version.js';
 
@@ -14,8 +15,11 @@ Exit codes: 0 done, 1 failed, 2 wrong flag, value or profile, 3 model not found 
 
 const LAUNCH_NOTES = `
 Without --profile and --model-path the embedded model smollm2 is served. A flag wins over the profile, the profile over
-the defaults. Limits on requests: body 4 MiB, headers 16 KiB, 2048 messages, n 8, top_logprobs 20, 16 stop strings of
-256 bytes, 1024 logit_bias entries; beyond --max-queued-requests the answer is 429 with Retry-After.`;
+the defaults.
+
+Limits on requests: body ${LIMITS.bodyBytes / 2 ** 20} MiB, headers ${LIMITS.headerBytes / 2 ** 10} KiB, ${LIMITS.messages} messages, n ${LIMITS.n},
+top_logprobs ${LIMITS.topLogprobs}, ${LIMITS.stopStrings} stop strings of ${LIMITS.stopBytes} bytes, ${LIMITS.logitBias} logit_bias entries; beyond
+--max-queued-requests the answer is 429 with Retry-After.`;
 
 const BENCH_NOTES = `
 Measures over HTTP, as a client sees it. Give a profile or a model to start an engine for the time of the run, or --url

@@ -1,4 +1,7 @@
-/** The caps on what a request may ask for. Each one is a class of attack in the project's security notes. */
+/**
+ * The caps on what a request may ask for. Each one is a class of attack in the project's security notes. Plain data, so
+ * that `launch --help` names them and loads nothing else.
+ */
 export const LIMITS = {
   bodyBytes: 4 * 1024 * 1024,
   /** Bodies over `smallBodyBytes` that are in memory at one time, all requests together. */

@@ -17,7 +17,7 @@ const COMMON = ['errors', 'log', 'nearest', 'style', 'table', 'version', 'client
 
 /** What each layer may import besides itself and COMMON; `name (types)`: types only; `name/file`: that file only. */
 const LAYERS: Record<string, string[]> = {
-  cli: ['usage', 'commands', 'profile/flags'],
+  cli: ['usage', 'commands', 'profile/flags', 'server/limits'],
   usage: [],
   commands: ['engine', 'bench', 'doctor', 'profile', 'device', 'model', 'addon'],
   engine: ['server', 'model', 'addon', 'device', 'profile/flags (types)'],
