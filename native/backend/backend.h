@@ -82,8 +82,11 @@ class Backend {
   virtual void gate_up(const Linear& weight) = 0;
   // x += W m; h = rms_norm(x) * next_norm
   virtual void down(const Linear& weight, const Table& next_norm) = 0;
-  // W h of the batch's logit rows, on the host: (logit_rows, vocab)
+  // W h of the batch's logit rows, on the host: (logit_rows, vocab). Empty when the batch is greedy and this backend
+  // picks tokens where the logits are: greedy_tokens() then holds them.
   virtual std::span<float> logits(const Linear& head) = 0;
+  // As Model::greedy_tokens().
+  virtual std::span<const int32_t> greedy_tokens() const { return {}; }
 };
 
 }  // namespace jsg

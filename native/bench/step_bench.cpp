@@ -109,6 +109,7 @@ int run(int argc, char** argv) {
     int step = 0;
     auto decode = [&] {
       Batch batch;
+      batch.greedy = true;
       for (int s = 0; s < batch_size; ++s) {
         batch.token_ids.push_back((s * 31 + step * 7) % shape->vocab);
         batch.positions.push_back(context + step);

@@ -19,6 +19,7 @@ class Decoder final : public Model {
 
   int vocab_size() const override { return config_.vocab_size; }
   std::span<float> forward(const Batch& batch) override;
+  std::span<const int32_t> greedy_tokens() const override { return backend_->greedy_tokens(); }
   uint64_t weight_bytes() const { return weight_bytes_; }
   const Backend& backend() const { return *backend_; }
 

@@ -137,6 +137,9 @@ void Engine::step() {
   const auto start = std::chrono::steady_clock::now();
   const StepPlan& plan = scheduler_.schedule();
   build_batch(plan, batch_);
+  batch_.greedy = std::all_of(plan.items.begin(), plan.items.end(), [](const ScheduledSequence& item) {
+    return !item.sequence->scores_prompt() && Sampler::is_plain_greedy(*item.sequence);
+  });
   events_->tokens.reserve(events_->tokens.size() + plan.items.size());
   const std::span<float> logits = model_->forward(batch_);
 
@@ -148,7 +151,9 @@ void Engine::step() {
     sequence.advance(item.n_tokens);
     if (picks) {
       const size_t vocab_size = limits_.vocab_size;
-      pick_token(sequence, logits.subspan(row++ * vocab_size, vocab_size));
+      pick_token(sequence, logits.empty() ? greedy_token(row)
+                                          : sampler_.sample(logits.subspan(row * vocab_size, vocab_size), sequence));
+      ++row;
     } else if (sequence.n_pending() == 0) {
       end(sequence.id(), FinishReason::kLength);  // a prompt that was only to be scored
     }
@@ -182,8 +187,14 @@ void Engine::score_prompt(const ScheduledSequence& item, std::span<float> logits
   }
 }
 
-void Engine::pick_token(Sequence& sequence, std::span<float> row) {
-  const SampledToken sampled = sampler_.sample(row, sequence);
+// What the model picked itself for logit row `row`.
+SampledToken Engine::greedy_token(int row) const {
+  const int32_t token = model_->greedy_tokens()[row];
+  if (token < 0 || token >= limits_.vocab_size) throw Error("E_RUNTIME_FAILED", "the model produced NaN");
+  return {token, kNoToken.logprob, {}};
+}
+
+void Engine::pick_token(Sequence& sequence, const SampledToken& sampled) {
   sequence.append_token(sampled.token);
   const FinishReason reason = sequence.is_stop_id(sampled.token) ? FinishReason::kStop
                               : sequence.n_remaining() == 0      ? FinishReason::kLength

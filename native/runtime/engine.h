@@ -68,7 +68,8 @@ class Engine {
   void apply_inbox();
   void step();
   void score_prompt(const ScheduledSequence& item, std::span<float> logits, int& row);
-  void pick_token(Sequence& sequence, std::span<float> row);
+  void pick_token(Sequence& sequence, const SampledToken& sampled);
+  SampledToken greedy_token(int row) const;
   void add_event(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt);
   void end(uint32_t id, FinishReason reason);
   void end_all(FinishReason reason);

@@ -39,6 +39,11 @@ void adjust(std::span<float> logits, const Sequence& sequence) {
 Sampler::Sampler(int vocab_size)
     : raw_logits_(vocab_size), weights_(vocab_size), chunk_sums_((vocab_size + kChunk - 1) / kChunk) {}
 
+bool Sampler::is_plain_greedy(const Sequence& sequence) {
+  const SamplingParams& sampling = sequence.sampling();
+  return sampling.temperature < kMinTemperature && sampling.top_logprobs < 0 && !has_adjustments(sequence);
+}
+
 SampledToken Sampler::sample(std::span<float> logits, const Sequence& sequence) {
   const SamplingParams& sampling = sequence.sampling();
   const bool adjusts = has_adjustments(sequence);

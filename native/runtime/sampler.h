@@ -34,6 +34,8 @@ class Sampler {
   // Picks the token that follows sequence.tokens(). Changes `logits` (vocab_size) in place. Throws E_RUNTIME_FAILED
   // when a logit is NaN.
   SampledToken sample(std::span<float> logits, const Sequence& sequence);
+  // Whether sample() would return the likeliest token of the logits as they are, and nothing else.
+  static bool is_plain_greedy(const Sequence& sequence);
   // The log-probability of a token that is already there, and the n_top likeliest beside it.
   SampledToken score(std::span<const float> logits, int32_t token, int n_top);
 

@@ -129,6 +129,14 @@ void compare(const Variant& variant, DType dtype, bool reference, bool graphs) {
     const auto expected = cpu.model->forward(steps.batch);
     const auto actual = gpu.model->forward(steps.batch);
     worst = std::max(worst, relative(actual, expected));
+    // Picked on the device: the same tokens as from the logits it gave.
+    std::vector<int32_t> best;
+    for (auto row = actual.begin(); row != actual.end(); row += 1000) {
+      best.push_back(static_cast<int32_t>(std::max_element(row, row + 1000) - row));
+    }
+    steps.batch.greedy = true;
+    CHECK(gpu.model->forward(steps.batch).empty());
+    CHECK(std::ranges::equal(gpu.model->greedy_tokens(), best));
     steps.batch = {};
   };
   for (int n : {1, 3, 8, 9}) {

@@ -349,6 +349,29 @@ TEST(a_late_cancel_does_not_meet_the_next_request_of_the_same_id) {
   }
 }
 
+TEST(tokens_picked_by_the_model_are_those_of_its_logits) {
+  std::vector<int32_t> answers[2];
+  for (bool picks : {false, true}) {
+    Collector collector;
+    auto model = std::make_unique<HistoryModel>(64, kVocab);
+    model->picks_tokens = picks;
+    Engine engine(std::move(model), small_options(), collector.sink());
+    engine.submit(make_request(1, {1, 2, 3}, 20));
+    engine.submit(make_request(2, {4, 5}, 20));
+    // A drawn token needs logits, and so do those that share its steps.
+    Request drawn = make_request(3, {6}, 8);
+    drawn.sampling.temperature = 1;
+    engine.submit(std::move(drawn));
+    collector.wait_ended(3);
+    for (uint32_t id : {1, 2, 3}) {
+      const auto& tokens = collector.answer(id).tokens;
+      answers[picks].insert(answers[picks].end(), tokens.begin(), tokens.end());
+    }
+  }
+  CHECK(answers[0].size() == 48);
+  CHECK(answers[0] == answers[1]);
+}
+
 TEST(nan_ends_every_request_with_an_error_and_closes_the_door) {
   class NanModel : public HistoryModel {
    public:

@@ -1,6 +1,7 @@
 // A stand-in for a model whose next token depends on every token before it, read through the block table: a token fed
 // twice, at a wrong position, or into a block that someone else writes shows up as a wrong answer.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 #include <vector>
@@ -46,9 +47,16 @@ class HistoryModel : public Model {
       }
     }
     if (n_logits != batch.logit_rows.size()) throw std::runtime_error("a row of logits lies in no slice");
-    return logits_;
+    if (!picks_tokens || !batch.greedy) return logits_;
+    greedy_tokens_.clear();
+    for (auto row = logits_.begin(); row != logits_.end(); row += vocab_size_) {
+      greedy_tokens_.push_back(static_cast<int32_t>(std::max_element(row, row + vocab_size_) - row));
+    }
+    return {};
   }
+  std::span<const int32_t> greedy_tokens() const override { return greedy_tokens_; }
 
+  bool picks_tokens = false;  // as a backend does that samples where the logits are
   std::function<void(const Batch&)> on_step;
 
  private:
@@ -58,6 +66,7 @@ class HistoryModel : public Model {
   }
 
   int vocab_size_;
+  std::vector<int32_t> greedy_tokens_;
   std::vector<int32_t> tokens_;  // (n_blocks * kBlockSize): what a KV cache would hold
   std::vector<float> logits_;
 };

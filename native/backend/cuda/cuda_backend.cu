@@ -152,7 +152,7 @@ class CudaBackend final : public Backend {
     fused_ = is_decode_ && n_rows_ <= kMaxGemvRows && fast_attention_;
     replaying_ = capturing_ = false;
     if (is_decode_ && fast_attention_ && options_.use_graphs) {
-      key_ = {n_rows_, spans_, table_stride_};
+      key_ = {n_rows_, spans_, table_stride_, batch.greedy};
       replaying_ = graphs_.contains(key_);
       capturing_ = !replaying_;
       if (capturing_) check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a graph");
@@ -248,8 +248,16 @@ class CudaBackend final : public Backend {
         }
         dense_product(weight, rows, n, logits_.get(), ElementType::kF32, false);
       }
-      check(cudaMemcpyAsync(host_logits_.get(), logits_.get(), count * sizeof(float), cudaMemcpyDeviceToHost, stream_),
+      if (batch_->greedy) {
+        launch(argmax_kernel, dim3(n), kArgmaxThreads, static_cast<const float*>(logits_.get()), shape_.vocab,
+               picked_.get());
+        check(cudaMemcpyAsync(host_picked_.get(), picked_.get(), n * sizeof(int32_t), cudaMemcpyDeviceToHost, stream_),
+              "copying tokens");
+      } else {
+        check(
+            cudaMemcpyAsync(host_logits_.get(), logits_.get(), count * sizeof(float), cudaMemcpyDeviceToHost, stream_),
             "copying logits");
+      }
     }
     if (capturing_) {
       cudaGraph_t graph;
@@ -262,8 +270,11 @@ class CudaBackend final : public Backend {
     }
     if (capturing_ || replaying_) check(cudaGraphLaunch(graphs_.at(key_), stream_), "launching a graph");
     check(cudaStreamSynchronize(stream_), "running a step");
-    return {host_logits_.get(), count};
+    n_picked_ = batch_->greedy ? n : 0;
+    return batch_->greedy ? std::span<float>() : std::span<float>(host_logits_.get(), count);
   }
+
+  std::span<const int32_t> greedy_tokens() const override { return {host_picked_.get(), n_picked_}; }
 
  private:
   static const T* data(const Table& table) { return static_cast<const DeviceTable<T>&>(table).data->get(); }
@@ -328,6 +339,8 @@ class CudaBackend final : public Backend {
     moved |= activated_.grow(rows * shape_.intermediate);
     moved |= logits_.grow(logit_rows * shape_.vocab);
     moved |= host_logits_.grow(logit_rows * shape_.vocab);
+    moved |= picked_.grow(logit_rows);
+    moved |= host_picked_.grow(logit_rows);
     moved |= rotations_.grow(rows * shape_.head_dim / 2);
     moved |= host_rotations_.grow(rows * shape_.head_dim / 2);
     const size_t ints = 3 * rows + 2 * slices + slices * table_stride_;
@@ -460,7 +473,7 @@ class CudaBackend final : public Backend {
   const Batch* batch_ = nullptr;
   int n_rows_ = 0, n_decode_ = 0, max_context_ = 0, max_slice_rows_ = 0, table_stride_ = 64, spans_ = 1;
   bool is_decode_ = false, fused_ = false, replaying_ = false, capturing_ = false;
-  using GraphKey = std::tuple<int, int, int>;  // rows, spans, table stride
+  using GraphKey = std::tuple<int, int, int, bool>;  // rows, spans, table stride, greedy
   GraphKey key_;
   std::map<GraphKey, cudaGraphExec_t> graphs_;
 
@@ -475,6 +488,9 @@ class CudaBackend final : public Backend {
   Memory<float2, Place::kPinnedHost> host_rotations_;
   Memory<float> x_, squares_, logits_, partial_, scores_;
   Memory<float, Place::kPinnedHost> host_logits_;
+  Memory<int32_t> picked_;
+  Memory<int32_t, Place::kPinnedHost> host_picked_;
+  size_t n_picked_ = 0;
   Memory<T> h_, final_, qkv_, attended_, gate_up_, activated_;
   Memory<uint32_t> finished_;
 };

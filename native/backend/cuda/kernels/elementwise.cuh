@@ -144,7 +144,7 @@ __global__ void rope_append_kernel(const RopeAppendArgs<T> args) {
   }
 }
 
-// ids (n) = argmax of logits (n, vocab); the lowest id among equals. One block a row.
+// ids (n) = argmax of logits (n, vocab); the lowest id among equals; -1 where a logit is NaN. One block a row.
 inline constexpr int kArgmaxThreads = 1024;
 __global__ void __launch_bounds__(kArgmaxThreads) argmax_kernel(const float* logits, int vocab, int32_t* ids) {
   launch_dependents();
@@ -152,8 +152,10 @@ __global__ void __launch_bounds__(kArgmaxThreads) argmax_kernel(const float* log
   const float* row = logits + static_cast<size_t>(blockIdx.x) * vocab;
   float best = -INFINITY;
   int best_id = 0x7fffffff;
+  bool has_nan = false;
   for (int i = threadIdx.x; i < vocab; i += kArgmaxThreads) {
     const float value = row[i];
+    has_nan |= isnan(value);
     if (value > best || (value == best && i < best_id)) {
       best = value;
       best_id = i;
@@ -180,7 +182,8 @@ __global__ void __launch_bounds__(kArgmaxThreads) argmax_kernel(const float* log
     best = values[threadIdx.x % kWarp];
     best_id = winners[threadIdx.x % kWarp];
   }
-  if (threadIdx.x == 0) ids[blockIdx.x] = best_id;
+  has_nan = __syncthreads_or(has_nan);
+  if (threadIdx.x == 0) ids[blockIdx.x] = has_nan ? -1 : best_id;
 }
 
 }  // namespace jsg::cuda
