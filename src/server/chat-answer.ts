@@ -1,11 +1,11 @@
 /** Answers of /v1/chat/completions, whole and streamed. */
+import { ChoiceStream } from './choice-stream.js';
 import type { ServerContext } from './context.js';
 import { type ChatLogprobs, chatLogprobs } from './logprobs.js';
-import { chunkParts, type Envelope, envelope, finishFields, usage } from './openai.js';
-import type { StreamSink } from './responses.js';
+import { envelope, finishFields, usage } from './openai.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
-import { type SseStream, sseEvent } from './sse.js';
+import type { SseStream } from './sse.js';
 
 export interface ChatAnswerOptions {
   id: string;
@@ -69,72 +69,30 @@ export class ChatAnswer implements GenerationSink {
 }
 
 /** Writes the chunks of a streamed answer. */
-export class ChatStream implements StreamSink {
-  readonly #chunk: Envelope;
-  /** Of each choice: the parts of a plain text chunk. */
-  readonly #parts: { before: string; after: string }[];
-  readonly #isBegun: boolean[];
-  #completionTokens = 0;
-
+export class ChatStream extends ChoiceStream {
   constructor(
     private readonly server: ServerContext,
-    private readonly options: ChatAnswerOptions,
-    private readonly stream: SseStream,
+    options: ChatAnswerOptions,
+    stream: SseStream,
   ) {
-    this.#chunk = envelope(server, options.id, 'chat.completion.chunk');
-    this.#isBegun = Array(options.n).fill(false);
-    this.#parts = this.#isBegun.map((_, index) =>
-      chunkParts(this.#chunk, choiceOf(index, { content: '\0' }, null), '\0', options.includeUsage),
-    );
+    super(stream, envelope(server, options.id, 'chat.completion.chunk'), options, Array(options.n).fill(false));
   }
 
-  delta(index: number, text: string, tokens: ScoredToken[]): void {
-    this.#begin(index);
-    if (this.options.withLogprobs) {
-      this.stream.write(this.#event(choiceOf(index, { content: text }, this.#logprobs(tokens))));
-      return;
-    }
-    const parts = this.#parts[index] as { before: string; after: string };
-    this.stream.write(parts.before + JSON.stringify(text) + parts.after);
-  }
-
-  finish(index: number, finish: Finish): void {
-    this.#begin(index);
-    this.#completionTokens += finish.numTokens;
-    const logprobs = finish.tokens.length > 0 ? this.#logprobs(finish.tokens) : null;
-    this.stream.write(this.#event({ ...choiceOf(index, {}, logprobs), ...finishFields(finish) }));
-  }
-
-  last(): string {
-    if (!this.options.includeUsage) return '';
-    return sseEvent({
-      ...this.#chunk,
-      choices: [],
-      usage: usage(this.options.numPromptTokens, this.#completionTokens),
-    });
-  }
-
-  pressure(): Promise<void> | null {
-    return this.stream.pressure();
+  protected override choice(index: number, text: string | null, logprobs: object | null): object {
+    return choiceOf(index, text === null ? {} : { content: text }, logprobs);
   }
 
   /** The role comes with the first token, so that the time to it is the time to a token. */
-  #begin(index: number): void {
-    if (this.#isBegun[index]) return;
-    this.#isBegun[index] = true;
-    this.stream.write(this.#event(choiceOf(index, { role: 'assistant', content: '' }, null)));
+  protected override opening(index: number): object {
+    return choiceOf(index, { role: 'assistant', content: '' }, null);
   }
 
-  #event(choice: object): string {
-    return sseEvent({ ...this.#chunk, choices: [choice], ...(this.options.includeUsage ? { usage: null } : {}) });
-  }
-
-  #logprobs(tokens: readonly ScoredToken[]): ChatLogprobs | null {
+  protected override logprobs(_index: number, tokens: readonly ScoredToken[]): ChatLogprobs | null {
     const { tokenizer } = this.server.model;
-    return tokenizer && this.options.withLogprobs ? chatLogprobs(tokenizer, tokens) : null;
+    return tokenizer && chatLogprobs(tokenizer, tokens);
   }
 }
 
-function choiceOf(index: number, delta: object, logprobs: ChatLogprobs | null): object {
+function choiceOf(index: number, delta: object, logprobs: object | null): object {
   return { index, delta, logprobs, finish_reason: null };
 }

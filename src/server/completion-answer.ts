@@ -1,12 +1,12 @@
 /** Answers of /v1/completions, whole and streamed. */
 import type { TokenEvent } from '../addon/runtime.js';
+import { ChoiceStream } from './choice-stream.js';
 import type { ServerContext } from './context.js';
 import { joinLegacy, type LegacyLogprobs, legacyLogprobs, promptLogprobs } from './logprobs.js';
-import { chunkParts, type Envelope, envelope, finishFields, usage } from './openai.js';
-import type { StreamSink } from './responses.js';
+import { envelope, finishFields, usage } from './openai.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
 import { countCharacters, type ScoredToken } from './sequence-text.js';
-import { type SseStream, sseEvent } from './sse.js';
+import type { SseStream } from './sse.js';
 
 export interface CompletionAnswerOptions {
   id: string;
@@ -91,78 +91,34 @@ export class CompletionAnswer implements GenerationSink {
 }
 
 /** Writes the chunks of a streamed answer. */
-export class CompletionStream implements StreamSink {
-  readonly #chunk: Envelope;
-  readonly #parts: { before: string; after: string }[];
+export class CompletionStream extends ChoiceStream {
   readonly #makers: ChoiceLogprobs[];
-  readonly #isBegun: boolean[];
-  #completionTokens = 0;
 
   constructor(
     server: ServerContext,
     private readonly options: CompletionAnswerOptions,
-    private readonly stream: SseStream,
+    stream: SseStream,
   ) {
-    this.#chunk = envelope(server, options.id, 'text_completion');
-    this.#parts = options.echoes.map((_, index) =>
-      chunkParts(this.#chunk, choiceOf(index, '\0', null), '\0', options.includeUsage),
-    );
+    const isBegun = options.echoes.map((echo) => echo === '');
+    super(stream, envelope(server, options.id, 'text_completion'), options, isBegun);
     this.#makers = options.echoes.map((echo) => new ChoiceLogprobs(server, echo));
-    this.#isBegun = options.echoes.map((echo) => echo === '');
   }
 
   prompt(index: number, events: TokenEvent[]): void {
-    this.#isBegun[index] = true;
     const logprobs = this.#makers[index]?.ofPrompt(events) ?? null;
-    this.stream.write(this.#event(choiceOf(index, this.options.echoes[index] as string, logprobs)));
+    this.open(index, this.choice(index, this.options.echoes[index] as string, logprobs));
   }
 
-  delta(index: number, text: string, tokens: ScoredToken[]): void {
-    this.#begin(index);
-    if (this.options.withLogprobs) {
-      this.stream.write(this.#event(choiceOf(index, text, this.#logprobs(index, tokens))));
-      return;
-    }
-    const parts = this.#parts[index] as { before: string; after: string };
-    this.stream.write(parts.before + JSON.stringify(text) + parts.after);
-  }
-
-  finish(index: number, finish: Finish): void {
-    this.#begin(index);
-    this.#completionTokens += finish.numTokens;
-    const logprobs = finish.tokens.length > 0 ? this.#logprobs(index, finish.tokens) : null;
-    this.stream.write(this.#event({ ...choiceOf(index, '', logprobs), ...finishFields(finish) }));
-  }
-
-  last(): string {
-    if (!this.options.includeUsage) return '';
-    return sseEvent({
-      ...this.#chunk,
-      choices: [],
-      usage: usage(this.options.numPromptTokens, this.#completionTokens),
-    });
-  }
-
-  pressure(): Promise<void> | null {
-    return this.stream.pressure();
+  protected override choice(index: number, text: string | null, logprobs: object | null): object {
+    return { index, text: text ?? '', logprobs, finish_reason: null };
   }
 
   /** The echo is a chunk of its own, before the first of the answer. */
-  #begin(index: number): void {
-    if (this.#isBegun[index]) return;
-    this.#isBegun[index] = true;
-    this.stream.write(this.#event(choiceOf(index, this.options.echoes[index] as string, null)));
+  protected override opening(index: number): object {
+    return this.choice(index, this.options.echoes[index] as string, null);
   }
 
-  #logprobs(index: number, tokens: readonly ScoredToken[]): LegacyLogprobs | null {
-    return this.options.withLogprobs ? (this.#makers[index]?.ofTokens(tokens) ?? null) : null;
+  protected override logprobs(index: number, tokens: readonly ScoredToken[]): LegacyLogprobs | null {
+    return this.#makers[index]?.ofTokens(tokens) ?? null;
   }
-
-  #event(choice: object): string {
-    return sseEvent({ ...this.#chunk, choices: [choice], ...(this.options.includeUsage ? { usage: null } : {}) });
-  }
-}
-
-function choiceOf(index: number, text: string, logprobs: LegacyLogprobs | null): object {
-  return { index, text, logprobs, finish_reason: null };
 }
