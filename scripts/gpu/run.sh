@@ -18,7 +18,7 @@ keep() {
 for library in /usr/local/cuda*/targets/*/lib; do export LD_LIBRARY_PATH="$library:${LD_LIBRARY_PATH:-}"; done
 jsg() { "$home/jsg/node" "$home/jsg/bin/jsg.js" "$@"; }
 
-# The host may have no curl: Node asks.
+# Waits until the server is ready, asks it one question and prints the answer.
 ask() {
   "$home/jsg/node" -e '
     const url = process.argv[1];
