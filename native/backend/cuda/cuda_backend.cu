@@ -55,6 +55,11 @@ class CudaBackend final : public Backend {
     n_sms_ = properties.multiProcessorCount;
     dependent_launch_ = properties.major >= 9;
     cublas_ = Cublas::open(stream_);
+    if (!cublas_) {
+      (void)cudaStreamDestroy(stream_);
+      throw Error("E_DEVICE_UNSUITABLE",
+                  "libcublas was not found: install CUDA's cuBLAS, or name its folder in LD_LIBRARY_PATH");
+    }
     n_tiles_ = (shape.hidden + kTileRows - 1) / kTileRows;
     const bool has_kernels =
         (shape.head_dim == 64 || shape.head_dim == 128) && shape.n_heads / shape.n_kv_heads <= kMaxGroup;
@@ -421,7 +426,7 @@ class CudaBackend final : public Backend {
            args);
   }
 
-  // out (n, out_features) = x W^T (no bias), by cuBLAS, or eight rows at a time where there is none.
+  // out (n, out_features) = x W^T (no bias), by cuBLAS.
   void dense_product(const DeviceLinear<T>& weight, const T* x, int n, void* out, ElementType type, bool accumulate) {
     cublas_->product(weight.data->get(), x, element_type<T>(), out, type, static_cast<int>(weight.out_features), n,
                      static_cast<int>(weight.in_features), accumulate);
