@@ -82,11 +82,13 @@ class Backend {
   virtual void gate_up(const Linear& weight) = 0;
   // x += W m; h = rms_norm(x) * next_norm
   virtual void down(const Linear& weight, const Table& next_norm) = 0;
-  // W h of the batch's logit rows, on the host: (logit_rows, vocab). Empty when the batch is greedy and this backend
-  // picks tokens where the logits are: greedy_tokens() then holds them.
-  virtual std::span<float> logits(const Linear& head) = 0;
-  // As Model::greedy_tokens().
-  virtual std::span<const int32_t> greedy_tokens() const { return {}; }
+  // W h of the batch's logit rows, and the tokens sampled from them where the batch asks for that: ends the step.
+  virtual void logits(const Linear& head) = 0;
+
+  // As those of Model.
+  virtual int max_in_flight() const { return 1; }
+  virtual int max_top_logprobs() const { return -1; }
+  virtual StepOutput wait() = 0;
 };
 
 }  // namespace jsg

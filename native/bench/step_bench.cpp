@@ -109,7 +109,7 @@ int run(int argc, char** argv) {
     int step = 0;
     auto decode = [&] {
       Batch batch;
-      batch.greedy = true;
+      if (loaded.model->max_top_logprobs() >= 0) batch.sampling.resize(batch_size);
       for (int s = 0; s < batch_size; ++s) {
         batch.token_ids.push_back((s * 31 + step * 7) % shape->vocab);
         batch.positions.push_back(context + step);
@@ -117,7 +117,7 @@ int run(int argc, char** argv) {
         batch.logit_rows.push_back(s);
       }
       ++step;
-      loaded.model->forward(batch);
+      loaded.model->run(batch);
     };
     for (int i = 0; i < 5; ++i) decode();
     const double ms = median_ms(cuda ? 60 : 20, decode);
@@ -142,7 +142,7 @@ int run(int argc, char** argv) {
         batch.slices.push_back({first, p.tokens, p.tokens, pool.data() + s * blocks_each});
         batch.logit_rows.push_back(first + p.tokens - 1);
       }
-      loaded.model->forward(batch);
+      loaded.model->run(batch);
     };
     prefill();
     const double ms = median_ms(cuda ? 10 : 3, prefill);

@@ -81,9 +81,10 @@ Decoder::Layer Decoder::load_layer(int index) {
   return layer;
 }
 
-std::span<float> Decoder::forward(const Batch& batch) {
+void Decoder::launch(const Batch& batch) {
+  const bool may_be_unknown = backend_->max_in_flight() > 1;
   for (int32_t id : batch.token_ids) {
-    if (id < 0 || id >= config_.vocab_size) {
+    if (id >= config_.vocab_size || (id < 0 && !may_be_unknown)) {
       throw Error("E_INVALID_REQUEST", "token id " + std::to_string(id) + " is not in the vocabulary");
     }
   }
@@ -98,7 +99,7 @@ std::span<float> Decoder::forward(const Batch& batch) {
     backend_->gate_up(*layer.gate_up);
     backend_->down(*layer.down, i + 1 < layers_.size() ? *layers_[i + 1].attention_norm : *final_norm_);
   }
-  return backend_->logits(*head_);
+  backend_->logits(*head_);
 }
 
 }  // namespace jsg

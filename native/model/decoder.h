@@ -18,8 +18,10 @@ class Decoder final : public Model {
           const std::function<void(double)>& progress);
 
   int vocab_size() const override { return config_.vocab_size; }
-  std::span<float> forward(const Batch& batch) override;
-  std::span<const int32_t> greedy_tokens() const override { return backend_->greedy_tokens(); }
+  int max_in_flight() const override { return backend_->max_in_flight(); }
+  int max_top_logprobs() const override { return backend_->max_top_logprobs(); }
+  void launch(const Batch& batch) override;
+  StepOutput wait() override { return backend_->wait(); }
   uint64_t weight_bytes() const { return weight_bytes_; }
   const Backend& backend() const { return *backend_; }
 

@@ -21,6 +21,7 @@ void build_batch(const StepPlan& plan, Batch& batch) {
   batch.positions.clear();
   batch.slices.clear();
   batch.logit_rows.clear();
+  batch.sampling.clear();
   for (const ScheduledSequence& item : plan.items) {
     const Sequence& sequence = *item.sequence;
     const int first_row = static_cast<int>(batch.token_ids.size());

@@ -137,11 +137,13 @@ void Engine::step() {
   const auto start = std::chrono::steady_clock::now();
   const StepPlan& plan = scheduler_.schedule();
   build_batch(plan, batch_);
-  batch_.greedy = std::all_of(plan.items.begin(), plan.items.end(), [](const ScheduledSequence& item) {
+  const bool greedy = std::all_of(plan.items.begin(), plan.items.end(), [](const ScheduledSequence& item) {
     return !item.sequence->scores_prompt() && Sampler::is_plain_greedy(*item.sequence);
   });
+  if (greedy && model_->max_top_logprobs() >= 0) batch_.sampling.resize(batch_.logit_rows.size());
   events_->tokens.reserve(events_->tokens.size() + plan.items.size());
-  const std::span<float> logits = model_->forward(batch_);
+  const StepOutput output = model_->run(batch_);
+  const std::span<float> logits = output.logits;
 
   int row = 0;
   for (const ScheduledSequence& item : plan.items) {
@@ -151,7 +153,7 @@ void Engine::step() {
     sequence.advance(item.n_tokens);
     if (picks) {
       const size_t vocab_size = limits_.vocab_size;
-      pick_token(sequence, logits.empty() ? greedy_token(row)
+      pick_token(sequence, logits.empty() ? greedy_token(output, row)
                                           : sampler_.sample(logits.subspan(row * vocab_size, vocab_size), sequence));
       ++row;
     } else if (sequence.n_pending() == 0) {
@@ -188,8 +190,8 @@ void Engine::score_prompt(const ScheduledSequence& item, std::span<float> logits
 }
 
 // What the model picked itself for logit row `row`.
-SampledToken Engine::greedy_token(int row) const {
-  const int32_t token = model_->greedy_tokens()[row];
+SampledToken Engine::greedy_token(const StepOutput& output, int row) const {
+  const int32_t token = output.sampled[row].token;
   if (token < 0 || token >= limits_.vocab_size) throw Error("E_RUNTIME_FAILED", "the model produced NaN");
   return {token, kNoToken.logprob, {}};
 }

@@ -69,7 +69,7 @@ class Engine {
   void step();
   void score_prompt(const ScheduledSequence& item, std::span<float> logits, int& row);
   void pick_token(Sequence& sequence, const SampledToken& sampled);
-  SampledToken greedy_token(int row) const;
+  SampledToken greedy_token(const StepOutput& output, int row) const;
   void add_event(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt);
   void end(uint32_t id, FinishReason reason);
   void end_all(FinishReason reason);

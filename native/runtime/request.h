@@ -3,12 +3,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace jsg {
+#include "model/model.h"
 
-struct LogitBias {
-  int32_t token;
-  float value;
-};
+namespace jsg {
 
 struct SamplingParams {
   float temperature = 0;  // 0: greedy

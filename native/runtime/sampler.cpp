@@ -9,10 +9,6 @@
 namespace jsg {
 namespace {
 
-// Below this a draw is greedy, as in SGLang; 1 / temperature would overflow.
-constexpr float kMinTemperature = 1e-5f;
-// Finite, so that a vocabulary of nothing but masked tokens still has a best one.
-constexpr float kMaskedLogit = -1e30f;
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 bool has_adjustments(const Sequence& sequence) {

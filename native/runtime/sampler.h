@@ -11,21 +11,11 @@
 #include <span>
 #include <vector>
 
+#include "model/model.h"
 #include "runtime/logits.h"
 #include "runtime/sequence.h"
 
 namespace jsg {
-
-struct TopLogprob {
-  int32_t token;
-  float logprob;
-};
-
-struct SampledToken {
-  int32_t token;
-  float logprob;                    // NaN unless asked for
-  std::span<const TopLogprob> top;  // likeliest first; valid until the next call
-};
 
 class Sampler {
  public:
@@ -33,6 +23,7 @@ class Sampler {
 
   // Picks the token that follows sequence.tokens(). Changes `logits` (vocab_size) in place. Throws E_RUNTIME_FAILED
   // when a logit is NaN.
+  // The spans of what is returned are valid until the next call.
   SampledToken sample(std::span<float> logits, const Sequence& sequence);
   // Whether sample() would return the likeliest token of the logits as they are, and nothing else.
   static bool is_plain_greedy(const Sequence& sequence);

@@ -4,14 +4,13 @@
 #include <span>
 #include <vector>
 
+#include "model/model.h"
+
 namespace jsg {
 
 class TokenCounts {
  public:
-  struct Entry {
-    int32_t token;
-    int32_t n_generated;  // 0: seen in the prompt alone
-  };
+  using Entry = SeenToken;
 
   // `capacity`: distinct tokens to expect, so that add_generated() never allocates.
   TokenCounts(std::span<const int32_t> prompt, size_t capacity);

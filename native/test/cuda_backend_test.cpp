@@ -126,17 +126,17 @@ void compare(const Variant& variant, DType dtype, bool reference, bool graphs) {
   const double tolerance = dtype == DType::kF16 ? 4e-3 : 3e-2;
   double worst = 0;
   auto step = [&](Steps& steps) {
-    const auto expected = cpu.model->forward(steps.batch);
-    const auto actual = gpu.model->forward(steps.batch);
+    const auto expected = cpu.model->run(steps.batch).logits;
+    const auto actual = gpu.model->run(steps.batch).logits;
     worst = std::max(worst, relative(actual, expected));
     // Picked on the device: the same tokens as from the logits it gave.
     std::vector<int32_t> best;
     for (auto row = actual.begin(); row != actual.end(); row += 1000) {
       best.push_back(static_cast<int32_t>(std::max_element(row, row + 1000) - row));
     }
-    steps.batch.greedy = true;
-    CHECK(gpu.model->forward(steps.batch).empty());
-    CHECK(std::ranges::equal(gpu.model->greedy_tokens(), best));
+    steps.batch.sampling.resize(best.size());
+    const auto sampled = gpu.model->run(steps.batch).sampled;
+    CHECK(std::ranges::equal(sampled, best, {}, &SampledToken::token));
     steps.batch = {};
   };
   for (int n : {1, 3, 8, 9}) {

@@ -79,7 +79,7 @@ void append(Batch& batch, int sequence, int begin, int end, const std::vector<in
 }
 
 std::vector<float> run(Model& model, const Batch& batch) {
-  const auto logits = model.forward(batch);
+  const auto logits = model.run(batch).logits;
   return {logits.begin(), logits.end()};
 }
 
@@ -190,7 +190,7 @@ TEST(ids_outside_the_vocabulary_are_refused) {
   Batch batch;
   append(batch, 0, 0, 1, table);
   batch.token_ids[0] = 300;
-  CHECK_THROWS(loaded.model->forward(batch), "E_INVALID_REQUEST");
+  CHECK_THROWS(loaded.model->run(batch), "E_INVALID_REQUEST");
 }
 
 TEST_MAIN()

@@ -376,10 +376,10 @@ TEST(nan_ends_every_request_with_an_error_and_closes_the_door) {
   class NanModel : public HistoryModel {
    public:
     using HistoryModel::HistoryModel;
-    std::span<float> forward(const Batch& batch) override {
-      auto logits = HistoryModel::forward(batch);
-      if (++n_steps_ == 4) logits[3] = NAN;
-      return logits;
+    StepOutput wait() override {
+      const StepOutput output = HistoryModel::wait();
+      if (++n_steps_ == 4) output.logits[3] = NAN;
+      return output;
     }
     int n_steps_ = 0;
   };

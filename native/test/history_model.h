@@ -25,7 +25,9 @@ class HistoryModel : public Model {
 
   int vocab_size() const override { return vocab_size_; }
 
-  std::span<float> forward(const Batch& batch) override {
+  int max_top_logprobs() const override { return picks_tokens ? 0 : -1; }
+
+  void launch(const Batch& batch) override {
     if (on_step) on_step(batch);
     logits_.assign(batch.logit_rows.size() * vocab_size_, 0);
     size_t n_logits = 0;
@@ -47,14 +49,16 @@ class HistoryModel : public Model {
       }
     }
     if (n_logits != batch.logit_rows.size()) throw std::runtime_error("a row of logits lies in no slice");
-    if (!picks_tokens || !batch.greedy) return logits_;
-    greedy_tokens_.clear();
+    sampled_.clear();
+    if (batch.sampling.empty()) return;
     for (auto row = logits_.begin(); row != logits_.end(); row += vocab_size_) {
-      greedy_tokens_.push_back(static_cast<int32_t>(std::max_element(row, row + vocab_size_) - row));
+      sampled_.push_back({static_cast<int32_t>(std::max_element(row, row + vocab_size_) - row), 0, {}});
     }
-    return {};
   }
-  std::span<const int32_t> greedy_tokens() const override { return greedy_tokens_; }
+  StepOutput wait() override {
+    if (sampled_.empty()) return {logits_, {}};
+    return {{}, sampled_};
+  }
 
   bool picks_tokens = false;  // as a backend does that samples where the logits are
   std::function<void(const Batch&)> on_step;
@@ -66,7 +70,7 @@ class HistoryModel : public Model {
   }
 
   int vocab_size_;
-  std::vector<int32_t> greedy_tokens_;
+  std::vector<SampledToken> sampled_;
   std::vector<int32_t> tokens_;  // (n_blocks * kBlockSize): what a KV cache would hold
   std::vector<float> logits_;
 };

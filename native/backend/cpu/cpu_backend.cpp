@@ -183,7 +183,7 @@ class CpuBackend final : public Backend {
     add_product(activated_.data(), weight, next_norm);
   }
 
-  std::span<float> logits(const Linear& head) override {
+  void logits(const Linear& head) override {
     const size_t n = batch_->logit_rows.size(), dim = static_cast<size_t>(shape_.hidden);
     final_.resize(n * dim);
     logits_.resize(n * static_cast<size_t>(head.out_features));
@@ -192,8 +192,9 @@ class CpuBackend final : public Backend {
       std::memcpy(final_.data() + i * dim, h_.data() + row * dim, dim * sizeof(float));
     }
     product(final_.data(), static_cast<int64_t>(n), head, logits_.data());
-    return logits_;
   }
+
+  StepOutput wait() override { return {logits_, {}}; }
 
  private:
   template <class F>
