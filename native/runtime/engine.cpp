@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "runtime/batch_builder.h"
+#include "runtime/row_sampling.h"
 
 namespace jsg {
 namespace {
@@ -138,7 +139,7 @@ void Engine::step() {
   const StepPlan& plan = scheduler_.schedule();
   build_batch(plan, batch_);
   const bool greedy = std::all_of(plan.items.begin(), plan.items.end(), [](const ScheduledSequence& item) {
-    return !item.sequence->scores_prompt() && Sampler::is_plain_greedy(*item.sequence);
+    return !item.sequence->scores_prompt() && row_sampling(*item.sequence, 0).is_plain_greedy();
   });
   if (greedy && model_->max_top_logprobs() >= 0) batch_.sampling.resize(batch_.logit_rows.size());
   events_->tokens.reserve(events_->tokens.size() + plan.items.size());
@@ -154,7 +155,8 @@ void Engine::step() {
     if (picks) {
       const size_t vocab_size = limits_.vocab_size;
       pick_token(sequence, logits.empty() ? greedy_token(output, row)
-                                          : sampler_.sample(logits.subspan(row * vocab_size, vocab_size), sequence));
+                                          : sampler_.sample(logits.subspan(row * vocab_size, vocab_size),
+                                                            row_sampling(sequence, 0)));
       ++row;
     } else if (sequence.n_pending() == 0) {
       end(sequence.id(), FinishReason::kLength);  // a prompt that was only to be scored

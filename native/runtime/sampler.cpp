@@ -4,28 +4,25 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime/rng.h"
-
 namespace jsg {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-bool has_adjustments(const Sequence& sequence) {
-  return !sequence.sampling().logit_bias.empty() || !sequence.counts().entries().empty() || sequence.masks_stop_ids();
+bool has_adjustments(const RowSampling& row) {
+  return !row.logit_bias.empty() || !row.seen.empty() || !row.masked.empty();
 }
 
-void adjust(std::span<float> logits, const Sequence& sequence) {
-  const SamplingParams& sampling = sequence.sampling();
-  for (const LogitBias& bias : sampling.logit_bias) logits[bias.token] += bias.value;
-  for (const auto& [token, n_generated] : sequence.counts().entries()) {
+void adjust(std::span<float> logits, const RowSampling& row) {
+  for (const LogitBias& bias : row.logit_bias) logits[bias.token] += bias.value;
+  for (const auto& [token, n_generated] : row.seen) {
     float& logit = logits[token];
-    logit = logit > 0 ? logit / sampling.repetition_penalty : logit * sampling.repetition_penalty;
+    logit = logit > 0 ? logit / row.repetition_penalty : logit * row.repetition_penalty;
     if (n_generated == 0) continue;
-    logit -= sampling.frequency_penalty * static_cast<float>(n_generated) + sampling.presence_penalty;
+    logit -= row.frequency_penalty * static_cast<float>(n_generated) + row.presence_penalty;
   }
-  if (!sequence.masks_stop_ids()) return;
-  for (const int32_t token : sequence.request().stop_ids) {
+  // A request may name stop ids that the model does not have.
+  for (const int32_t token : row.masked) {
     if (token >= 0 && static_cast<size_t>(token) < logits.size()) logits[token] = kMaskedLogit;
   }
 }
@@ -35,24 +32,18 @@ void adjust(std::span<float> logits, const Sequence& sequence) {
 Sampler::Sampler(int vocab_size)
     : raw_logits_(vocab_size), weights_(vocab_size), chunk_sums_((vocab_size + kChunk - 1) / kChunk) {}
 
-bool Sampler::is_plain_greedy(const Sequence& sequence) {
-  const SamplingParams& sampling = sequence.sampling();
-  return sampling.temperature < kMinTemperature && sampling.top_logprobs < 0 && !has_adjustments(sequence);
-}
-
-SampledToken Sampler::sample(std::span<float> logits, const Sequence& sequence) {
-  const SamplingParams& sampling = sequence.sampling();
-  const bool adjusts = has_adjustments(sequence);
-  const bool wants_logprobs = sampling.top_logprobs >= 0;
+SampledToken Sampler::sample(std::span<float> logits, const RowSampling& row) {
+  const bool adjusts = has_adjustments(row);
+  const bool wants_logprobs = row.top_logprobs >= 0;
   std::span<const float> raw = logits;
   if (adjusts && wants_logprobs) {
     std::copy(logits.begin(), logits.end(), raw_logits_.begin());
     raw = raw_logits_;
   }
-  if (adjusts) adjust(logits, sequence);
-  const int32_t token = sampling.temperature < kMinTemperature ? find_best(logits).token : draw(logits, sequence);
+  if (adjusts) adjust(logits, row);
+  const int32_t token = row.temperature < kMinTemperature ? find_best(logits).token : draw(logits, row);
   if (!wants_logprobs) return {token, kNaN, {}};
-  return score(raw, token, sampling.top_logprobs);
+  return score(raw, token, row.top_logprobs);
 }
 
 SampledToken Sampler::score(std::span<const float> logits, int32_t token, int n_top) {
@@ -69,16 +60,14 @@ SampledToken Sampler::score(std::span<const float> logits, int32_t token, int n_
   return {token, static_cast<float>(logits[token] - log_sum), top_};
 }
 
-int32_t Sampler::draw(std::span<const float> logits, const Sequence& sequence) {
-  const SamplingParams& sampling = sequence.sampling();
+int32_t Sampler::draw(std::span<const float> logits, const RowSampling& row) {
   const float max = find_best(logits).score;
-  const double u = uniform(sampling.seed, sequence.n_generated());
-  const bool limits_k = sampling.top_k > 0 && static_cast<size_t>(sampling.top_k) < logits.size();
-  if (!limits_k && sampling.top_p >= 1 && sampling.min_p <= 0) {
-    return draw_from_all(logits, max, 1 / sampling.temperature, u);
+  const bool limits_k = row.top_k > 0 && static_cast<size_t>(row.top_k) < logits.size();
+  if (!limits_k && row.top_p >= 1 && row.min_p <= 0) {
+    return draw_from_all(logits, max, 1 / row.temperature, row.u);
   }
-  gather_candidates(logits, max, sampling);
-  return draw_from_candidates(u);
+  gather_candidates(logits, max, row);
+  return draw_from_candidates(row.u);
 }
 
 int32_t Sampler::draw_from_all(std::span<const float> logits, float max, float scale, double u) {
@@ -114,18 +103,18 @@ int32_t Sampler::draw_from_candidates(double u) const {
 }
 
 // Each filter keeps a prefix of the tokens in rank, so none needs the vocabulary sorted. Leaves weights in candidates_.
-void Sampler::gather_candidates(std::span<const float> logits, float max, const SamplingParams& sampling) {
-  const float scale = 1 / sampling.temperature;
+void Sampler::gather_candidates(std::span<const float> logits, float max, const RowSampling& row) {
+  const float scale = 1 / row.temperature;
   double total = 0;
-  if (sampling.top_k > 0 && static_cast<size_t>(sampling.top_k) < logits.size()) {
-    gather_top(logits, sampling.top_k, candidates_);
+  if (row.top_k > 0 && static_cast<size_t>(row.top_k) < logits.size()) {
+    gather_top(logits, row.top_k, candidates_);
   } else {
     // Tokens each less likely than (1 - top_p) / vocab_size add up to less than 1 - top_p: none of them is in the
     // nucleus.
-    double least = sampling.min_p;
-    if (sampling.top_p < 1) {
+    double least = row.min_p;
+    if (row.top_p < 1) {
       total = sum_exp(logits, max, scale);
-      least = std::max(least, (1.0 - sampling.top_p) / static_cast<double>(logits.size()) * total);
+      least = std::max(least, (1.0 - row.top_p) / static_cast<double>(logits.size()) * total);
     }
     // A little lower, against rounding: what should not have passed is caught by the exact filters below.
     const double threshold = max + std::log(std::min(least, 1.0)) / scale - 1e-3 * (1 / scale + std::fabs(max) * 1e-3);
@@ -135,9 +124,9 @@ void Sampler::gather_candidates(std::span<const float> logits, float max, const 
   if (total == 0) {
     for (const Candidate& candidate : candidates_) total += candidate.score;
   }
-  if (sampling.top_p < 1) keep_nucleus(sampling.top_p * total);
-  if (sampling.min_p > 0) {
-    std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.score < sampling.min_p; });
+  if (row.top_p < 1) keep_nucleus(row.top_p * total);
+  if (row.min_p > 0) {
+    std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.score < row.min_p; });
   }
 }
 

@@ -1,11 +1,11 @@
-// From the logits of one sequence to its next token.
+// From a row of logits to the next token, on the host. The oracle of every backend that samples where its logits are.
 //
 // Order of operations: logit_bias is added; repetition penalty (over prompt and answer, as in Hugging Face and SGLang:
 // positive logits are divided, others multiplied); frequency and presence penalties (over the answer alone, as OpenAI
-// defines them); stop ids are masked while the answer is shorter than min_new_tokens. Then either the greatest logit
-// (temperature 0; of equals the lowest id), or a draw: temperature, top_k, top_p, min_p, each on the probabilities that
-// the one before has left and renormalised. Log-probabilities are those of the model itself, from the logits before all
-// of this, as OpenAI's are.
+// defines them); masked tokens become kMaskedLogit. Then either the greatest logit (temperature 0; of equals the lowest
+// id), or a draw: temperature, top_k, top_p, min_p, each on the probabilities that the one before has left and
+// renormalised, and of what is left the token that u falls on, ids ascending. Log-probabilities are those of the model
+// itself, from the logits before all of this, as OpenAI's are.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -13,7 +13,6 @@
 
 #include "model/model.h"
 #include "runtime/logits.h"
-#include "runtime/sequence.h"
 
 namespace jsg {
 
@@ -21,20 +20,17 @@ class Sampler {
  public:
   explicit Sampler(int vocab_size);
 
-  // Picks the token that follows sequence.tokens(). Changes `logits` (vocab_size) in place. Throws E_RUNTIME_FAILED
-  // when a logit is NaN.
-  // The spans of what is returned are valid until the next call.
-  SampledToken sample(std::span<float> logits, const Sequence& sequence);
-  // Whether sample() would return the likeliest token of the logits as they are, and nothing else.
-  static bool is_plain_greedy(const Sequence& sequence);
+  // Changes `logits` (vocab_size) in place. `row.seen` is complete: a host that has the logits knows every token before
+  // them. Throws E_RUNTIME_FAILED when a logit is NaN. The spans of what is returned are valid until the next call.
+  SampledToken sample(std::span<float> logits, const RowSampling& row);
   // The log-probability of a token that is already there, and the n_top likeliest beside it.
   SampledToken score(std::span<const float> logits, int32_t token, int n_top);
 
  private:
-  int32_t draw(std::span<const float> logits, const Sequence& sequence);
+  int32_t draw(std::span<const float> logits, const RowSampling& row);
   int32_t draw_from_all(std::span<const float> logits, float max, float scale, double u);
   int32_t draw_from_candidates(double u) const;
-  void gather_candidates(std::span<const float> logits, float max, const SamplingParams& sampling);
+  void gather_candidates(std::span<const float> logits, float max, const RowSampling& row);
   void keep_nucleus(double mass);
 
   std::vector<Candidate> candidates_;  // ids ascending

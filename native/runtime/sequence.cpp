@@ -37,6 +37,7 @@ void Sequence::finish() {
 
 void Sequence::append_token(int32_t token) {
   tokens_.push_back(token);
+  if (n_in_flight_ > 0) --n_in_flight_;
   if (sampling().has_penalties()) counts_.add_generated(token);
 }
 

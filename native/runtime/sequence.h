@@ -24,25 +24,29 @@ class Sequence {
   const SamplingParams& sampling() const { return request_.sampling; }
   SequenceState state() const { return state_; }
 
-  // Prompt, then what was generated.
+  // Prompt, then what was generated, as far as the host knows it.
   std::span<const int32_t> tokens() const { return tokens_; }
-  int n_tokens() const { return static_cast<int>(tokens_.size()); }
+  // Tokens behind those that the model has been asked for: they count in all that follows as if they were known.
+  int n_in_flight() const { return n_in_flight_; }
+  // Logit row of the newest of them, in the step launched last.
+  int in_flight_row() const { return in_flight_row_; }
+  int n_tokens() const { return static_cast<int>(tokens_.size()) + n_in_flight_; }
   int n_prompt() const { return n_prompt_; }
   int n_generated() const { return n_tokens() - n_prompt_; }
   int n_remaining() const { return request_.max_new_tokens - n_generated(); }
-  // Tokens whose KV is in the pool; the others are fed to the model in the next steps.
+  // Tokens whose KV is in the pool once the steps in flight have run; the others are fed to the model in the next
+  // steps.
   int n_computed() const { return n_computed_; }
-  int n_pending() const { return n_tokens() - n_computed_; }
+  // The last token of the longest possible answer is never fed.
+  int n_pending() const { return n_tokens() - n_computed_ - (n_generated() > 0 && n_remaining() == 0 ? 1 : 0); }
   // All but the newest generated token have KV: a step takes just that one.
   bool is_decoding() const { return n_generated() > 0 && n_pending() == 1; }
   bool wants_token() const { return request_.max_new_tokens > 0; }
   // Prompt tokens still to be scored (`promptLogprobs`). A retraction does not score a token twice.
   bool scores_prompt() const { return request_.prompt_logprobs && n_scored_ < n_prompt_; }
   int n_scored() const { return n_scored_; }
-  // Stop ids are masked until the answer has min_new_tokens.
-  bool masks_stop_ids() const { return n_generated() < request_.min_new_tokens; }
   bool is_stop_id(int32_t token) const;
-  // Tokens seen so far; empty unless a penalty is asked for.
+  // Tokens known so far; empty unless a penalty is asked for.
   const TokenCounts& counts() const { return counts_; }
 
   std::span<const int32_t> block_table() const { return block_table_; }
@@ -51,12 +55,18 @@ class Sequence {
   // Waiting -> running.
   void start();
   // Running -> waiting. Its tokens, counts and place in the answer stay, so that recomputing prompt + answer goes on
-  // just where it stopped. The caller has released its blocks.
+  // just where it stopped. None is in flight, and the caller has released its blocks.
   void retract();
   // Any state -> finished. The caller has released its blocks.
   void finish();
 
   void advance(int n_computed) { n_computed_ += n_computed; }
+  // The step being launched picks the next token, in its logit row `row`.
+  void expect_token(int row) {
+    ++n_in_flight_;
+    in_flight_row_ = row;
+  }
+  // The next token, expected or not.
   void append_token(int32_t token);
   void mark_scored(int n_scored) { n_scored_ = n_scored; }
 
@@ -67,6 +77,8 @@ class Sequence {
   std::vector<int32_t> block_table_;
   TokenCounts counts_;
   SequenceState state_ = SequenceState::kWaiting;
+  int n_in_flight_ = 0;
+  int in_flight_row_ = -1;
   int n_computed_ = 0;
   int n_scored_ = 0;
 };

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "error.h"
 #include "history_model.h"
+#include "runtime/row_sampling.h"
 
 using namespace jsg;
 using jsg::test::HistoryModel;
@@ -129,7 +130,7 @@ Answer reference(const Request& request) {
   answer.finish = FinishReason::kLength;
   while (sequence.n_remaining() > 0) {
     test::fill_logits(history, logits);
-    const SampledToken sampled = sampler.sample(logits, sequence);
+    const SampledToken sampled = sampler.sample(logits, row_sampling(sequence, 0));
     sequence.append_token(sampled.token);
     answer.tokens.push_back(sampled.token);
     answer.logprobs.push_back(sampled.logprob);

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "error.h"
 #include "runtime/rng.h"
+#include "runtime/row_sampling.h"
 
 using namespace jsg;
 
@@ -48,7 +49,7 @@ static std::vector<float> random_logits(int n, int seed, float spread) {
 
 static int32_t pick(const std::vector<float>& logits, const Sequence& sequence) {
   std::vector<float> copy = logits;
-  return Sampler(static_cast<int>(logits.size())).sample(copy, sequence).token;
+  return Sampler(static_cast<int>(logits.size())).sample(copy, row_sampling(sequence, 0)).token;
 }
 
 // The textbook: sort everything, softmax, cut by top_k, renormalise, cut by top_p, renormalise, cut by min_p.
@@ -136,7 +137,7 @@ TEST(draws_follow_the_reference_distribution) {
     for (int i = 0; i < kDraws; ++i) {
       sampling.seed = i;
       auto copy = logits;
-      ++counts[sampler.sample(copy, make_sequence(sampling)).token];
+      ++counts[sampler.sample(copy, row_sampling(make_sequence(sampling), 0)).token];
     }
     for (const auto& [token, count] : counts) CHECK(expected.contains(token));
     for (const auto& [token, p] : expected) {
@@ -159,7 +160,7 @@ TEST(large_vocabularies_match_the_reference_draw_for_draw) {
         for (uint64_t seed = 0; seed < 8; ++seed) {
           sampling.seed = seed;
           auto copy = logits;
-          const int32_t token = sampler.sample(copy, make_sequence(sampling)).token;
+          const int32_t token = sampler.sample(copy, row_sampling(make_sequence(sampling), 0)).token;
           double left = uniform(seed, 0);
           int32_t wanted = -1;
           for (const auto& [id, p] : expected) {
@@ -242,7 +243,7 @@ TEST(log_probabilities_are_the_models_own) {
   sampling.top_logprobs = 2;
   Sampler sampler(4);
   auto copy = logits;
-  const SampledToken sampled = sampler.sample(copy, make_sequence(sampling));
+  const SampledToken sampled = sampler.sample(copy, row_sampling(make_sequence(sampling), 0));
   CHECK(sampled.token == 3);
   CHECK_NEAR(sampled.logprob, -4 - std::log(total), 1e-5);
   CHECK(sampled.top.size() == 2);
@@ -251,17 +252,17 @@ TEST(log_probabilities_are_the_models_own) {
 
   sampling.top_logprobs = 0;
   copy = logits;
-  const SampledToken alone = sampler.sample(copy, make_sequence(sampling));
+  const SampledToken alone = sampler.sample(copy, row_sampling(make_sequence(sampling), 0));
   CHECK(alone.top.empty());
   CHECK_NEAR(alone.logprob, -4 - std::log(total), 1e-5);
 
   sampling.top_logprobs = -1;
   copy = logits;
-  CHECK(std::isnan(sampler.sample(copy, make_sequence(sampling)).logprob));
+  CHECK(std::isnan(sampler.sample(copy, row_sampling(make_sequence(sampling), 0)).logprob));
 
   sampling.top_logprobs = 20;  // more than the vocabulary
   copy = logits;
-  CHECK(sampler.sample(copy, make_sequence(sampling)).top.size() == 4);
+  CHECK(sampler.sample(copy, row_sampling(make_sequence(sampling), 0)).top.size() == 4);
 }
 
 TEST(scoring_large_rows_matches_double_precision) {
