@@ -91,13 +91,14 @@ __global__ void __launch_bounds__(kDecodeWarps* kWarp) attention_decode_kernel(c
   // Everything but q and this token's k and v was written by earlier steps: it is fetched while the product that makes
   // them still runs.
   const int position = args.step.positions[n];
+  if (position < 0) return;
   const int first = dims.sliding_window > 0 ? max(0, position - dims.sliding_window + 1) : 0;
   const int first_page = first / kPage, n_pages = position / kPage + 1 - first_page;
   const int even = (n_pages + gridDim.x - 1) / gridDim.x;
   const int span_pages = max(kShortestSpan / kPage, even);
   const int n_spans = (n_pages + span_pages - 1) / span_pages;
   const int begin = first_page + span * span_pages, end = min(first_page + n_pages, begin + span_pages);
-  const int32_t* table = args.step.block_tables + static_cast<size_t>(args.step.sequences[n]) * args.step.table_stride;
+  const int32_t* table = args.step.block_table(args.step.sequences[n]);
   const float2* rotation = args.step.rotations + static_cast<size_t>(n) * (kHeadDim / 2);
   const T* qkv = args.qkv + static_cast<size_t>(n) * (dims.n_heads + 2 * dims.n_kv_heads) * kHeadDim;
 

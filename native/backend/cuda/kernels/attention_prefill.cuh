@@ -19,8 +19,7 @@ struct PrefillAttentionArgs {
   KvCache<T> cache;
   StepView step;
   AttentionDims dims;
-  const int2* slices;  // (n_slices) first row and number of rows
-  int first_slice;     // slices before it are decoded elsewhere
+  int first_slice;  // slices before it are decoded elsewhere
 };
 
 template <class T, int kHeadDim>
@@ -34,11 +33,11 @@ __global__ void __launch_bounds__(kPrefillWarps* kWarp) attention_prefill_kernel
   launch_dependents();
   wait_for_previous();
 
-  const int2 rows = args.slices[slice];
+  const int2 rows = args.step.slices[slice];
   // The last rows have the longest context: they start first.
   const int first = ((gridDim.x - 1 - blockIdx.x) * kPrefillWarps + warp) * kPrefillRows;
   if (first >= rows.y) return;
-  const int32_t* table = args.step.block_tables + static_cast<size_t>(slice) * args.step.table_stride;
+  const int32_t* table = args.step.block_table(slice);
   const int position0 = args.step.positions[rows.x];
   const size_t stride = static_cast<size_t>(dims.n_heads + 2 * dims.n_kv_heads) * kHeadDim;
   const int row_low = first + group, row_high = first + group + 8;

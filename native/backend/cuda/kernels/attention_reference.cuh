@@ -17,9 +17,9 @@ __global__ void __launch_bounds__(kReferenceThreads)
   launch_dependents();
   wait_for_previous();
   const int position = args.step.positions[row];
+  if (position < 0) return;
   const int first = dims.sliding_window > 0 ? max(0, position - dims.sliding_window + 1) : 0;
-  const int32_t* table =
-      args.step.block_tables + static_cast<size_t>(args.step.sequences[row]) * args.step.table_stride;
+  const int32_t* table = args.step.block_table(args.step.sequences[row]);
   const T* q = args.qkv + static_cast<size_t>(row) * (dims.n_heads + 2 * dims.n_kv_heads) * head_dim + head * head_dim;
   float* mine = scores + (static_cast<size_t>(row) * dims.n_heads + head) * max_context;
   __shared__ float shared[kReferenceThreads];

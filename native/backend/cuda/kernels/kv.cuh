@@ -22,11 +22,14 @@ struct KvCache {
 
 // Device copies of a Batch: what the host writes before a step, at fixed addresses so that graphs can be replayed.
 struct StepView {
-  const int32_t* positions;     // (n_rows)
-  const int32_t* sequences;     // (n_rows) slice of each row
-  const int32_t* block_tables;  // (n_slices, table_stride)
-  int table_stride;
-  const float2* rotations;  // (n_rows, head_dim / 2): cos, sin of each row's angles
+  const int32_t* positions;    // (n_rows); -1: a row that only fills a bucket up
+  const int32_t* sequences;    // (n_rows) slice of each row
+  const int2* slices;          // (n_slices) first row and number of rows
+  const int32_t* tables;       // block tables of all slices, one after the other
+  const int32_t* table_begin;  // (n_slices) where each begins
+  const float2* rotations;     // (n_rows, head_dim / 2): cos, sin of each row's angles
+
+  __device__ const int32_t* block_table(int slice) const { return tables + table_begin[slice]; }
 };
 
 struct AttentionDims {

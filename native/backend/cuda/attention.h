@@ -1,0 +1,58 @@
+// Attention and the paged KV cache it owns: which kernels run, and with what scratch.
+#pragma once
+#include <memory>
+
+#include "backend/backend.h"
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/kernels/kv.cuh"
+#include "backend/cuda/launch.h"
+
+namespace jsg::cuda {
+
+// What attention is told of a step on the host. Rows that decode (one a sequence) come first, then prompts.
+struct AttentionStep {
+  int n_rows;          // rows that fill a bucket up included
+  int n_decode;        // rows that decode, those included
+  int n_slices;        // a decoding row is one
+  int max_slice_rows;  // of the prompts
+  int max_context;     // tokens of the longest sequence, after the step
+};
+
+// T: type of activations, __half or __nv_bfloat16.
+template <class T>
+class Attention {
+ public:
+  Attention(const DecoderShape& shape, const CudaOptions& options, int n_sms, const Launcher& launch);
+
+  void make_cache(int n_blocks);
+  uint64_t kv_bytes_per_token() const;
+
+  // Chooses the launches of the steps to come. True when scratch has moved, so that recorded graphs are void.
+  bool plan(const AttentionStep& step);
+  // Blocks that share one sequence's context in decode: part of what a recorded graph depends on.
+  int spans() const { return spans_; }
+  // Whether steps of decoding rows run without anything that depends on the context's length.
+  bool is_fast() const { return fast_; }
+
+  // Normalises each head of q and k where weights (head_dim) are given, rotates them, appends k and v to `layer`'s
+  // cache; out (n_rows, n_heads * head_dim) = causal attention of q over that cache.
+  // qkv (n_rows, (n_heads + 2 n_kv_heads) * head_dim); its q and k may be changed in place.
+  void run(int layer, T* qkv, T* out, const StepView& view, const float* q_norm, const float* k_norm) const;
+
+ private:
+  const DecoderShape shape_;
+  const Launcher& launch_;
+  const int n_sms_;
+  bool fast_;
+  AttentionStep step_{};
+  int spans_ = 1;
+  Memory<T> cache_;
+  size_t layer_elems_ = 0;
+  Memory<float> partial_, scores_;
+  Memory<uint32_t> finished_;
+};
+
+extern template class Attention<__half>;
+extern template class Attention<__nv_bfloat16>;
+
+}  // namespace jsg::cuda
