@@ -12,7 +12,7 @@
 #include <cstring>
 #include <random>
 
-#include "backend/cpu/dequant.h"
+#include "backend/dequant.h"
 #include "error.h"
 
 namespace jsg {
@@ -163,7 +163,7 @@ std::vector<float> Weights::get_vector(const std::string& name, int64_t size) co
   const int64_t shape[] = {size};
   const WeightView view = get(name, shape);
   std::vector<float> values(static_cast<size_t>(size));
-  cpu::dequantize_row(view.dtype, view.data, size, values.data());
+  dequantize_row(view.dtype, view.data, size, values.data());
   return values;
 }
 

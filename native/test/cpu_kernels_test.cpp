@@ -2,9 +2,10 @@
 #include <bit>
 #include <random>
 
-#include "backend/cpu/dequant.h"
 #include "backend/cpu/features.h"
 #include "backend/cpu/pack.h"
+#include "backend/dequant.h"
+#include "backend/half.h"
 #include "check.h"
 
 using namespace jsg;

@@ -4,11 +4,11 @@
 #include <cstring>
 
 #include "backend/cpu/attention_plan.h"
-#include "backend/cpu/dequant.h"
 #include "backend/cpu/features.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/pack.h"
 #include "backend/cpu/thread_pool.h"
+#include "backend/dequant.h"
 
 namespace jsg::cpu {
 namespace {

@@ -1,28 +1,16 @@
 #include "backend/cpu/pack.h"
 
-#include <bit>
 #include <cstring>
 
-#include "backend/cpu/dequant.h"
+#include "backend/dequant.h"
+#include "backend/half.h"
 
 namespace jsg::cpu {
 namespace {
 
-// Exact for values that were fp16 to begin with.
-uint16_t exact_half(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
-  const uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude >= 0x47800000) return static_cast<uint16_t>(sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00));
-  if (magnitude < 0x38800000) {
-    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::bit_cast<float>(magnitude) * 0x1p24f));
-  }
-  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000) >> 13));
-}
-
 void store_scale(ScaleType type, uint8_t* base, int row, float value) {
   if (type == ScaleType::kF16) {
-    const uint16_t half = exact_half(value);
+    const uint16_t half = float_to_half(value);
     std::memcpy(base + 2 * row, &half, 2);
   } else {
     std::memcpy(base + 4 * row, &value, 4);

@@ -1,10 +1,11 @@
-#include "backend/cpu/dequant.h"
+#include "backend/dequant.h"
 
-#include <bit>
-#include <cmath>
+#include <algorithm>
 #include <cstring>
 
-namespace jsg::cpu {
+#include "backend/half.h"
+
+namespace jsg {
 namespace {
 
 uint16_t read_u16(const uint8_t* p) {
@@ -69,17 +70,19 @@ void unpack_q6_k(const uint8_t* block, int j, QuantGroup& out) {
   out.min = 0;
 }
 
-}  // namespace
+void store_u16(uint8_t* p, uint16_t value) { std::memcpy(p, &value, 2); }
 
-float half_to_float(uint16_t h) {
-  const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
-  const uint32_t exponent = (h >> 10) & 31, mantissa = h & 1023;
-  if (exponent == 0) {
-    const float value = std::ldexp(static_cast<float>(mantissa), -24);
-    return sign ? -value : value;
+void narrow(const float* values, int64_t n, DType to, uint8_t* out) {
+  if (to == DType::kF32) {
+    std::memcpy(out, values, static_cast<size_t>(n) * 4);
+  } else if (to == DType::kF16) {
+    for (int64_t i = 0; i < n; ++i) store_u16(out + 2 * i, float_to_half(values[i]));
+  } else {
+    for (int64_t i = 0; i < n; ++i) store_u16(out + 2 * i, float_to_bf16(values[i]));
   }
-  return std::bit_cast<float>(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13));
 }
+
+}  // namespace
 
 bool is_quantized(DType dtype) { return dtype_traits(dtype).block_elems > 1; }
 
@@ -148,8 +151,7 @@ void dequantize_row(DType dtype, const uint8_t* row, int64_t cols, float* out) {
       for (int64_t i = 0; i < cols; ++i) out[i] = read_half(row + 2 * i);
       return;
     case DType::kBF16:
-      for (int64_t i = 0; i < cols; ++i)
-        out[i] = std::bit_cast<float>(static_cast<uint32_t>(read_u16(row + 2 * i)) << 16);
+      for (int64_t i = 0; i < cols; ++i) out[i] = bf16_to_float(read_u16(row + 2 * i));
       return;
     default:
       break;
@@ -164,4 +166,20 @@ void dequantize_row(DType dtype, const uint8_t* row, int64_t cols, float* out) {
   }
 }
 
-}  // namespace jsg::cpu
+void convert(DType from, const uint8_t* data, int64_t n, DType to, uint8_t* out) {
+  const DTypeTraits& source = dtype_traits(from);
+  const int out_bytes = dtype_traits(to).block_bytes;
+  if (from == to) {
+    std::memcpy(out, data, static_cast<size_t>(n) * out_bytes);
+    return;
+  }
+  constexpr int64_t kPiece = 1024;  // stays in the first-level cache; a multiple of every block
+  float values[kPiece];
+  for (int64_t at = 0; at < n; at += kPiece) {
+    const int64_t count = std::min(kPiece, n - at);
+    dequantize_row(from, data + at / source.block_elems * source.block_bytes, count, values);
+    narrow(values, count, to, out + at * out_bytes);
+  }
+}
+
+}  // namespace jsg
