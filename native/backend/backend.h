@@ -2,6 +2,7 @@
 // activations in its own memory and precision: the residual stream x (n_rows, hidden), its norm h, and what the
 // products hand on, named here q k v, a and m.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,12 +14,22 @@
 
 namespace jsg {
 
-// A tensor as it lies in a mapped file (or, for dummy weights, in memory).
+// The bytes of a tensor, read in parts from any thread: of a file, or made up while they are read.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  // Bytes [begin, begin + to.size()), both multiples of the storage block. Throws E_IO_FAILED.
+  virtual void read(uint64_t begin, std::span<uint8_t> to) const = 0;
+};
+
 struct WeightView {
   DType dtype;
   int64_t rows;         // out_features (1 for vectors)
   int64_t cols;         // in_features
-  const uint8_t* data;  // rows * cols elements in dtype's storage, no alignment promised
+  const uint8_t* data;  // rows * cols elements in dtype's storage, no alignment promised; null: not in memory
+  const ByteSource* source = nullptr;  // the same bytes; null: only `data`
+
+  int64_t elems() const { return rows * cols; }
 };
 
 // y = W x + b, with one or more weights stacked along out_features (q, k, v; gate, up), each of its own dtype.
@@ -61,6 +72,9 @@ class Backend {
   // `bias` (out_features of the stack, fp32) may be empty.
   virtual std::unique_ptr<Linear> make_linear(std::span<const WeightView> stacked, std::vector<float> bias) = 0;
   virtual std::unique_ptr<Table> make_table(const WeightView& weights) = 0;
+  // Weights may still be on their way when these two return. Waits until all are there, or for `timeout`; returns how
+  // many bytes (as stored) are missing. Views must stay until none is. Throws what went wrong on the way.
+  virtual uint64_t await_weights(std::chrono::milliseconds) { return 0; }
   virtual void make_kv_cache(int n_blocks) = 0;
   virtual uint64_t kv_bytes_per_token() const = 0;
 
