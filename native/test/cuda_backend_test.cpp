@@ -1,16 +1,18 @@
-// The CUDA backend against the CPU backend: the same decoder, the same weights. Skipped, with a line, where there is no
-// device or no CUDA in the build.
-#include <algorithm>
-#include <random>
+// The CUDA backend against the CPU backend: the same decoder, the same weights, the same steps. Skipped, with a line,
+// where there is no device or no CUDA in the build. An argument picks tests by a part of their names; `small` are those
+// for compute-sanitizer, under which everything is a hundred times slower.
+#include <numeric>
 
 #include "check.h"
 #include "error.h"
 #include "model/load.h"
+#include "tiny_decoder.h"
 #ifdef JSG_CUDA
 #include "backend/cuda/cuda_backend.h"
 #endif
 
 using namespace jsg;
+using namespace jsg::test;
 
 namespace {
 
@@ -22,166 +24,335 @@ bool has_device() {
   return false;
 }
 
-struct Variant {
-  const char* name;
-  int hidden, heads, kv_heads, head_dim;
-  bool qkv_bias, qk_norm, interleaved, tied;
-  int window;
-};
-constexpr Variant kVariants[] = {
+constexpr int kVocab = 1000;
+constexpr int kPoolBlocks = 800;
+
+constexpr TinyDecoder kVariants[] = {
+    // name, hidden, heads, kv_heads, head_dim, qkv_bias, qk_norm, interleaved, tied, window
     {"llama-64", 256, 4, 1, 64, false, false, true, true, 0},
     {"llama-128", 512, 8, 2, 128, false, false, false, false, 0},
-    {"mistral", 256, 4, 2, 64, false, false, false, false, 40},
+    {"mistral-64", 256, 4, 2, 64, false, false, false, false, 40},
+    {"mistral-128", 384, 6, 2, 128, false, false, false, true, 133},
     {"qwen2", 448, 7, 1, 64, true, false, false, true, 0},
     {"qwen3", 256, 4, 4, 128, false, true, false, false, 0},
     {"odd-head", 160, 5, 1, 32, false, true, true, false, 24},
     {"wide-group", 576, 18, 2, 64, false, false, false, true, 0},
 };
 
-TensorInfo tensor(const std::string& name, std::vector<int64_t> shape, DType dtype) {
-  uint64_t bytes = dtype == DType::kF32 ? 4 : 2;
-  for (int64_t dim : shape) bytes *= static_cast<uint64_t>(dim);
-  return {name, dtype, std::move(shape), 0, 0, bytes};
-}
-
-LoadOptions options_for(const Variant& v, DType dtype) {
-  LoadOptions options;
-  options.dummy = true;
-  options.kv_dtype = KvDType::kF32;
-  options.max_total_tokens = 200 * kBlockSize;
-  options.activations = dtype;
-  ModelConfig& c = options.config;
-  c = {3, v.hidden, 384, v.heads, v.kv_heads, v.head_dim, 1000, 1e-5f, 10000.0};
-  c.rope_interleaved = v.interleaved;
-  c.sliding_window = v.window;
-  c.tied_embeddings = v.tied;
-  c.qkv_bias = v.qkv_bias;
-  c.qk_norm = v.qk_norm;
-  auto& t = options.tensors;
-  auto add = [&](const std::string& name, std::vector<int64_t> shape) {
-    t.push_back(tensor(name, std::move(shape), dtype));
-  };
-  add("model.embed_tokens.weight", {1000, v.hidden});
-  add("model.norm.weight", {v.hidden});
-  if (!v.tied) add("lm_head.weight", {1000, v.hidden});
-  const int64_t q = v.heads * v.head_dim, kv = v.kv_heads * v.head_dim;
-  for (int i = 0; i < 3; ++i) {
-    const std::string p = "model.layers." + std::to_string(i) + ".", a = p + "self_attn.", m = p + "mlp.";
-    add(p + "input_layernorm.weight", {v.hidden});
-    add(p + "post_attention_layernorm.weight", {v.hidden});
-    if (v.qk_norm) add(a + "q_norm.weight", {v.head_dim});
-    if (v.qk_norm) add(a + "k_norm.weight", {v.head_dim});
-    for (auto [name, rows] : {std::pair{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}}) {
-      add(a + name + ".weight", {rows, v.hidden});
-      if (v.qkv_bias) add(a + name + ".bias", {rows});
-    }
-    add(a + "o_proj.weight", {v.hidden, q});
-    add(m + "gate_proj.weight", {384, v.hidden});
-    add(m + "up_proj.weight", {384, v.hidden});
-    add(m + "down_proj.weight", {v.hidden, 384});
-  }
-  return options;
-}
-
-// A batch built up as a scheduler would.
-struct Steps {
-  std::vector<std::vector<int32_t>> tables;
-  Batch batch;
-  explicit Steps(int n) {
-    for (int s = 0; s < n; ++s) {
-      tables.emplace_back();
-      for (int i = 0; i < 20; ++i) tables.back().push_back((i * n + s) % 200);
-    }
-  }
-  void add(int sequence, int begin, int end) {
-    const int first = static_cast<int>(batch.token_ids.size());
-    for (int position = begin; position < end; ++position) {
-      batch.token_ids.push_back((position * 37 + sequence * 101 + position * position * 3) % 1000);
-      batch.positions.push_back(position);
-    }
-    batch.logit_rows.push_back(static_cast<int32_t>(batch.token_ids.size()) - 1);
-    batch.slices.push_back({first, end - begin, end, tables[sequence].data()});
-  }
+// One way to run on the GPU. `tolerance` comes on top of what the number type of the weights costs.
+struct Subject {
+  const char* name;
+  void (*apply)(LoadOptions&);
+  double tolerance;
+};
+constexpr Subject kSubjects[] = {
+    {"fast", [](LoadOptions&) {}, 0},
+    {"without graphs", [](LoadOptions& options) { options.use_graphs = false; }, 0},
+    {"reference attention", [](LoadOptions& options) { options.reference_attention = true; }, 0},
 };
 
-// ||a - b|| / ||b||
-double relative(std::span<const float> a, std::span<const float> b) {
-  double difference = 0, size = 0;
-  for (size_t i = 0; i < b.size(); ++i) {
-    difference += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-    size += static_cast<double>(b[i]) * b[i];
-  }
-  return a.size() == b.size() ? std::sqrt(difference / size) : INFINITY;
+const char* name_of(DType dtype) { return dtype == DType::kF16 ? "fp16" : "bf16"; }
+// Of the worst row of logits, relative; three layers of activations and KV are rounded to 11 or 8 bits.
+double tolerance_of(DType dtype) { return dtype == DType::kF16 ? 6e-3 : 5e-2; }
+
+LoadedModel load(const TinyDecoder& variant, DType dtype) {
+  return load_model(tiny_options(variant, dtype, kPoolBlocks), [](double) {});
 }
 
-// Runs both models through prefills (whole, in chunks, mixed with decode) and decodes of 1 to 40 sequences, and
-// compares every step's logits.
-void compare(const Variant& variant, DType dtype, bool reference, bool graphs) {
-  LoadOptions options = options_for(variant, dtype);
-  LoadedModel cpu = load_model(options, [](double) {});
+LoadedModel load(const TinyDecoder& variant, DType dtype, const Subject& subject) {
+  LoadOptions options = tiny_options(variant, dtype, kPoolBlocks);
   options.backend = BackendKind::kCuda;
-  options.reference_attention = reference;
-  options.use_graphs = graphs;
-  LoadedModel gpu = load_model(options, [](double) {});
-  const double tolerance = dtype == DType::kF16 ? 4e-3 : 3e-2;
+  options.kv_dtype = KvDType::kF16;  // as wide as the activations
+  subject.apply(options);
+  return load_model(options, [](double) {});
+}
+
+// Block tables of sequences of so many tokens, scattered over the pool.
+std::vector<std::vector<int32_t>> scattered_tables(const std::vector<int>& lengths) {
+  constexpr int kStride = 389;  // a prime that does not divide the pool: every block is met once
+  std::vector<std::vector<int32_t>> tables;
+  int taken = 0;
+  for (const int length : lengths) {
+    tables.emplace_back((length + kBlockSize - 1) / kBlockSize);
+    for (int32_t& block : tables.back()) block = taken++ * kStride % kPoolBlocks;
+  }
+  if (taken > kPoolBlocks) throw Error("E_INVALID_REQUEST", "the script needs a larger pool");
+  return tables;
+}
+
+// Steps whose tokens follow a formula, so that every backend can be given the same.
+class Script {
+ public:
+  Script(std::string name, const std::vector<int>& lengths)
+      : name_(std::move(name)), tables_(scattered_tables(lengths)), computed_(lengths.size()), steps_(1) {}
+  Script(Script&&) = default;  // a copy would point into the tables of the original
+
+  // Adds the next `n` tokens of a sequence to the current step.
+  Script& rows(int sequence, int n, LogitsOf wanted = LogitsOf::kLast) {
+    int& computed = computed_.at(sequence);
+    append_rows(steps_.back(), sequence, computed, computed + n, tables_.at(sequence), kVocab, wanted);
+    computed += n;
+    return *this;
+  }
+  // Begins the next step.
+  Script& next() {
+    steps_.emplace_back();
+    return *this;
+  }
+  const std::string& name() const { return name_; }
+  const std::vector<Batch>& steps() const { return steps_; }
+
+ private:
+  std::string name_;
+  std::vector<std::vector<int32_t>> tables_;
+  std::vector<int> computed_;  // tokens of each sequence so far
+  std::vector<Batch> steps_;
+};
+
+// What a scheduler does with n sequences: prompts together, decode, decode beside chunks of prompts.
+Script mixed(int n) {
+  std::vector<int> prompts, lengths;
+  for (int s = 0; s < n; ++s) {
+    prompts.push_back(20 + s * 7 % 50);
+    lengths.push_back(prompts.back() + 40);
+  }
+  Script script("mixed x " + std::to_string(n), lengths);
+  for (int s = 0; s < n; ++s) script.rows(s, prompts[s]);
+  for (int t = 0; t < 3; ++t) {
+    script.next();
+    for (int s = 0; s < n; ++s) script.rows(s, 1);
+  }
+  script.next().rows(0, 1);
+  if (n > 1) script.rows(1, 17, LogitsOf::kNone);  // a chunk that does not end its prompt
+  script.next();
+  for (int s = 0; s < n; s += 2) script.rows(s, 1);
+  if (n > 1) script.rows(1, 13, LogitsOf::kAll);  // scored
+  script.next().rows(0, 2, LogitsOf::kNone);
+  return script;
+}
+
+// Contexts of several thousand tokens beside short ones: many spans of split KV, and spans with nothing to do.
+Script long_contexts() {
+  const std::vector<int> lengths = {4200, 17, 700, 2000, 33, 3000, 300, 48};
+  const int n = static_cast<int>(lengths.size());
+  constexpr int kSteps = 9, kChunk = 1000;
+  Script script("long contexts", lengths);
+  for (int s = 0; s < n; ++s) {
+    int left = lengths[s] - kSteps;
+    for (; left > kChunk; left -= kChunk) script.rows(s, kChunk, LogitsOf::kNone).next();
+    script.rows(s, left).next();
+  }
+  for (int t = 0; t < 3; ++t) script.rows(0, 1).next();
+  for (int t = 0; t < 3; ++t) script.rows(3, 1).rows(4, 1).rows(0, 1).next();
+  for (int t = 0; t < 3; ++t) {
+    for (int s = 0; s < n; ++s) script.rows(s, 1);
+    script.next();
+  }
+  script.rows(3, 3, LogitsOf::kAll).rows(5, 2);
+  return script;
+}
+
+// Token by token over several borders of blocks, and of the window.
+Script walk() {
+  Script script("walk", {80, 200});
+  script.rows(0, 5).rows(1, 120);
+  for (int t = 0; t < 70; ++t) script.next().rows(0, 1).rows(1, 1);
+  return script;
+}
+
+using StepLogits = std::vector<std::vector<float>>;  // of each step, (logit_rows, kVocab)
+
+StepLogits run_script(Model& model, const Script& script) {
+  StepLogits all;
+  for (const Batch& batch : script.steps()) {
+    const auto logits = model.run(batch).logits;
+    all.emplace_back(logits.begin(), logits.end());
+  }
+  return all;
+}
+
+// The largest relative difference of a row of logits; names the row when it is beyond the tolerance.
+double worst_row(const Script& script, const StepLogits& actual, const StepLogits& expected, double tolerance) {
   double worst = 0;
-  auto step = [&](Steps& steps) {
-    const auto expected = cpu.model->run(steps.batch).logits;
-    const auto actual = gpu.model->run(steps.batch).logits;
-    worst = std::max(worst, relative(actual, expected));
-    // Picked on the device: the same tokens as from the logits it gave.
-    std::vector<int32_t> best;
-    for (auto row = actual.begin(); row != actual.end(); row += 1000) {
-      best.push_back(static_cast<int32_t>(std::max_element(row, row + 1000) - row));
+  for (size_t step = 0; step < expected.size(); ++step) {
+    CHECK(actual[step].size() == expected[step].size());
+    if (actual[step].size() != expected[step].size()) return INFINITY;
+    for (size_t row = 0; row * kVocab < expected[step].size(); ++row) {
+      const auto of = [&](const StepLogits& logits) { return std::span(logits[step]).subspan(row * kVocab, kVocab); };
+      const double difference = relative_difference(of(actual), of(expected));
+      if (difference > worst && difference > tolerance) {
+        std::printf("     %s: step %zu of %zu rows, logit row %zu: %.2e\n", script.name().c_str(), step,
+                    script.steps()[step].token_ids.size(), row, difference);
+      }
+      worst = std::max(worst, difference);
     }
-    steps.batch.sampling.resize(best.size());
-    const auto sampled = gpu.model->run(steps.batch).sampled;
-    CHECK(std::ranges::equal(sampled, best, {}, &SampledToken::token));
-    steps.batch = {};
-  };
-  for (int n : {1, 3, 8, 9}) {
-    Steps steps(n);
-    for (int s = 0; s < n; ++s) steps.add(s, 0, 40 + 7 * s);
-    step(steps);
-    for (int t = 0; t < 3; ++t) {
-      for (int s = 0; s < n; ++s) steps.add(s, 40 + 7 * s + t, 41 + 7 * s + t);
-      step(steps);
+  }
+  return worst;
+}
+
+// Tokens picked on the device are the likeliest of the logits it gave for the same steps.
+void check_greedy(Model& model, const Script& script, const StepLogits& logits) {
+  if (model.max_top_logprobs() < 0) return;
+  for (size_t step = 0; step < logits.size(); ++step) {
+    Batch batch = script.steps()[step];
+    std::vector<int32_t> likeliest;
+    for (auto row = logits[step].begin(); row != logits[step].end(); row += kVocab) {
+      likeliest.push_back(static_cast<int32_t>(std::max_element(row, row + kVocab) - row));
     }
-    steps.add(0, 43, 44);  // decode beside a chunk that continues another prompt
-    if (n > 1) steps.add(1, 50, 111);
-    step(steps);
+    batch.sampling.resize(likeliest.size());
+    CHECK(std::ranges::equal(model.run(batch).sampled, likeliest, {}, &SampledToken::token));
   }
-  {
-    Steps steps(1);  // a context longer than one span of the decode kernel
-    steps.add(0, 0, 300);
-    step(steps);
-    steps.add(0, 300, 301);
-    step(steps);
+}
+
+// Every subject and type over the scripts, against one run of the CPU.
+void compare(const TinyDecoder& variant, std::span<const DType> dtypes, std::span<const Subject> subjects,
+             const std::vector<Script>& scripts) {
+  for (const DType dtype : dtypes) {
+    LoadedModel cpu = load(variant, dtype);
+    std::vector<StepLogits> expected;
+    for (const Script& script : scripts) expected.push_back(run_script(*cpu.model, script));
+    for (const Subject& subject : subjects) {
+      LoadedModel gpu = load(variant, dtype, subject);
+      const double tolerance = tolerance_of(dtype) + subject.tolerance;
+      double worst = 0;
+      for (size_t i = 0; i < scripts.size(); ++i) {
+        const StepLogits actual = run_script(*gpu.model, scripts[i]);
+        worst = std::max(worst, worst_row(scripts[i], actual, expected[i], tolerance));
+        check_greedy(*gpu.model, scripts[i], actual);
+      }
+      std::printf("     %s %s, %s: %.2e\n", variant.name, name_of(dtype), subject.name, worst);
+      CHECK_NEAR(worst, 0, tolerance);
+    }
   }
-  CHECK_NEAR(worst, 0, tolerance);
-  std::printf("     %s %s%s%s: %.2e\n", variant.name, dtype == DType::kF16 ? "fp16" : "bf16",
-              reference ? " reference" : "", graphs ? "" : " without graphs", worst);
+}
+
+constexpr DType kBothTypes[] = {DType::kF16, DType::kBF16};
+
+void compare_fully(const TinyDecoder& variant) {
+  if (!has_device()) return;
+  std::vector<Script> scripts;
+  for (const int n : {1, 2, 3, 5, 8, 9, 12, 16, 24, 33, 64}) scripts.push_back(mixed(n));
+  scripts.push_back(long_contexts());
+  scripts.push_back(walk());
+  compare(variant, kBothTypes, kSubjects, scripts);
+}
+
+// n sequences that decode greedily; rows move from step to step, sequences leave, and one more joins with its prompt.
+class Decoding {
+ public:
+  Decoding(Model& model, int n) : model_(model), n_(n), answers_(n + 1), n_computed_(n + 1), rows_(n + 1) {
+    tables_ = scattered_tables(std::vector<int>(n + 1, kPrompt + kSteps));
+  }
+
+  // With each step's tokens read before the next is launched, or fed forward on the device.
+  std::vector<std::vector<int32_t>> run(bool fed_forward) {
+    for (int t = 0; t < kSteps; ++t) {
+      const std::vector<int> sequences = sequences_at(t);
+      const bool has_unread = fed_forward && t > 0;
+      model_.launch(make_batch(sequences, has_unread));
+      if (has_unread) read(sequences_at(t - 1));
+      if (!fed_forward) read(sequences);
+    }
+    if (fed_forward) read(sequences_at(kSteps - 1));
+    return answers_;
+  }
+
+ private:
+  static constexpr int kSteps = 24, kPrompt = 21, kJoins = 5, kLeave = 9;
+
+  std::vector<int> sequences_at(int t) const {
+    std::vector<int> sequences;
+    for (int i = 0; i < n_; ++i) {
+      const int s = (i + t) % n_;
+      if (t < kLeave || s % 4 != 3) sequences.push_back(s);
+    }
+    if (t >= kJoins) sequences.push_back(n_);
+    return sequences;
+  }
+
+  Batch make_batch(const std::vector<int>& sequences, bool fed_forward) {
+    Batch batch;
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const int s = sequences[i];
+      int& computed = n_computed_[s];
+      const int n = computed == 0 ? kPrompt : 1;
+      append_rows(batch, s, computed, computed + n, tables_[s], kVocab, LogitsOf::kLast);
+      if (computed > 0) batch.token_ids.back() = fed_forward ? sampled_before(rows_[s]) : answers_[s].back();
+      computed += n;
+    }
+    for (size_t i = 0; i < sequences.size(); ++i) rows_[sequences[i]] = static_cast<int>(i);
+    batch.sampling.resize(sequences.size());
+    return batch;
+  }
+
+  void read(const std::vector<int>& sequences) {
+    const auto sampled = model_.wait().sampled;
+    CHECK(sampled.size() == sequences.size());
+    for (size_t i = 0; i < sampled.size(); ++i) answers_[sequences[i]].push_back(sampled[i].token);
+  }
+
+  Model& model_;
+  const int n_;
+  std::vector<std::vector<int32_t>> tables_, answers_;
+  std::vector<int> n_computed_, rows_;  // rows_: logit row in the step launched last
+};
+
+void compare_fed_forward(const TinyDecoder& variant, DType dtype, const Subject& subject,
+                         std::initializer_list<int> sizes) {
+  LoadedModel gpu = load(variant, dtype, subject);
+  CHECK(gpu.model->max_in_flight() >= 2);
+  if (gpu.model->max_in_flight() < 2) return;
+  for (const int n : sizes) {
+    const auto expected = Decoding(*gpu.model, n).run(false);
+    CHECK(Decoding(*gpu.model, n).run(true) == expected);
+    for (const auto& answer : expected) {
+      CHECK(std::ranges::all_of(answer, [](int32_t token) { return token >= 0 && token < kVocab; }));
+    }
+  }
 }
 
 }  // namespace
 
-TEST(cuda_matches_cpu) {
+TEST(cuda_matches_cpu_llama_64) { compare_fully(kVariants[0]); }
+TEST(cuda_matches_cpu_llama_128) { compare_fully(kVariants[1]); }
+TEST(cuda_matches_cpu_mistral_64) { compare_fully(kVariants[2]); }
+TEST(cuda_matches_cpu_mistral_128) { compare_fully(kVariants[3]); }
+TEST(cuda_matches_cpu_qwen2) { compare_fully(kVariants[4]); }
+TEST(cuda_matches_cpu_qwen3) { compare_fully(kVariants[5]); }
+TEST(cuda_matches_cpu_odd_head) { compare_fully(kVariants[6]); }
+TEST(cuda_matches_cpu_wide_group) { compare_fully(kVariants[7]); }
+
+TEST(cuda_feeds_tokens_forward) {
   if (!has_device()) return;
-  for (const Variant& variant : kVariants) {
-    compare(variant, DType::kF16, false, true);
-    compare(variant, DType::kBF16, false, true);
-    compare(variant, DType::kF16, true, true);
+  for (const int variant : {0, 1, 5, 6}) {
+    for (const Subject& subject : kSubjects) {
+      compare_fed_forward(kVariants[variant], DType::kF16, subject, {1, 2, 8, 9, 33, 64});
+    }
   }
-  compare(kVariants[0], DType::kF16, false, false);
+}
+
+TEST(small_matches_cpu) {
+  if (!has_device()) return;
+  constexpr TinyDecoder kEverything{"everything", 256, 4, 2, 64, true, true, false, false, 24, 256, 2};
+  constexpr TinyDecoder kWideHead{"wide head", 256, 4, 2, 128, false, false, true, true, 0, 256, 2};
+  std::vector<Script> scripts;
+  scripts.push_back(mixed(2));
+  scripts.push_back(mixed(9));
+  scripts.push_back(std::move(Script("spans", {600}).rows(0, 598).next().rows(0, 1).next().rows(0, 1)));
+  compare(kEverything, std::span(kBothTypes).first(1), kSubjects, scripts);
+  compare(kWideHead, std::span(kBothTypes).last(1), kSubjects, scripts);
+}
+
+TEST(small_feeds_tokens_forward) {
+  if (!has_device()) return;
+  compare_fed_forward(kVariants[0], DType::kF16, kSubjects[0], {3, 10});
 }
 
 TEST(cuda_without_a_device_is_refused) {
 #ifdef JSG_CUDA
   if (cuda::cuda_device_count() > 0) return;
 #endif
-  LoadOptions options = options_for(kVariants[0], DType::kF16);
-  options.backend = BackendKind::kCuda;
-  CHECK_THROWS(load_model(options, [](double) {}), "E_DEVICE_UNSUITABLE");
+  CHECK_THROWS(load(kVariants[0], DType::kF16, kSubjects[0]), "E_DEVICE_UNSUITABLE");
 }
 
 TEST_MAIN()

@@ -1,81 +1,36 @@
 // The decoder must give a sequence the same logits however its tokens are cut into steps, whoever shares the batch, and
 // wherever its blocks lie. (That the logits are right is checked against transformers, in test/integration.)
-#include <algorithm>
 #include <cstdlib>
 
 #include "check.h"
 #include "error.h"
 #include "model/load.h"
+#include "tiny_decoder.h"
 
 using namespace jsg;
+using namespace jsg::test;
 
 namespace {
 
-struct Variant {
-  const char* name;
-  bool qkv_bias, qk_norm, interleaved, tied;
-  int window;
-};
-constexpr Variant kVariants[] = {
-    {"llama", false, false, true, true, 0},
-    {"mistral", false, false, false, false, 20},
-    {"qwen2", true, false, false, true, 0},
-    {"qwen3", false, true, false, false, 0},
-};
-
-TensorInfo tensor(const std::string& name, std::vector<int64_t> shape) {
-  uint64_t bytes = 4;
-  for (int64_t dim : shape) bytes *= static_cast<uint64_t>(dim);
-  return {name, DType::kF32, std::move(shape), 0, 0, bytes};
+constexpr TinyDecoder tiny(const char* name, bool qkv_bias, bool qk_norm, bool interleaved, bool tied, int window) {
+  return {name, 96, 6, 2, 20, qkv_bias, qk_norm, interleaved, tied, window, 160, 2, 300};
 }
+constexpr TinyDecoder kVariants[] = {
+    tiny("llama", false, false, true, true, 0),
+    tiny("mistral", false, false, false, false, 20),
+    tiny("qwen2", true, false, false, true, 0),
+    tiny("qwen3", false, true, false, false, 0),
+};
 
-LoadOptions tiny(const Variant& v) {
-  LoadOptions options;
-  options.dummy = true;
-  options.kv_dtype = KvDType::kF32;
-  options.max_total_tokens = 40 * kBlockSize;
+LoadOptions options_for(const TinyDecoder& decoder) {
+  LoadOptions options = tiny_options(decoder, DType::kF32, 40);
   options.n_threads = 2;
-  ModelConfig& c = options.config;
-  c = {2, 96, 160, 6, 2, 20, 300, 1e-5f, 10000.0};
-  c.rope_interleaved = v.interleaved;
-  c.sliding_window = v.window;
-  c.tied_embeddings = v.tied;
-  c.qkv_bias = v.qkv_bias;
-  c.qk_norm = v.qk_norm;
-  auto& t = options.tensors;
-  t.push_back(tensor("model.embed_tokens.weight", {300, 96}));
-  t.push_back(tensor("model.norm.weight", {96}));
-  if (!v.tied) t.push_back(tensor("lm_head.weight", {300, 96}));
-  for (int i = 0; i < 2; ++i) {
-    const std::string p = "model.layers." + std::to_string(i) + ".", a = p + "self_attn.", m = p + "mlp.";
-    for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
-      t.push_back(tensor(p + norm + ".weight", {96}));
-    if (v.qk_norm) {
-      for (const char* norm : {"q_norm", "k_norm"}) t.push_back(tensor(a + norm + ".weight", {20}));
-    }
-    for (auto [name, rows] : {std::pair{"q_proj", 120}, {"k_proj", 40}, {"v_proj", 40}}) {
-      t.push_back(tensor(a + name + ".weight", {rows, 96}));
-      if (v.qkv_bias) t.push_back(tensor(a + name + ".bias", {rows}));
-    }
-    t.push_back(tensor(a + "o_proj.weight", {96, 120}));
-    t.push_back(tensor(m + "gate_proj.weight", {160, 96}));
-    t.push_back(tensor(m + "up_proj.weight", {160, 96}));
-    t.push_back(tensor(m + "down_proj.weight", {96, 160}));
-  }
   return options;
 }
 
-int token_at(int sequence, int position) { return (position * 37 + sequence * 101 + position * position * 3) % 300; }
-
 // Appends rows [begin, end) of a sequence to the batch and asks for the logits of all of them.
 void append(Batch& batch, int sequence, int begin, int end, const std::vector<int32_t>& table) {
-  const int first = static_cast<int>(batch.token_ids.size());
-  for (int position = begin; position < end; ++position) {
-    batch.logit_rows.push_back(static_cast<int32_t>(batch.token_ids.size()));
-    batch.token_ids.push_back(token_at(sequence, position));
-    batch.positions.push_back(position);
-  }
-  batch.slices.push_back({first, end - begin, end, table.data()});
+  append_rows(batch, sequence, begin, end, table, 300, LogitsOf::kAll);
 }
 
 std::vector<float> run(Model& model, const Batch& batch) {
@@ -83,19 +38,12 @@ std::vector<float> run(Model& model, const Batch& batch) {
   return {logits.begin(), logits.end()};
 }
 
-double difference(const std::vector<float>& a, size_t a_at, const std::vector<float>& b, size_t b_at, size_t n) {
-  double worst = 0;
-  for (size_t i = 0; i < n; ++i)
-    worst = std::max(worst, std::fabs(static_cast<double>(a.at(a_at + i)) - b.at(b_at + i)));
-  return worst;
-}
-
 }  // namespace
 
 TEST(steps_batches_and_blocks_do_not_change_logits) {
   constexpr int kTokens = 75, kVocab = 300;
-  for (const Variant& variant : kVariants) {
-    LoadedModel loaded = load_model(tiny(variant), [](double) {});
+  for (const TinyDecoder& variant : kVariants) {
+    LoadedModel loaded = load_model(options_for(variant), [](double) {});
     Model& model = *loaded.model;
     std::vector<int32_t> low, high;
     for (int i = 0; i < 5; ++i) {
@@ -117,8 +65,10 @@ TEST(steps_batches_and_blocks_do_not_change_logits) {
       append(batch, 0, cuts[i], cuts[i + 1], high);
       const std::vector<float> logits = run(model, batch);
       const size_t rows = static_cast<size_t>(cuts[i + 1] - cuts[i]);
-      CHECK_NEAR(difference(logits, 3 * kVocab, expected, static_cast<size_t>(cuts[i]) * kVocab, rows * kVocab), 0,
-                 2e-4);
+      const std::span<const float> wanted(expected);
+      const double difference = largest_difference(
+          std::span(logits).subspan(3 * kVocab), wanted.subspan(static_cast<size_t>(cuts[i]) * kVocab, rows * kVocab));
+      CHECK_NEAR(difference, 0, 2e-4);
     }
   }
 }
@@ -127,14 +77,14 @@ TEST(every_instruction_set_agrees) {
   std::vector<float> reference;
   for (const std::string& isa : available_isas()) {
     setenv("JSG_ISA", isa.c_str(), 1);
-    LoadedModel loaded = load_model(tiny(kVariants[0]), [](double) {});
+    LoadedModel loaded = load_model(options_for(kVariants[0]), [](double) {});
     CHECK(loaded.isa == isa);
     const std::vector<int32_t> table = {0, 1, 2, 3};
     Batch batch;
     append(batch, 0, 0, 50, table);
     const std::vector<float> logits = run(*loaded.model, batch);
     if (reference.empty()) reference = logits;
-    CHECK_NEAR(difference(logits, 0, reference, 0, logits.size()), 0, 2e-4);
+    CHECK_NEAR(largest_difference(logits, reference), 0, 2e-4);
   }
   unsetenv("JSG_ISA");
 }
@@ -143,7 +93,7 @@ TEST(split_contexts_merge_to_the_same_result) {
   // One decoding row over a long context is split among threads; a single thread does not split.
   std::vector<float> results[2];
   for (int threads : {1, 4}) {
-    LoadOptions options = tiny(kVariants[0]);
+    LoadOptions options = options_for(kVariants[0]);
     options.n_threads = threads;
     LoadedModel loaded = load_model(options, [](double) {});
     std::vector<int32_t> table(40);
@@ -154,38 +104,38 @@ TEST(split_contexts_merge_to_the_same_result) {
     append(next, 0, 620, 621, table);
     results[threads > 1] = run(*loaded.model, next);
   }
-  CHECK_NEAR(difference(results[0], 0, results[1], 0, results[0].size()), 0, 2e-4);
+  CHECK_NEAR(largest_difference(results[0], results[1]), 0, 2e-4);
 }
 
 TEST(faulty_models_are_refused) {
-  LoadOptions missing = tiny(kVariants[0]);
+  LoadOptions missing = options_for(kVariants[0]);
   missing.tensors.pop_back();
   CHECK_THROWS(load_model(missing, [](double) {}), "E_MODEL_INVALID");
-  LoadOptions shape = tiny(kVariants[0]);
+  LoadOptions shape = options_for(kVariants[0]);
   shape.tensors[0].shape = {96, 300};
   CHECK_THROWS(load_model(shape, [](double) {}), "E_MODEL_INVALID");
-  LoadOptions size = tiny(kVariants[0]);
+  LoadOptions size = options_for(kVariants[0]);
   size.tensors[0].nbytes -= 4;
   CHECK_THROWS(load_model(size, [](double) {}), "E_MODEL_INVALID");
-  LoadOptions twice = tiny(kVariants[0]);
+  LoadOptions twice = options_for(kVariants[0]);
   twice.tensors.push_back(twice.tensors[0]);
   CHECK_THROWS(load_model(twice, [](double) {}), "E_MODEL_INVALID");
-  LoadOptions file = tiny(kVariants[0]);
+  LoadOptions file = options_for(kVariants[0]);
   file.dummy = false;
   file.files = {"/nonexistent"};
   CHECK_THROWS(load_model(file, [](double) {}), "E_IO_FAILED");
-  LoadOptions past = tiny(kVariants[0]);
+  LoadOptions past = options_for(kVariants[0]);
   past.dummy = false;
   past.files = {"/proc/self/exe"};
   past.tensors[0].offset = uint64_t{1} << 60;
   CHECK_THROWS(load_model(past, [](double) {}), "E_MODEL_INVALID");
-  LoadOptions dims = tiny(kVariants[0]);
+  LoadOptions dims = options_for(kVariants[0]);
   dims.config.n_kv_heads = 4;
   CHECK_THROWS(load_model(dims, [](double) {}), "E_MODEL_INVALID");
 }
 
 TEST(ids_outside_the_vocabulary_are_refused) {
-  LoadedModel loaded = load_model(tiny(kVariants[0]), [](double) {});
+  LoadedModel loaded = load_model(options_for(kVariants[0]), [](double) {});
   const std::vector<int32_t> table = {0};
   Batch batch;
   append(batch, 0, 0, 1, table);
