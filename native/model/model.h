@@ -83,6 +83,7 @@ struct Batch {
 struct StepOutput {
   std::span<float> logits;                // (logit_rows, vocab_size) fp32 on the host; of a batch without sampling
   std::span<const SampledToken> sampled;  // (logit_rows), of a batch with sampling; token -1 where logits were NaN
+  bool graph = false;                     // a recorded graph was replayed
 };
 
 class Model {

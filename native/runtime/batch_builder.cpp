@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "runtime/row_sampling.h"
+
 namespace jsg {
+namespace {
 
 ScoredRows scored_rows(const ScheduledSequence& item) {
   const Sequence& sequence = *item.sequence;
@@ -12,32 +15,46 @@ ScoredRows scored_rows(const ScheduledSequence& item) {
   return {first, std::max(first, last)};
 }
 
-bool picks_token(const ScheduledSequence& item) {
-  return item.sequence->wants_token() && item.n_tokens == item.sequence->n_pending();
+void append_rows(const ScheduledSequence& item, Batch& batch) {
+  const Sequence& sequence = *item.sequence;
+  const auto known = sequence.tokens();
+  const int first = sequence.n_computed(), last = first + item.n_tokens;
+  const int last_known = std::min(last, static_cast<int>(known.size()));
+  batch.slices.push_back(
+      {static_cast<int>(batch.token_ids.size()), item.n_tokens, last, sequence.block_table().data()});
+  batch.token_ids.insert(batch.token_ids.end(), known.begin() + first, known.begin() + last_known);
+  if (last_known < last) batch.token_ids.push_back(sampled_before(sequence.in_flight_row()));
+  for (int position = first; position < last; ++position) batch.positions.push_back(position);
 }
 
-void build_batch(const StepPlan& plan, Batch& batch) {
+}  // namespace
+
+void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::vector<StepItem>& items) {
   batch.token_ids.clear();
   batch.positions.clear();
   batch.slices.clear();
   batch.logit_rows.clear();
   batch.sampling.clear();
-  for (const ScheduledSequence& item : plan.items) {
-    const Sequence& sequence = *item.sequence;
-    const int first_row = static_cast<int>(batch.token_ids.size());
-    const int first = sequence.n_computed();
-    for (int position = first; position < first + item.n_tokens; ++position) {
-      batch.token_ids.push_back(sequence.tokens()[position]);
-      batch.positions.push_back(position);
-    }
-    const int context_len = first + item.n_tokens;
-    batch.slices.push_back({first_row, item.n_tokens, context_len, sequence.block_table().data()});
-
-    const ScoredRows scored = scored_rows(item);
+  items.clear();
+  bool by_model = max_top_logprobs >= 0;
+  for (const ScheduledSequence& scheduled : plan.items) {
+    Sequence& sequence = *scheduled.sequence;
+    append_rows(scheduled, batch);
+    const SequenceSlice& slice = batch.slices.back();
+    const bool completes = scheduled.n_tokens == sequence.n_pending();
+    const bool picks = completes && sequence.wants_token();
+    const ScoredRows scored = scored_rows(scheduled);
     for (int position = scored.first; position < scored.last; ++position) {
-      batch.logit_rows.push_back(first_row + position - first);
+      batch.logit_rows.push_back(slice.first_row + position - sequence.n_computed());
     }
-    if (picks_token(item)) batch.logit_rows.push_back(first_row + item.n_tokens - 1);
+    if (picks) batch.logit_rows.push_back(slice.first_row + slice.n_rows - 1);
+    items.push_back({&sequence, scored, scored.last - scored.first + picks, sequence.is_decoding(), picks,
+                     completes && !sequence.wants_token()});
+    by_model = by_model && !sequence.scores_prompt() && sequence.sampling().top_logprobs <= max_top_logprobs;
+  }
+  if (!by_model) return;
+  for (const StepItem& item : items) {
+    if (item.picks) batch.sampling.push_back(row_sampling(*item.sequence, item.sequence->n_in_flight()));
   }
 }
 

@@ -1,22 +1,32 @@
-// Turns a plan into the flat arrays the model reads.
+// Turns a plan into the flat arrays the model reads, and remembers whose row is whose.
 #pragma once
+#include <vector>
+
 #include "model/model.h"
 #include "runtime/scheduler.h"
 
 namespace jsg {
 
-// Fills `batch` (its memory is reused). Logits are asked for the last row of a sequence whose tokens are then all
-// computed and that wants another one, and, where the prompt is scored, for every row that predicts an unscored prompt
-// token: row p of the sequence predicts its token p + 1.
-void build_batch(const StepPlan& plan, Batch& batch);
-
-// First position of the scheduled rows whose logits score a prompt token, and one past the last: [first, last).
+// Positions of prompt rows whose logits score the token after them: [first, last).
 struct ScoredRows {
   int first;
   int last;
 };
-ScoredRows scored_rows(const ScheduledSequence& item);
-// The step computes the newest token, and its last row picks the next one.
-bool picks_token(const ScheduledSequence& item);
+
+// What the result of a step holds for one sequence.
+struct StepItem {
+  Sequence* sequence;  // null once it has ended: its rows are then nobody's
+  ScoredRows scored;
+  int n_logit_rows;  // those that score its prompt, then the one that picks its next token
+  bool decodes;
+  bool picks;  // its last row picks a token
+  bool ends;   // it asked for no token, and this is the last of its prompt
+};
+
+// Fills `batch` and `items` (their memory is reused). Logits are asked for the last row of a sequence whose tokens are
+// then all computed and that wants another one, and, where the prompt is scored, for every row that predicts an
+// unscored prompt token: row p of the sequence predicts its token p + 1. The batch asks for sampling where the model
+// can do all of it, with up to `max_top_logprobs` (-1: it cannot).
+void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::vector<StepItem>& items);
 
 }  // namespace jsg

@@ -1,8 +1,8 @@
 // The engine thread: takes requests, steps the model over all of them together, hands out each step's tokens.
 //
-// A request's life: submit() checks it and puts it into the inbox -> the thread gives it to the scheduler -> the
-// scheduler plans steps -> build_batch() makes flat arrays of a plan -> Model::forward() computes logits -> the sampler
-// picks tokens -> one StepEvents goes to the sink -> a finished sequence's blocks are free before the sink hears of it.
+// A request's life: submit() checks it and puts it into the inbox -> the thread gives it to the pipeline -> the
+// pipeline plans, launches and finishes steps of the model -> one StepEvents a step goes to the sink -> a finished
+// sequence's blocks are free before the sink hears of it.
 #pragma once
 #include <condition_variable>
 #include <functional>
@@ -14,9 +14,8 @@
 #include <vector>
 
 #include "model/model.h"
+#include "runtime/pipeline.h"
 #include "runtime/request.h"
-#include "runtime/sampler.h"
-#include "runtime/scheduler.h"
 #include "runtime/step_events.h"
 
 namespace jsg {
@@ -66,27 +65,18 @@ class Engine {
   void run();
   bool take_inbox();
   void apply_inbox();
-  void step();
-  void score_prompt(const ScheduledSequence& item, std::span<float> logits, int& row);
-  void pick_token(Sequence& sequence, const SampledToken& sampled);
-  SampledToken greedy_token(const StepOutput& output, int row) const;
-  void add_event(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt);
-  void end(uint32_t id, FinishReason reason);
   void end_all(FinishReason reason);
   void fail(const std::string& reason);
   void emit();
 
-  std::unique_ptr<Model> model_;
   const EngineOptions options_;
   const RequestLimits limits_;
   const Sink sink_;
 
   // Of the engine thread alone.
-  Scheduler scheduler_;
-  Sampler sampler_;
-  Batch batch_;
+  std::unique_ptr<Pipeline> pipeline_;
   Inbox taken_;
-  std::unique_ptr<StepEvents> events_;
+  std::unique_ptr<StepEvents> events_ = std::make_unique<StepEvents>();
   int leaked_blocks_ = 0;
   uint64_t steps_ = 0;
 

@@ -62,16 +62,18 @@ const StepPlan& Scheduler::schedule() {
   return plan_;
 }
 
-// Oldest first: whoever must yield has then not been planned yet.
+bool Scheduler::must_retract() const {
+  int n_missing = 0;
+  for (const Sequence* sequence : running_) n_missing += blocks_missing(*sequence);
+  return !pool_.can_allocate(n_missing);
+}
+
 void Scheduler::schedule_decodes() {
-  for (size_t i = 0; i < running_.size(); ++i) {
-    Sequence& sequence = *running_[i];
-    if (!sequence.is_decoding()) continue;
-    const int n_missing = blocks_for(sequence.n_tokens()) - static_cast<int>(sequence.block_table().size());
-    while (!pool_.can_allocate(n_missing) && running_.size() > std::max<size_t>(i, 1)) retract_youngest();
-    if (i > 0 && running_.size() <= i) break;  // it was the youngest itself
-    for (int n = 0; n < n_missing; ++n) sequence.append_block(pool_.allocate());
-    plan_.items.push_back({&sequence, 1});
+  while (must_retract()) retract_youngest();
+  for (Sequence* sequence : running_) {
+    if (!sequence->is_decoding()) continue;
+    for (int n = blocks_missing(*sequence); n > 0; --n) sequence->append_block(pool_.allocate());
+    plan_.items.push_back({sequence, 1});
     ++plan_.n_decode_seqs;
   }
 }
@@ -117,14 +119,23 @@ bool Scheduler::can_start(const Sequence& sequence) const {
   return pool_.can_allocate(n_blocks);
 }
 
+// For the newest token of a sequence that decodes; the blocks of a prompt are there from its start.
+int Scheduler::blocks_missing(const Sequence& sequence) const {
+  return sequence.is_decoding() ? blocks_for(sequence.n_tokens()) - static_cast<int>(sequence.block_table().size()) : 0;
+}
+
 // Beyond the blocks of the tokens it has (which it holds once it runs).
 int Scheduler::blocks_to_grow(const Sequence& sequence) const {
   const int n_soon = sequence.n_tokens() + std::min(sequence.n_remaining(), headroom_tokens_);
   return blocks_for(n_soon) - blocks_for(sequence.n_tokens());
 }
 
+// Never the oldest: no request is accepted that does not fit alone.
 void Scheduler::retract_youngest() {
   Sequence* sequence = running_.back();
+  if (running_.size() == 1 || sequence->n_in_flight() > 0) {
+    throw Error("E_INTERNAL", "request " + std::to_string(sequence->id()) + " cannot go back to the queue");
+  }
   running_.pop_back();
   release_blocks(*sequence);
   sequence->retract();

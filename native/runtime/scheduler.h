@@ -47,13 +47,15 @@ class Scheduler {
   int n_waiting() const { return static_cast<int>(waiting_.size()); }
   bool has_work() const { return !sequences_.empty(); }
   int total_tokens() const { return pool_.n_blocks() * kBlockSize; }
-  // Tokens with KV in the pool.
+  // Tokens with KV in the pool once the steps in flight have run.
   int used_tokens() const;
   // Used blocks that no sequence holds. Throws E_INTERNAL when the pool contradicts itself.
   int count_leaked_blocks() const;
 
   // Throws E_INTERNAL when the id is that of another live sequence.
   void submit(std::unique_ptr<Sequence> sequence);
+  // Whether schedule() has to send sequences back to the queue. That must not happen to one with a token in flight.
+  bool must_retract() const;
   // Allocates what the step needs, retracts where it must, and starts who fits. The plan is valid until the next call;
   // the item of a sequence that is removed before then dangles.
   const StepPlan& schedule();
@@ -68,6 +70,7 @@ class Scheduler {
   void start_waiting();
   void add_prefill(Sequence& sequence);
   bool can_start(const Sequence& sequence) const;
+  int blocks_missing(const Sequence& sequence) const;
   int blocks_to_grow(const Sequence& sequence) const;
   void retract_youngest();
   void release_blocks(const Sequence& sequence);

@@ -41,6 +41,8 @@ class Sequence {
   int n_pending() const { return n_tokens() - n_computed_ - (n_generated() > 0 && n_remaining() == 0 ? 1 : 0); }
   // All but the newest generated token have KV: a step takes just that one.
   bool is_decoding() const { return n_generated() > 0 && n_pending() == 1; }
+  // As long as it may get, every token known.
+  bool is_complete() const { return static_cast<int>(tokens_.size()) == n_prompt_ + request_.max_new_tokens; }
   bool wants_token() const { return request_.max_new_tokens > 0; }
   // Prompt tokens still to be scored (`promptLogprobs`). A retraction does not score a token twice.
   bool scores_prompt() const { return request_.prompt_logprobs && n_scored_ < n_prompt_; }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/sampler.h"
+#include "model/model.h"
 
 namespace jsg {
 
@@ -30,7 +30,8 @@ struct StepStats {
   int used_tokens = 0;
   int total_tokens = 0;
   int n_retracted = 0;
-  double elapsed_us = 0;
+  double elapsed_us = 0;  // from its launch, or from the result of the step in front of it, to its result
+  bool graph = false;     // the model replayed a recorded graph
 };
 
 struct RuntimeFailure {
@@ -39,6 +40,10 @@ struct RuntimeFailure {
 };
 
 struct StepEvents {
+  void add(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt);
+  // The request ends without a further token.
+  void add_end(uint32_t id, FinishReason finish);
+
   std::vector<TokenEvent> tokens;
   std::vector<TopLogprob> top;
   StepStats stats;

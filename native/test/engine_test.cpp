@@ -11,7 +11,17 @@
 #include "runtime/row_sampling.h"
 
 using namespace jsg;
+using jsg::test::Abilities;
 using jsg::test::HistoryModel;
+
+// What holds for every kind of model: whoever samples, and however many steps are in flight.
+#define TEST_EACH_MODEL(name)                                                         \
+  static void name(Abilities abilities);                                              \
+  TEST(name##_host) { name({}); }                                                     \
+  TEST(name##_model) { name({.max_top_logprobs = 3}); }                               \
+  TEST(name##_host_in_flight) { name({.max_in_flight = 2}); }                         \
+  TEST(name##_model_in_flight) { name({.max_in_flight = 2, .max_top_logprobs = 3}); } \
+  static void name([[maybe_unused]] Abilities abilities)
 
 namespace {
 
@@ -197,9 +207,9 @@ Request random_request(uint32_t id, int max_tokens, std::mt19937& random) {
 
 }  // namespace
 
-TEST(an_answer_ends_by_stop_id_or_length) {
+TEST_EACH_MODEL(an_answer_ends_by_stop_id_or_length) {
   Collector collector;
-  Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
   Request request = make_request(1, {3, 1, 4}, 20);
   const Answer all = reference(request);
   CHECK(all.tokens.size() == 20);
@@ -215,9 +225,9 @@ TEST(an_answer_ends_by_stop_id_or_length) {
   CHECK(stopped.tokens.size() <= 8);
 }
 
-TEST(a_prompt_alone_can_be_scored) {
+TEST_EACH_MODEL(a_prompt_alone_can_be_scored) {
   Collector collector;
-  Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
   std::vector<int32_t> prompt(200);
   for (int i = 0; i < 200; ++i) prompt[i] = i % kVocab;
   Request request = make_request(1, prompt, 0);
@@ -243,7 +253,7 @@ TEST(a_prompt_alone_can_be_scored) {
 }
 
 // Thousands of requests of every kind, some cancelled, through pools so small that retraction is common.
-TEST(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
+TEST_EACH_MODEL(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
   int n_retracted = 0;
   for (int seed = 0; seed < 12; ++seed) {
     std::mt19937 random(seed);
@@ -251,7 +261,7 @@ TEST(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
     const int n_blocks = pick(8, 48);
     const EngineOptions options{n_blocks, pick(100, 800), pick(1, 12), 1 << 20, pick(1, 80)};
     Collector collector;
-    Engine engine(std::make_unique<HistoryModel>(n_blocks, kVocab), options, collector.sink());
+    Engine engine(std::make_unique<HistoryModel>(n_blocks, kVocab, abilities), options, collector.sink());
     const int max_tokens = std::min(n_blocks * kBlockSize, options.context_length);
     constexpr int kRequests = 250;
     std::vector<Request> requests;
@@ -277,11 +287,11 @@ TEST(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
   CHECK(n_retracted > 20);
 }
 
-TEST(the_queue_is_bounded) {
+TEST_EACH_MODEL(the_queue_is_bounded) {
   Collector collector;
   std::promise<void> gate;
   auto opened = gate.get_future().share();
-  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [&](const Batch&) { opened.wait(); };
   Engine engine(std::move(model), small_options(), collector.sink());
   for (uint32_t id = 0; id < 8; ++id) engine.submit(make_request(id, {1}, 5));
@@ -304,11 +314,11 @@ TEST(bad_requests_never_reach_the_thread) {
   CHECK(collector.answer(1).tokens.size() == 63);
 }
 
-TEST(an_id_in_use_is_refused) {
+TEST_EACH_MODEL(an_id_in_use_is_refused) {
   Collector collector;
   std::promise<void> gate;
   auto opened = gate.get_future().share();
-  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [&](const Batch&) { opened.wait(); };
   Engine engine(std::move(model), small_options(), collector.sink());
   engine.submit(make_request(1, {1}, 5));
@@ -319,9 +329,9 @@ TEST(an_id_in_use_is_refused) {
   collector.wait_ended(2);
 }
 
-TEST(cancel_ends_within_a_step_and_frees) {
+TEST_EACH_MODEL(cancel_ends_within_a_step_and_frees) {
   Collector collector;
-  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [](const Batch&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
   Engine engine(std::move(model), small_options(), collector.sink());
   engine.submit(make_request(1, {1, 2}, 900));
@@ -336,10 +346,10 @@ TEST(cancel_ends_within_a_step_and_frees) {
   CHECK(engine.stats().used_tokens == 0);
 }
 
-TEST(a_late_cancel_does_not_meet_the_next_request_of_the_same_id) {
+TEST_EACH_MODEL(a_late_cancel_does_not_meet_the_next_request_of_the_same_id) {
   for (int i = 0; i < 200; ++i) {
     Collector collector;
-    Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+    Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
     engine.submit(make_request(1, {1}, 2));
     collector.wait_tokens(1, 1);
     engine.cancel(1);
@@ -350,44 +360,30 @@ TEST(a_late_cancel_does_not_meet_the_next_request_of_the_same_id) {
   }
 }
 
-TEST(tokens_picked_by_the_model_are_those_of_its_logits) {
-  std::vector<int32_t> answers[2];
-  for (bool picks : {false, true}) {
-    Collector collector;
-    auto model = std::make_unique<HistoryModel>(64, kVocab);
-    model->picks_tokens = picks;
-    Engine engine(std::move(model), small_options(), collector.sink());
-    engine.submit(make_request(1, {1, 2, 3}, 20));
-    engine.submit(make_request(2, {4, 5}, 20));
-    // A drawn token needs logits, and so do those that share its steps.
-    Request drawn = make_request(3, {6}, 8);
-    drawn.sampling.temperature = 1;
-    engine.submit(std::move(drawn));
-    collector.wait_ended(3);
-    for (uint32_t id : {1, 2, 3}) {
-      const auto& tokens = collector.answer(id).tokens;
-      answers[picks].insert(answers[picks].end(), tokens.begin(), tokens.end());
-    }
-  }
-  CHECK(answers[0].size() == 48);
-  CHECK(answers[0] == answers[1]);
-}
-
-TEST(nan_ends_every_request_with_an_error_and_closes_the_door) {
+TEST_EACH_MODEL(nan_ends_every_request_with_an_error_and_closes_the_door) {
   class NanModel : public HistoryModel {
    public:
     using HistoryModel::HistoryModel;
     StepOutput wait() override {
-      const StepOutput output = HistoryModel::wait();
-      if (++n_steps_ == 4) output.logits[3] = NAN;
-      return output;
+      StepOutput output = HistoryModel::wait();
+      if (++n_steps_ != 4) return output;
+      sampled_.assign(output.sampled.begin(), output.sampled.end());
+      if (output.sampled.empty()) {
+        output.logits[3] = NAN;
+      } else {
+        sampled_[0].token = -1;
+      }
+      return {output.logits, sampled_};
     }
+
+   private:
     int n_steps_ = 0;
+    std::vector<SampledToken> sampled_;
   };
   Collector collector;
   EngineOptions options = small_options();
   options.max_running = 2;
-  Engine engine(std::make_unique<NanModel>(64, kVocab), options, collector.sink());
+  Engine engine(std::make_unique<NanModel>(64, kVocab, abilities), options, collector.sink());
   for (uint32_t id = 0; id < 4; ++id) {
     try {
       engine.submit(make_request(id, {1, 2}, 100));
@@ -404,21 +400,43 @@ TEST(nan_ends_every_request_with_an_error_and_closes_the_door) {
   engine.stop();
 }
 
-TEST(an_exception_of_the_model_is_a_failure) {
-  Collector collector;
-  auto model = std::make_unique<HistoryModel>(64, kVocab);
-  model->on_step = [](const Batch&) { throw std::runtime_error("cosmic ray"); };
-  Engine engine(std::move(model), small_options(), collector.sink());
-  engine.submit(make_request(1, {1}, 5));
-  collector.wait_ended(1);
-  CHECK(collector.answer(1).finish == FinishReason::kError);
-  CHECK(collector.error() == "cosmic ray");
+// In launch() or wait(), at the first step or later, with a step in flight or not.
+TEST_EACH_MODEL(an_exception_of_the_model_is_a_failure) {
+  for (const bool in_wait : {false, true}) {
+    for (const int n_good : {0, 1, 5}) {
+      Collector collector;
+      auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
+      int n_left = n_good;
+      const auto hit = [&n_left] {
+        if (n_left-- == 0) throw std::runtime_error("cosmic ray");
+      };
+      if (in_wait) {
+        model->on_wait = hit;
+      } else {
+        model->on_step = [hit](const Batch&) { hit(); };
+      }
+      Engine engine(std::move(model), small_options(), collector.sink());
+      engine.submit(make_request(1, {1}, 50));
+      collector.wait_ended(1);
+      CHECK(collector.answer(1).finish == FinishReason::kError);
+      CHECK(collector.answer(1).tokens.size() <= static_cast<size_t>(n_good));
+      CHECK(collector.error() == "cosmic ray");
+      CHECK(engine.stats().used_tokens == 0);
+      CHECK_THROWS(engine.submit(make_request(2, {1}, 1)), "E_RUNTIME_FAILED");
+      engine.stop();
+    }
+  }
 }
 
-TEST(stop_aborts_what_is_live_and_may_be_repeated) {
+TEST_EACH_MODEL(stop_aborts_what_is_live_and_may_be_repeated) {
   Collector collector;
-  auto model = std::make_unique<HistoryModel>(64, kVocab);
-  model->on_step = [](const Batch&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
+  int n_launched = 0, n_waited = 0;
+  model->on_step = [&](const Batch&) {
+    ++n_launched;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  model->on_wait = [&] { ++n_waited; };
   Engine engine(std::move(model), small_options(), collector.sink());
   for (uint32_t id = 0; id < 6; ++id) engine.submit(make_request(id, {1, 2}, 500));
   collector.wait_tokens(0, 1);
@@ -430,13 +448,14 @@ TEST(stop_aborts_what_is_live_and_may_be_repeated) {
   engine.stop();
   engine.stop();
   CHECK(engine.stats().n_running == 0);
+  CHECK(n_launched == n_waited);  // the model was not freed under a step
 }
 
 // Decoding goes on beside a long prompt, and its cost is counted once.
-TEST(prefill_is_chunked_and_counted) {
+TEST_EACH_MODEL(prefill_is_chunked_and_counted) {
   Collector collector;
   std::vector<int> rows;
-  auto model = std::make_unique<HistoryModel>(64, kVocab);
+  auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [&](const Batch& batch) { rows.push_back(static_cast<int>(batch.token_ids.size())); };
   Engine engine(std::move(model), small_options(), collector.sink());
   engine.submit(make_request(1, std::vector<int32_t>(100, 5), 3));

@@ -1,13 +1,18 @@
 // A stand-in for a model whose next token depends on every token before it, read through the block table: a token fed
-// twice, at a wrong position, or into a block that someone else writes shows up as a wrong answer.
+// twice, at a wrong position, or into a block that someone else writes shows up as a wrong answer. As a device does, it
+// may keep two steps in flight and sample where its logits are; it computes a step as late as it can, in wait().
 #pragma once
 #include <algorithm>
-#include <atomic>
+#include <deque>
+#include <functional>
+#include <limits>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "model/model.h"
 #include "runtime/rng.h"
+#include "runtime/sampler.h"
 
 namespace jsg::test {
 
@@ -18,17 +23,110 @@ inline void fill_logits(uint64_t history, std::span<float> logits) {
   for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(8 * uniform(history, i));
 }
 
+// What a model says of itself.
+struct Abilities {
+  int max_in_flight = 1;
+  int max_top_logprobs = -1;
+};
+
 class HistoryModel : public Model {
  public:
-  HistoryModel(int n_blocks, int vocab_size)
-      : vocab_size_(vocab_size), tokens_(static_cast<size_t>(n_blocks) * kBlockSize, -1) {}
+  HistoryModel(int n_blocks, int vocab_size, Abilities abilities = {})
+      : vocab_size_(vocab_size),
+        abilities_(abilities),
+        sampler_(vocab_size),
+        tokens_(static_cast<size_t>(n_blocks) * kBlockSize, -1) {}
 
   int vocab_size() const override { return vocab_size_; }
-
-  int max_top_logprobs() const override { return picks_tokens ? 0 : -1; }
+  int max_in_flight() const override { return abilities_.max_in_flight; }
+  int max_top_logprobs() const override { return abilities_.max_top_logprobs; }
 
   void launch(const Batch& batch) override {
     if (on_step) on_step(batch);
+    if (static_cast<int>(in_flight_.size()) == abilities_.max_in_flight) throw std::runtime_error("too many in flight");
+    in_flight_.emplace_back(batch);
+    check_sampling(in_flight_.back().batch);
+  }
+
+  StepOutput wait() override {
+    if (on_wait) on_wait();
+    if (in_flight_.empty()) throw std::runtime_error("nothing is in flight");
+    Launched step = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    resolve(step);
+    compute(step.batch);
+    sampled_.clear();
+    top_.clear();
+    for (size_t row = 0; row < step.batch.sampling.size(); ++row) sampled_.push_back(sample(row, step));
+    if (step.batch.sampling.empty()) return {logits_, {}};
+    for (size_t row = 0; row < sampled_.size(); ++row) sampled_[row].top = top_[row];
+    return {{}, sampled_};
+  }
+
+  std::function<void(const Batch&)> on_step;  // with each launch
+  std::function<void()> on_wait;
+
+ private:
+  // A batch with copies of all that its spans and pointers name.
+  struct Launched {
+    explicit Launched(const Batch& from) : batch(from) {
+      tables.reserve(batch.slices.size());
+      for (SequenceSlice& slice : batch.slices) {
+        const int n_blocks = (slice.context_len + kBlockSize - 1) / kBlockSize;
+        tables.emplace_back(slice.block_table, slice.block_table + n_blocks);
+        slice.block_table = tables.back().data();
+      }
+      for (RowSampling& row : batch.sampling) {
+        seen.emplace_back(row.seen.begin(), row.seen.end());
+        biases.emplace_back(row.logit_bias.begin(), row.logit_bias.end());
+        masks.emplace_back(row.masked.begin(), row.masked.end());
+        row.logit_bias = biases.back();
+        row.masked = masks.back();
+      }
+    }
+    Batch batch;
+    std::vector<std::vector<int32_t>> tables;
+    std::deque<std::vector<SeenToken>> seen;
+    std::deque<std::vector<LogitBias>> biases;
+    std::deque<std::vector<int32_t>> masks;
+  };
+
+  void check_sampling(const Batch& batch) const {
+    if (batch.sampling.empty()) return;
+    if (batch.sampling.size() != batch.logit_rows.size()) throw std::runtime_error("a row has no sampling");
+    for (const RowSampling& row : batch.sampling) {
+      if (row.top_logprobs > abilities_.max_top_logprobs) throw std::runtime_error("too many top_logprobs");
+    }
+  }
+
+  int32_t sampled_for(int row) const {
+    if (row >= static_cast<int>(sampled_.size())) throw std::runtime_error("nobody sampled row " + std::to_string(row));
+    return sampled_[row].token;
+  }
+
+  // Puts in the tokens of the step before.
+  void resolve(Launched& step) const {
+    for (int32_t& id : step.batch.token_ids) {
+      if (id < 0) id = sampled_for(sampled_before(id));  // its own inverse
+    }
+    for (size_t i = 0; i < step.batch.sampling.size(); ++i) {
+      RowSampling& row = step.batch.sampling[i];
+      std::vector<SeenToken>& seen = step.seen[i];
+      if (row.unseen_row >= 0) {
+        const int32_t token = sampled_for(row.unseen_row);
+        const auto at = std::lower_bound(seen.begin(), seen.end(), token,
+                                         [](const SeenToken& entry, int32_t value) { return entry.token < value; });
+        if (at != seen.end() && at->token == token) {
+          ++at->n_generated;
+        } else {
+          seen.insert(at, {token, 1});
+        }
+      }
+      row.seen = seen;
+    }
+  }
+
+  void compute(const Batch& batch) {
     logits_.assign(batch.logit_rows.size() * vocab_size_, 0);
     size_t n_logits = 0;
     int next_row = 0;
@@ -49,30 +147,28 @@ class HistoryModel : public Model {
       }
     }
     if (n_logits != batch.logit_rows.size()) throw std::runtime_error("a row of logits lies in no slice");
-    sampled_.clear();
-    if (batch.sampling.empty()) return;
-    for (auto row = logits_.begin(); row != logits_.end(); row += vocab_size_) {
-      sampled_.push_back({static_cast<int32_t>(std::max_element(row, row + vocab_size_) - row), 0, {}});
-    }
-  }
-  StepOutput wait() override {
-    if (sampled_.empty()) return {logits_, {}};
-    return {{}, sampled_};
   }
 
-  bool picks_tokens = false;  // as a backend does that samples where the logits are
-  std::function<void(const Batch&)> on_step;
+  SampledToken sample(size_t row, const Launched& step) {
+    const auto logits = std::span(logits_).subspan(row * vocab_size_, vocab_size_);
+    const SampledToken sampled = sampler_.sample(logits, step.batch.sampling[row]);
+    top_.emplace_back(sampled.top.begin(), sampled.top.end());
+    return {sampled.token, sampled.logprob, {}};
+  }
 
- private:
   int32_t& slot(const SequenceSlice& slice, int position) {
     const int64_t block = slice.block_table[position / kBlockSize];
     return tokens_.at(block * kBlockSize + position % kBlockSize);
   }
 
   int vocab_size_;
-  std::vector<SampledToken> sampled_;
+  Abilities abilities_;
+  Sampler sampler_;
   std::vector<int32_t> tokens_;  // (n_blocks * kBlockSize): what a KV cache would hold
-  std::vector<float> logits_;
+  std::deque<Launched> in_flight_;
+  std::vector<float> logits_;  // of the step waited for last
+  std::vector<SampledToken> sampled_;
+  std::vector<std::vector<TopLogprob>> top_;
 };
 
 }  // namespace jsg::test
