@@ -1,11 +1,15 @@
 #include "model/decoder.h"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 
 #include "error.h"
 
 namespace jsg {
 namespace {
+
+constexpr std::chrono::milliseconds kProgressInterval(50);
 
 std::vector<float> rope_divisors(const Weights& weights, const ModelConfig& config) {
   if (!weights.has("rope_freqs.weight")) return {};
@@ -18,24 +22,32 @@ Decoder::Decoder(const ModelConfig& config, std::unique_ptr<Weights> weights, st
                  int n_blocks, const std::function<void(double)>& progress)
     : config_(config),
       weights_(std::move(weights)),
-      backend_(std::move(backend)),
-      rope_(config, rope_divisors(*weights_, config)) {
-  const int64_t table_shape[] = {config.vocab_size, config.hidden_size};
-  embedding_ = backend_->make_table(weights_->get("model.embed_tokens.weight", table_shape));
-  final_norm_ = load_norm("model.norm.weight", config.hidden_size);
+      rope_(config, rope_divisors(*weights_, config)),
+      backend_(std::move(backend)) {
+  const std::string table = "model.embed_tokens.weight", head = config.tied_embeddings ? table : "lm_head.weight";
+  embedding_ = load_table(table, {config.vocab_size, config.hidden_size});
+  // A tied table is handed over twice.
+  const uint64_t total = weights_->bytes() + (config.tied_embeddings ? weights_->bytes(table) : 0);
+  const auto report = [&](uint64_t missing) {
+    // A backend may take a tensor in two forms, and so miss more than it was given.
+    progress(missing < handed_over_ ? static_cast<double>(handed_over_ - missing) / static_cast<double>(total) : 0.0);
+    return missing;
+  };
+  final_norm_ = load_table("model.norm.weight", {config.hidden_size});
   for (int i = 0; i < config.n_layers; ++i) {
     layers_.push_back(load_layer(i));
-    progress(static_cast<double>(i + 1) / (config.n_layers + 1));
+    report(backend_->await_weights(std::chrono::milliseconds(0)));
   }
-  const std::string head = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
   head_ = load_linear({head}, {config.vocab_size}, config.hidden_size, false);
+  while (report(backend_->await_weights(kProgressInterval)) > 0) continue;
   backend_->make_kv_cache(n_blocks);
   progress(1.0);
 }
 
-std::unique_ptr<Table> Decoder::load_norm(const std::string& name, int64_t size) {
-  const int64_t shape[] = {size};
-  return backend_->make_table(weights_->get(name, shape));
+std::unique_ptr<Table> Decoder::load_table(const std::string& name, const std::vector<int64_t>& shape) {
+  auto table = backend_->make_table(weights_->get(name, shape));
+  handed_over_ += weights_->bytes(name);
+  return table;
 }
 
 std::unique_ptr<Linear> Decoder::load_linear(const std::vector<std::string>& names, const std::vector<int64_t>& rows,
@@ -49,11 +61,13 @@ std::unique_ptr<Linear> Decoder::load_linear(const std::vector<std::string>& nam
     const std::string bias_name = names[i].substr(0, names[i].size() - std::string("weight").size()) + "bias";
     const std::vector<float> values = weights_->get_vector(bias_name, rows[i]);
     biases.insert(biases.end(), values.begin(), values.end());
+    handed_over_ += weights_->bytes(bias_name);
   }
   auto linear = backend_->make_linear(views, std::move(biases));
   // Packed weights are copies: give the originals' pages back. (Plain ones are used in place, and then kept.)
   for (size_t i = 0; i < names.size(); ++i) {
     if (dtype_traits(views[i].dtype).block_elems > 1) weights_->release(names[i]);
+    handed_over_ += weights_->bytes(names[i]);
   }
   weight_bytes_ += linear->bytes;
   return linear;
@@ -66,11 +80,11 @@ Decoder::Layer Decoder::load_layer(int index) {
   const int64_t kv = static_cast<int64_t>(config_.n_kv_heads) * config_.head_dim;
   const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";
   Layer layer;
-  layer.attention_norm = load_norm(prefix + "input_layernorm.weight", hidden);
-  layer.mlp_norm = load_norm(prefix + "post_attention_layernorm.weight", hidden);
+  layer.attention_norm = load_table(prefix + "input_layernorm.weight", {hidden});
+  layer.mlp_norm = load_table(prefix + "post_attention_layernorm.weight", {hidden});
   if (config_.qk_norm) {
-    layer.q_norm = load_norm(attention + "q_norm.weight", config_.head_dim);
-    layer.k_norm = load_norm(attention + "k_norm.weight", config_.head_dim);
+    layer.q_norm = load_table(attention + "q_norm.weight", {config_.head_dim});
+    layer.k_norm = load_table(attention + "k_norm.weight", {config_.head_dim});
   }
   layer.qkv = load_linear({attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"},
                           {q, kv, kv}, hidden, config_.qkv_bias);

@@ -35,18 +35,20 @@ class Decoder final : public Model {
     std::unique_ptr<Linear> down;                     // intermediate -> hidden
   };
   Layer load_layer(int index);
-  std::unique_ptr<Table> load_norm(const std::string& name, int64_t size);
+  std::unique_ptr<Table> load_table(const std::string& name, const std::vector<int64_t>& shape);
   std::unique_ptr<Linear> load_linear(const std::vector<std::string>& names, const std::vector<int64_t>& rows,
                                       int64_t cols, bool bias);
 
   ModelConfig config_;
   std::unique_ptr<Weights> weights_;
-  std::unique_ptr<Backend> backend_;
   Rope rope_;
   std::unique_ptr<Table> embedding_, final_norm_;
   std::unique_ptr<Linear> head_;
   std::vector<Layer> layers_;
+  // After what it fills, so that it ends first: loading may be given up while copies are on their way.
+  std::unique_ptr<Backend> backend_;
   uint64_t weight_bytes_ = 0;
+  uint64_t handed_over_ = 0;  // bytes of weights, as stored, that the backend has been given
 
   std::vector<float> cos_, sin_;  // (n_rows, head_dim / 2)
 };

@@ -31,7 +31,9 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
   check(options.config);
   const int64_t n_blocks = (options.max_total_tokens + kBlockSize - 1) / kBlockSize;
   if (n_blocks < 1 || n_blocks > INT32_MAX) throw Error("E_MODEL_INVALID", "the KV pool must hold at least one token");
-  auto weights = options.dummy ? Weights::dummy(options.tensors) : Weights::map_files(options.files, options.tensors);
+  const WeightUse use = WeightUse::kInPlace;
+  auto weights =
+      options.dummy ? Weights::dummy(options.tensors, use) : Weights::map_files(options.files, options.tensors, use);
   const ModelConfig& c = options.config;
   const DecoderShape shape{c.n_layers, c.hidden_size, c.intermediate_size, c.n_heads,          c.n_kv_heads,
                            c.head_dim, c.vocab_size,  c.sliding_window,    c.rope_interleaved, c.rms_norm_eps};

@@ -1,4 +1,4 @@
-// Tensors by name: mapped from their files, or made up for `--load-format dummy`.
+// Tensors by name: in files, or made up for `--load-format dummy`.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,20 +10,31 @@
 
 #include "backend/backend.h"
 #include "model/config.h"
+#include "model/mapped_file.h"
 
 namespace jsg {
+
+// What the backend does with tensors.
+enum class WeightUse : uint8_t {
+  kInPlace,      // it computes from the memory of their views
+  kCopied,       // it reads each once, by its view's source
+  kCopiedTight,  // the same, and the page cache is to forget what has been read: it takes memory from the copy
+};
 
 class Weights {
  public:
   // Maps the files and checks every tensor's span and size. Throws E_IO_FAILED, E_MODEL_INVALID, E_OUT_OF_MEMORY.
   static std::unique_ptr<Weights> map_files(const std::vector<std::string>& files,
-                                            const std::vector<TensorInfo>& tensors);
-  // Random numbers of a plausible scale, seeded by the tensor's name.
-  static std::unique_ptr<Weights> dummy(const std::vector<TensorInfo>& tensors);
+                                            const std::vector<TensorInfo>& tensors, WeightUse use);
+  // Random numbers of a plausible scale, seeded by the tensor's name; in memory only where used in place.
+  static std::unique_ptr<Weights> dummy(const std::vector<TensorInfo>& tensors, WeightUse use);
   ~Weights();
 
+  // As stored, of all tensors and of one that is there.
+  uint64_t bytes() const { return bytes_; }
+  uint64_t bytes(const std::string& name) const { return tensors_.at(name).info.nbytes; }
   bool has(const std::string& name) const { return tensors_.contains(name); }
-  // Throws E_MODEL_INVALID when the tensor is missing or has another shape.
+  // Valid as long as this is. Throws E_MODEL_INVALID when the tensor is missing or has another shape.
   WeightView get(const std::string& name, std::span<const int64_t> shape) const;
   // A vector of parameters as fp32.
   std::vector<float> get_vector(const std::string& name, int64_t size) const;
@@ -31,19 +42,18 @@ class Weights {
   void release(const std::string& name) const;
 
  private:
-  struct Mapping {
-    uint8_t* data;
-    size_t bytes;
-  };
   struct Entry {
     TensorInfo info;
     const uint8_t* data;
+    std::unique_ptr<ByteSource> source;
   };
   Weights() = default;
-  void add(const TensorInfo& tensor, const uint8_t* data);
+  void add(const TensorInfo& tensor, const uint8_t* data, std::unique_ptr<ByteSource> source);
 
-  std::vector<Mapping> mappings_;
+  std::vector<std::unique_ptr<MappedFile>> files_;
+  std::vector<std::span<uint8_t>> made_;  // mapped memory of dummy weights
   std::map<std::string, Entry> tensors_;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace jsg
