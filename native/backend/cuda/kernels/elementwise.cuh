@@ -20,28 +20,6 @@ __device__ __forceinline__ float block_sum(float x) {
   return total;
 }
 
-// x (n, hidden) fp32 = table[ids]; h = x * norm; squares (n, tiles of 16): what a kResidual product would have left.
-template <class T>
-__global__ void __launch_bounds__(kRowThreads)
-    embed_kernel(const T* table, const int32_t* ids, const T* norm, int hidden, float* x, T* h, float* squares) {
-  const int row = blockIdx.x;
-  launch_dependents();
-  wait_for_previous();
-  const T* source = table + static_cast<size_t>(ids[row]) * hidden;
-  const int n_tiles = (hidden + 15) / 16;
-  for (int i = threadIdx.x; i < n_tiles * 16; i += kRowThreads) {
-    const float value = i < hidden ? to_float(source[i]) : 0.0f;
-    if (i < hidden) {
-      x[static_cast<size_t>(row) * hidden + i] = value;
-      h[static_cast<size_t>(row) * hidden + i] = from_float<T>(value * to_float(norm[i]));
-    }
-    float square = value * value;
-#pragma unroll
-    for (int offset = 8; offset > 0; offset /= 2) square += __shfl_xor_sync(__activemask(), square, offset);
-    if (i % 16 == 0) squares[row * n_tiles + i / 16] = square;
-  }
-}
-
 // x (n, hidden) += delta (or, without delta, x as it is); out = x / rms(x) * norm.
 template <class T>
 __global__ void __launch_bounds__(kRowThreads)

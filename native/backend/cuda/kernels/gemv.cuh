@@ -4,45 +4,16 @@
 // its warps share the columns, 64 at a time. A thread loads 16 bytes of a row straight into the operands of two
 // tensor-core products: the sum over columns may run in any order, so weight and activation columns are permuted alike
 // and nothing passes through shared memory. The batch is the product's other dimension, 8 wide whether used or not.
-//
-// The RMS norm before a product is split: whoever writes the residual stream writes it also as h = x * norm weight,
-// with the sum of x^2 of each block; the product of h is scaled by 1 / rms when it is written.
 #pragma once
-#include "backend/cuda/kernels/common.cuh"
+#include "backend/cuda/kernels/product.cuh"
 
 namespace jsg::cuda {
-
-enum class Epilogue {
-  kStore,     // out (n, out_features) = y + bias
-  kResidual,  // x (n, out_features) += y; h = x * next_norm; sum of squares of each block
-  kSilu,      // out (n, out_features / 2) = silu(y[gate]) * y[up]; the weight's first half is gate
-  kLogits,    // logits (n, out_features) fp32 = y
-};
 
 inline constexpr int kTileRows = 16;
 inline constexpr int kMaxGemvRows = 8;
 
-template <class T>
-struct GemvArgs {
-  const T* weight;       // (out_features, in_features)
-  const T* x;            // (n, in_features)
-  const float* squares;  // (n, n_squares) sums of squares behind x, or null: no norm
-  const float* bias;     // (out_features) or null
-  T* out;                // kStore, kSilu
-  float* logits;         // kLogits
-  float* residual;       // (n, out_features)  kResidual
-  const T* next_norm;    // (out_features)
-  T* next_x;             // (n, out_features)
-  float* next_squares;   // (n, tiles of 16 features)
-  int n;                 // rows, 1..8
-  int n_squares;
-  int in_features;
-  int out_features;
-  float eps;
-};
-
 template <class T, Epilogue kEpilogue, int kWarps, int kStages>
-__global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const GemvArgs<T> args) {
+__global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const ProductArgs<T> args) {
   constexpr int kTiles = kEpilogue == Epilogue::kSilu ? 2 : 1;
   constexpr int kChunk = 64;  // columns of one warp and stage: 128 bytes of each row
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
@@ -92,6 +63,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const GemvArgs<T> a
     if (lane == 0) factor[row] = args.squares ? rsqrtf(total / static_cast<float>(k) + args.eps) : 1.0f;
   }
 
+  uint64_t best = 0;  // of this thread's row and features
   const bool has_row = group < args.n;
   const T* x = args.x + static_cast<size_t>(has_row ? group : 0) * k;
   int buffer = 0;
@@ -143,9 +115,12 @@ __global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const GemvArgs<T> a
       }
       const size_t at = static_cast<size_t>(n) * half_out + row;
       if constexpr (kEpilogue == Epilogue::kStore) args.out[at] = from_float<T>(y[0]);
-      if constexpr (kEpilogue == Epilogue::kLogits) args.logits[at] = y[0];
+      if constexpr (kEpilogue == Epilogue::kLogits) {
+        args.logits[at] = y[0];
+        best = max(best, pack_best(y[0], row));
+      }
       if constexpr (kEpilogue == Epilogue::kSilu) {
-        args.out[at] = from_float<T>(y[0] / (1.0f + __expf(-y[0])) * y[kTiles - 1]);
+        args.out[at] = from_float<T>(silu(y[0]) * y[kTiles - 1]);
       }
       if constexpr (kEpilogue == Epilogue::kResidual) {
         const float value = args.residual[at] + y[0];
@@ -160,6 +135,14 @@ __global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const GemvArgs<T> a
       for (int offset = kTileRows / 2; offset > 0; offset /= 2) squares += __shfl_xor_sync(lanes, squares, offset);
       if (feature == 0) args.next_squares[n * n_tiles + tile] = squares;
     }
+  }
+  if constexpr (kEpilogue == Epilogue::kLogits) {
+    if (threadIdx.x / kTileRows >= args.n) return;
+    const uint32_t lanes = __activemask();
+#pragma unroll
+    for (int offset = kTileRows / 2; offset > 0; offset /= 2) best = max(best, __shfl_xor_sync(lanes, best, offset));
+    if (threadIdx.x % kTileRows == 0)
+      atomicMax(reinterpret_cast<unsigned long long*>(args.best + threadIdx.x / kTileRows), best);
   }
 }
 
