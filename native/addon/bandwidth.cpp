@@ -14,21 +14,25 @@ namespace {
 struct Measurement {
   explicit Measurement(Napi::Env env) : deferred(env) {}
 
-  void run(size_t bytes, int n_threads) {
+  void run(bool cuda, size_t bytes, int n_threads) {
     double gbs = 0;
-    std::string failure;
+    std::string code, failure;
     try {
-      gbs = measure_read_bandwidth(bytes, n_threads);
+      gbs = cuda ? measure_cuda_read_bandwidth(bytes) : measure_read_bandwidth(bytes, n_threads);
+    } catch (const Error& error) {
+      code = error.code();
+      failure = error.what();
     } catch (const std::exception& error) {
+      code = "E_OUT_OF_MEMORY";
       failure = error.what();
     }
-    port.post([this, gbs, failure](Napi::Env env) {
+    port.post([this, gbs, code, failure](Napi::Env env) {
       thread.join();
       port.close();
-      if (failure.empty()) {
+      if (code.empty()) {
         deferred.Resolve(Napi::Number::New(env, gbs));
       } else {
-        deferred.Reject(make_js_error(env, "E_OUT_OF_MEMORY", failure).Value());
+        deferred.Reject(make_js_error(env, code, failure).Value());
       }
     });
   }
@@ -41,10 +45,13 @@ struct Measurement {
 }  // namespace
 
 Napi::Value measure_read_bandwidth_async(const Napi::CallbackInfo& info) {
-  const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-  const double n_threads = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
-  if (!(bytes >= 1 && bytes <= 1e12) || !(n_threads >= 0 && n_threads <= 4096)) {
-    throw make_js_error(info.Env(), "E_INVALID_REQUEST", "measureReadBandwidth takes bytes and a number of threads");
+  const std::string device = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+  const double bytes = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
+  const double n_threads = info[2].IsNumber() ? info[2].As<Napi::Number>().DoubleValue() : -1;
+  const bool is_device = device == "cpu" || device == "cuda";
+  if (!is_device || !(bytes >= 1 && bytes <= 1e12) || !(n_threads >= 0 && n_threads <= 4096)) {
+    throw make_js_error(info.Env(), "E_INVALID_REQUEST",
+                        "measureReadBandwidth takes a device, bytes and a number of threads");
   }
   const auto measurement = std::make_shared<Measurement>(info.Env());
   Measurement* raw = measurement.get();
@@ -53,7 +60,8 @@ Napi::Value measure_read_bandwidth_async(const Napi::CallbackInfo& info) {
   });
   return with_js_errors(info.Env(), [&] {
     try {
-      raw->thread = std::thread([=] { raw->run(static_cast<size_t>(bytes), static_cast<int>(n_threads)); });
+      raw->thread =
+          std::thread([=] { raw->run(device == "cuda", static_cast<size_t>(bytes), static_cast<int>(n_threads)); });
     } catch (const std::system_error&) {
       raw->port.close();
       throw;

@@ -4,7 +4,7 @@
 
 namespace jsg {
 
-// Arguments: bytes, numThreads. A promise of GB/s, measured off the event loop.
+// Arguments: device, bytes, numThreads. A promise of GB/s, measured off the event loop.
 Napi::Value measure_read_bandwidth_async(const Napi::CallbackInfo& info);
 
 }  // namespace jsg

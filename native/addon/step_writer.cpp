@@ -5,7 +5,7 @@
 namespace jsg {
 namespace {
 
-constexpr size_t kNumStats = 10;  // of StepStats, in the order of STEP_STATS in src/addon/binding.ts
+constexpr size_t kNumStats = 11;  // of StepStats, in the order of STEP_STATS in src/addon/binding.ts
 constexpr size_t kMinCapacity = 64;
 
 size_t grown(size_t capacity, size_t needed) { return std::max({needed, 2 * capacity, kMinCapacity}); }
@@ -78,7 +78,8 @@ Napi::Object StepWriter::write(Napi::Env env, const StepEvents& events) {
       static_cast<double>(stats.cached_tokens), static_cast<double>(stats.decode_seqs),
       static_cast<double>(stats.n_running),     static_cast<double>(stats.n_queued),
       static_cast<double>(stats.used_tokens),   static_cast<double>(stats.total_tokens),
-      static_cast<double>(stats.n_retracted),   stats.elapsed_us};
+      static_cast<double>(stats.n_retracted),   stats.elapsed_us,
+      static_cast<double>(stats.graph)};
   std::copy_n(figures, kNumStats, stats_);
 
   Napi::Object object = object_.Value();

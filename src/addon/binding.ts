@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 1;
+export const CONTRACT = 2;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -164,6 +164,7 @@ export const STEP_STATS = [
   'totalTokens',
   'numRetracted',
   'elapsedUs',
+  'cudaGraph',
 ] as const satisfies readonly (keyof StepStats)[];
 
 export interface StepStats {
@@ -172,18 +173,23 @@ export interface StepStats {
   prefillTokens: number;
   /** Prompt tokens found in the prefix cache (0 until there is one). */
   cachedTokens: number;
-  /** Sequences that decoded one token in this step. */
+  /** Sequences that decoded one token in this step; what was computed for one that had ended meanwhile does not count. */
   decodeSeqs: number;
   /** After the step. */
   numRunning: number;
   numQueued: number;
-  /** Tokens with KV in the pool, and its capacity. */
+  /** Tokens with KV in the pool (that of the step in flight included), and its capacity. */
   usedTokens: number;
   totalTokens: number;
   /** Sequences retracted in this step because KV ran short. */
   numRetracted: number;
-  /** Wall time of the step, microseconds. */
+  /**
+   * Wall time of the step, microseconds: from its launch to its tokens, or, where it was launched behind another, from the
+   * tokens of that one. The times of steps never overlap.
+   */
   elapsedUs: number;
+  /** 1: the step was a recorded CUDA graph, replayed; otherwise 0. */
+  cudaGraph: number;
 }
 
 export interface RuntimeInfo {
@@ -244,8 +250,11 @@ export interface NativeBinding {
   hasCuda: boolean;
   /** Null without a CUDA backend, a driver or a device. */
   cudaDevice(): CudaDevice | null;
-  /** Reads `bytes` of memory with the runtime's threads, best of a few passes; GB/s. Not on the event loop. */
-  measureReadBandwidth(bytes: number, numThreads: number): Promise<number>;
+  /**
+   * Reads `bytes` of the device's memory, best of a few passes; GB/s. `numThreads` is for the CPU, 0: as the runtime. Not on
+   * the event loop. Rejects with E_OUT_OF_MEMORY, E_DEVICE_UNSUITABLE.
+   */
+  measureReadBandwidth(device: 'cpu' | 'cuda', bytes: number, numThreads: number): Promise<number>;
   /**
    * Loads weights off the event loop; `onStep` gets at most one call a step, with the number of events in it; `onProgress`
    * gets 0..1 while loading.

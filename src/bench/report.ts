@@ -6,7 +6,7 @@ export interface Report extends Figures {
   model: string;
   url: string;
   runtime: string | null;
-  /** GB/s that this machine reads, measured in the same process; null: not measured. */
+  /** GB/s that the device reads, measured in the same process; null: not measured. */
   readBandwidthGBs: number | null;
   weightBytes: number | null;
   /** The documented figure of the profile, where it has one. */

@@ -1,5 +1,5 @@
 /** `jsg bench`: tokens a second over HTTP, beside what the memory's read bandwidth allows. */
-import { loadBinding } from '../addon/binding.js';
+import { loadBinding, type NativeBinding } from '../addon/binding.js';
 import { measure, type Workload } from '../bench/measure.js';
 import { formatReport, type Report } from '../bench/report.js';
 import { discoverTarget, type Target } from '../bench/target.js';
@@ -14,8 +14,9 @@ import { requireSuitable } from '../profile/suitability.js';
 import { showProgress } from './progress.js';
 import { chooseSettings, givenFlags, type Options } from './settings.js';
 
-/** Far beyond every cache, so that memory is what is measured. */
+/** Far beyond every cache, so that memory is what is measured; of a GPU's no more than a quarter of what is free. */
 const BANDWIDTH_BYTES = 2 ** 30;
+const GPU_BANDWIDTH_BYTES = 2 ** 32;
 
 export async function bench(options: Options): Promise<number> {
   const workload = parseWorkload(options);
@@ -32,8 +33,9 @@ async function benchEngine(options: Options, workload: Workload): Promise<Report
   const { settings } = chosen;
   requireSuitable(chosen.subject, settings, device);
   setLogLevel(settings['log-level']);
-  // Before the engine's threads are there to compete for the cores.
-  const readBandwidthGBs = settings.device === 'cpu' ? await readBandwidth(settings['num-threads']) : null;
+  // Before the engine is there to compete for cores and memory.
+  const readBandwidthGBs =
+    settings.device === 'cpu' ? await cpuReadBandwidth(settings['num-threads']) : await gpuReadBandwidth(null);
   const engine = await selectEngine(settings.engine);
   const running = await engine.start(settings, device, showProgress(tell));
   try {
@@ -50,23 +52,40 @@ async function benchUrl(options: Options, workload: Workload): Promise<Report> {
   const url = normaliseUrl(String(options.url));
   const model = (options.model as string | undefined) ?? null;
   const target = await discoverTarget({ url, apiKey: flags['api-key'] ?? null }, model);
-  // A server elsewhere reads its own memory, one on a GPU the GPU's: not what is measured here.
-  const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, '')) && !isOnGpu(target);
-  const readBandwidthGBs = isHere ? await readBandwidth(flags['num-threads'] ?? 0).catch(() => null) : null;
+  // A server elsewhere reads its own memory: not what is measured here.
+  const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  const readBandwidthGBs = isHere ? await readBandwidthOf(target, flags['num-threads'] ?? 0) : null;
   return benchTarget(target, workload, readBandwidthGBs);
 }
 
-async function readBandwidth(numThreads: number): Promise<number> {
+async function readBandwidthOf(target: Target, numThreads: number): Promise<number | null> {
+  const sm = gpuOf(target);
+  return sm === null ? cpuReadBandwidth(numThreads).catch(() => null) : gpuReadBandwidth(sm);
+}
+
+async function cpuReadBandwidth(numThreads: number): Promise<number> {
   const binding = await loadBinding();
   tell('measuring read bandwidth');
-  return binding.measureReadBandwidth(BANDWIDTH_BYTES, numThreads);
+  return binding.measureReadBandwidth('cpu', BANDWIDTH_BYTES, numThreads);
+}
+
+/** Null where this process finds no GPU, or none of the architecture `sm` (null: any). */
+async function gpuReadBandwidth(sm: number | null): Promise<number | null> {
+  const binding = await loadBinding().catch((): NativeBinding | null => null);
+  const gpu = binding?.cudaDevice() ?? null;
+  if (binding === null || gpu === null || (sm !== null && gpu.sm !== sm)) return null;
+  tell(`measuring read bandwidth of ${gpu.name}`);
+  const bytes = Math.min(GPU_BANDWIDTH_BYTES, Math.max(BANDWIDTH_BYTES / 4, Math.floor(gpu.freeBytes / 4)));
+  return binding.measureReadBandwidth('cuda', bytes, 0).catch(() => null);
 }
 
 async function benchTarget(target: Target, workload: Workload, readBandwidthGBs: number | null): Promise<Report> {
   try {
     const figures = await measure(target, workload, readBandwidthGBs, (what) => tell(`measuring ${what}`));
     const { model, url, runtime, weightBytes } = target;
-    if (isOnGpu(target)) figures.notes.push('the read bandwidth of a GPU is not measured in this version');
+    if (gpuOf(target) !== null && readBandwidthGBs === null) {
+      figures.notes.push("the read bandwidth was not measured: the server's GPU is not one that this process can use");
+    }
     if (weightBytes === null) figures.notes.push('bytes a token: the server does not tell the size of its weights');
     return { model, url, runtime, readBandwidthGBs, weightBytes, reference: null, ...figures };
   } finally {
@@ -74,9 +93,10 @@ async function benchTarget(target: Target, workload: Workload, readBandwidthGBs:
   }
 }
 
-/** The runtime names its instruction set, on a GPU as `sm_87`. */
-function isOnGpu({ runtime }: Target): boolean {
-  return runtime?.startsWith('sm_') === true;
+/** The runtime names its instruction set, on a GPU as `sm_87`: 87. Null: it computes on the CPU, or does not tell. */
+function gpuOf({ runtime }: Target): number | null {
+  const sm = /^sm_(\d+)/.exec(runtime ?? '')?.[1];
+  return sm === undefined ? null : Number(sm);
 }
 
 /** Plain lines: a spinner would take its share of the cores that are measured. */

@@ -18,6 +18,8 @@ export class StepLog {
   /** Time that steps took since, ms. */
   #busyMs = 0;
   #previous: StepStats | null = null;
+  /** By the last step that decoded. */
+  #usedGraph = false;
 
   constructor(
     private readonly interval: number,
@@ -34,6 +36,7 @@ export class StepLog {
       if (this.#begin === null) this.#start(now - stats.elapsedUs / 1000);
       this.#steps++;
       this.#tokens += stats.decodeSeqs;
+      this.#usedGraph = stats.cudaGraph !== 0;
     }
     this.#busyMs += stats.elapsedUs / 1000;
     const isIdle = stats.numRunning === 0;
@@ -69,7 +72,7 @@ export class StepLog {
     const running = Math.max(stats.numRunning, stats.decodeSeqs);
     this.write(
       `Decode batch, #running-req: ${running}, #token: ${usedTokens}, token usage: ${usage(usedTokens, stats)}, ` +
-        `cuda graph: False, gen throughput (token/s): ${throughput.toFixed(2)}, #queue-req: ${stats.numQueued}`,
+        `cuda graph: ${this.#usedGraph ? 'True' : 'False'}, gen throughput (token/s): ${throughput.toFixed(2)}, #queue-req: ${stats.numQueued}`,
     );
     this.onThroughput(throughput);
     this.#start(now);

@@ -52,7 +52,7 @@ const ways = {
     process.exit(7);
   },
   'exit while measuring': async () => {
-    void binding.measureReadBandwidth(2e8, 1);
+    void binding.measureReadBandwidth('cpu', 2e8, 1);
     await sleep(20);
     process.exit(7);
   },

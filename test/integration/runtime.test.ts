@@ -11,7 +11,7 @@ describe('the addon', () => {
     const binding = await loadBinding();
     expect(binding.version).toBe(version());
     expect(binding.isas().at(-1)).toBe('scalar');
-    expect(await binding.measureReadBandwidth(64 << 20, 1)).toBeGreaterThan(0.1);
+    expect(await binding.measureReadBandwidth('cpu', 64 << 20, 1)).toBeGreaterThan(0.1);
   });
 
   it('throws, and does not crash, on what no TypeScript caller would send', async () => {
@@ -30,7 +30,8 @@ describe('the addon', () => {
         expect.objectContaining({ code: 'E_MODEL_INVALID', message: expect.stringContaining('maxTotalTokens') }),
       );
     }
-    expect(() => binding.measureReadBandwidth(wrong('much'), 1)).toThrow(/takes bytes/);
+    expect(() => binding.measureReadBandwidth('cpu', wrong('much'), 1)).toThrow(/takes a device, bytes/);
+    expect(() => binding.measureReadBandwidth(wrong('tpu'), 1, 1)).toThrow(/takes a device, bytes/);
 
     const native = await binding.createRuntime(dummySpec(), noop, noop);
     const request = { ...makeRequest(), id: 1 };

@@ -136,6 +136,7 @@ export const IDLE_STEP: StepStats = {
   totalTokens: 4096,
   numRetracted: 0,
   elapsedUs: 1000,
+  cudaGraph: 0,
 };
 
 /** Logprob -id/1000, and the alternatives id+1, id+2, ... */

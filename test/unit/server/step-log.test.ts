@@ -51,6 +51,12 @@ describe('StepLog', () => {
     expect(lines[0]?.[4]).toBe('False');
   });
 
+  it('tells whether the last decode step was a replayed graph', () => {
+    const { step, decode } = recorder(2);
+    for (const cudaGraph of [0, 1, 1, 0]) step({ decodeSeqs: 1, numRunning: 1, cudaGraph });
+    expect(decode().map((line) => line[4])).toEqual(['True', 'False']);
+  });
+
   it('can be read by a parser of the older form, but for the words between', () => {
     const { lines, step } = recorder(1);
     step({ decodeSeqs: 2, numRunning: 2, usedTokens: 2048, numQueued: 3 });
