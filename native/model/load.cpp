@@ -25,6 +25,19 @@ void check(const ModelConfig& c) {
   require(c.sliding_window >= 0, "sliding_window must not be negative");
 }
 
+#ifdef JSG_CUDA
+cuda::KvFormat kv_format(KvDType dtype) {
+  switch (dtype) {
+    case KvDType::kF32: throw Error("E_DEVICE_UNSUITABLE", "the CUDA backend keeps KV in 16 or 8 bits, not in fp32");
+    case KvDType::kF16: return cuda::KvFormat::k16Bit;
+    case KvDType::kFp8E4M3: return cuda::KvFormat::kE4M3;
+    case KvDType::kFp8E5M2: return cuda::KvFormat::kE5M2;
+    case KvDType::kInt8: return cuda::KvFormat::kInt8;
+  }
+  throw Error("E_DEVICE_UNSUITABLE", "unknown type of KV");
+}
+#endif
+
 }  // namespace
 
 LoadedModel load_model(const LoadOptions& options, const std::function<void(double)>& progress) {
@@ -45,12 +58,16 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
     isa = "sm_" + std::to_string(cuda::cuda_device().sm);
     backend = cuda::make_cuda_backend(
         shape, {options.activations == DType::kBF16 ? cuda::Precision::kBF16 : cuda::Precision::kF16,
+                kv_format(options.kv_dtype),
                 options.reference_attention ? cuda::AttentionPath::kReference : cuda::AttentionPath::kFast,
                 options.use_graphs});
 #else
     throw Error("E_DEVICE_UNSUITABLE", "this build has no CUDA backend: it was compiled without nvcc");
 #endif
   } else {
+    if (options.kv_dtype != KvDType::kF32 && options.kv_dtype != KvDType::kF16) {
+      throw Error("E_DEVICE_UNSUITABLE", "the CPU backend keeps KV in fp16 or fp32, not in 8 bits");
+    }
     backend = cpu::make_cpu_backend(shape, options.n_threads, options.kv_dtype);
     const cpu::CpuInfo info = cpu::cpu_info(*backend);
     isa = info.isa;

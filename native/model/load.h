@@ -13,11 +13,13 @@
 namespace jsg {
 
 enum class BackendKind : uint8_t { kCpu, kCuda };
-enum class KvDType : uint8_t { kF32, kF16 };
+// kF16: 16 bits; on the CPU fp16, in the CUDA backend the type of the activations. The CPU backend has kF32 and kF16, the
+// CUDA backend all but kF32.
+enum class KvDType : uint8_t { kF32, kF16, kFp8E4M3, kFp8E5M2, kInt8 };
 
 struct LoadOptions {
   BackendKind backend = BackendKind::kCpu;
-  DType activations = DType::kF16;   // kF16 or kBF16; of the CUDA backend, which also keeps weights and KV in it
+  DType activations = DType::kF16;   // kF16 or kBF16; of the CUDA backend, which also keeps weights in it
   bool reference_attention = false;  // the plain attention kernels instead of the fast ones; CUDA
   bool use_graphs = true;            // record decode steps; CUDA
   ModelConfig config;
@@ -38,7 +40,8 @@ struct LoadedModel {
   uint64_t kv_bytes_per_token;
 };
 
-// Throws E_MODEL_INVALID (missing tensor, wrong shape, span outside its file), E_IO_FAILED, E_OUT_OF_MEMORY.
+// Throws E_MODEL_INVALID (missing tensor, wrong shape, span outside its file), E_IO_FAILED, E_OUT_OF_MEMORY,
+// E_DEVICE_UNSUITABLE (no such backend or device, or a KV type that the backend has not).
 // `progress` gets 0..1, from the calling thread.
 LoadedModel load_model(const LoadOptions& options, const std::function<void(double)>& progress);
 

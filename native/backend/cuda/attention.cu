@@ -16,22 +16,34 @@ constexpr int kMaxSpans = 32;
 
 template <class T>
 Attention<T>::Attention(const DecoderShape& shape, const CudaOptions& options, int n_sms, const Launcher& launch)
-    : shape_(shape), launch_(launch), n_sms_(n_sms) {
-  const bool has_kernels =
-      (shape.head_dim == 64 || shape.head_dim == 128) && shape.n_heads / shape.n_kv_heads <= kMaxGroup;
+    : shape_(shape), format_(options.kv_format), launch_(launch), n_sms_(n_sms) {
+  const bool has_kernels = (shape.head_dim == 64 || shape.head_dim == 128) &&
+                           shape.n_heads / shape.n_kv_heads <= kMaxGroup && format_ == KvFormat::k16Bit;
   fast_ = options.attention == AttentionPath::kFast && has_kernels;
 }
 
 template <class T>
 void Attention<T>::make_cache(int n_blocks) {
-  layer_elems_ = static_cast<size_t>(n_blocks) * shape_.n_kv_heads * 2 * kPage * shape_.head_dim;
-  cache_.grow(layer_elems_ * shape_.n_layers);
+  layer_bytes_ = static_cast<size_t>(n_blocks) * shape_.n_kv_heads * page_bytes();
+  cache_.grow(layer_bytes_ * shape_.n_layers);
   check(cudaMemset(cache_.get(), 0, cache_.bytes()), "clearing the KV cache");
 }
 
 template <class T>
 uint64_t Attention<T>::kv_bytes_per_token() const {
-  return static_cast<uint64_t>(shape_.n_layers) * shape_.n_kv_heads * 2 * shape_.head_dim * sizeof(T);
+  return static_cast<uint64_t>(shape_.n_layers) * shape_.n_kv_heads * page_bytes() / kPage;
+}
+
+template <class T>
+int Attention<T>::value_offset() const {
+  if (format_ == KvFormat::k16Bit) return kPage * shape_.head_dim * static_cast<int>(sizeof(T));
+  return kPage * ((shape_.head_dim + 31) / 32 * 32);
+}
+
+template <class T>
+int Attention<T>::page_bytes() const {
+  const int scales = format_ == KvFormat::kInt8 ? 2 * kPage * static_cast<int>(sizeof(__half)) : 0;
+  return 2 * value_offset() + scales;
 }
 
 template <class T>
@@ -58,7 +70,8 @@ bool Attention<T>::plan(const AttentionStep& step) {
 template <class T>
 void Attention<T>::run(int layer, T* qkv, T* out, const StepView& view, const float* q_norm,
                        const float* k_norm) const {
-  const KvCache<T> cache{cache_.get() + layer * layer_elems_, shape_.n_kv_heads, shape_.head_dim};
+  const KvCache<T> cache{
+      cache_.get() + layer * layer_bytes_, shape_.n_kv_heads, shape_.head_dim, format_, page_bytes(), value_offset()};
   const AttentionDims dims{shape_.n_heads,        shape_.n_kv_heads,       shape_.head_dim,
                            shape_.sliding_window, shape_.rope_interleaved, shape_.eps};
   const int n_fast = fast_ ? step_.n_decode : 0;

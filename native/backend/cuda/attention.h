@@ -1,11 +1,14 @@
 // Attention and the paged KV cache it owns: which kernels run, and with what scratch.
 #pragma once
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
 #include <memory>
 
 #include "backend/backend.h"
 #include "backend/cuda/cuda_backend.h"
-#include "backend/cuda/kernels/kv.cuh"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/step_view.h"
 
 namespace jsg::cuda {
 
@@ -40,14 +43,19 @@ class Attention {
   void run(int layer, T* qkv, T* out, const StepView& view, const float* q_norm, const float* k_norm) const;
 
  private:
+  // Bytes of 16 tokens of one KV head, and how many of them come before V.
+  int page_bytes() const;
+  int value_offset() const;
+
   const DecoderShape shape_;
+  const KvFormat format_;
   const Launcher& launch_;
   const int n_sms_;
   bool fast_;
   AttentionStep step_{};
   int spans_ = 1;
-  Memory<T> cache_;
-  size_t layer_elems_ = 0;
+  Memory<uint8_t> cache_;
+  size_t layer_bytes_ = 0;
   Memory<float> partial_, scores_;
   Memory<uint32_t> finished_;
 };

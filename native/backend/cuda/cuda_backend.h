@@ -1,4 +1,4 @@
-// The CUDA backend: weights, activations and KV cache in fp16 or bf16, the residual stream in fp32.
+// The CUDA backend: weights, activations and KV cache in fp16 or bf16 (KV also in 8 bits), the residual stream in fp32.
 #pragma once
 #include <memory>
 #include <string>
@@ -11,8 +11,13 @@ enum class Precision { kF16, kBF16 };
 // How attention runs: the fast paged kernels, or the plain reference (unfused, full softmax).
 enum class AttentionPath { kFast, kReference };
 
+// How the KV cache stores a value: in the type of the activations, as fp8 without a scale (values beyond its range
+// become its largest), or as int8 with a scale for each token's K and one for its V, of each KV head.
+enum class KvFormat { k16Bit, kE4M3, kE5M2, kInt8 };
+
 struct CudaOptions {
   Precision precision = Precision::kF16;
+  KvFormat kv_format = KvFormat::k16Bit;
   AttentionPath attention = AttentionPath::kFast;
   bool use_graphs = true;
 };

@@ -27,9 +27,10 @@ __global__ void __launch_bounds__(kReferenceThreads)
 
   float top = -INFINITY;
   for (int token = first + threadIdx.x; token <= position; token += kReferenceThreads) {
-    const T* k = args.cache.k(table[token / kPage], kv_head) + token % kPage * head_dim;
     float score = 0;
-    for (int d = 0; d < head_dim; ++d) score += to_float(q[d]) * to_float(k[d]);
+    for (int d = 0; d < head_dim; ++d) {
+      score += to_float(q[d]) * args.cache.key(table[token / kPage], kv_head, token % kPage, d);
+    }
     mine[token] = score * scale;
     top = fmaxf(top, score * scale);
   }
@@ -55,7 +56,7 @@ __global__ void __launch_bounds__(kReferenceThreads)
   for (int d = threadIdx.x; d < head_dim; d += kReferenceThreads) {
     float value = 0;
     for (int token = first; token <= position; ++token) {
-      value += mine[token] * to_float(args.cache.v(table[token / kPage], kv_head)[d * kPage + token % kPage]);
+      value += mine[token] * args.cache.value(table[token / kPage], kv_head, token % kPage, d);
     }
     out[d] = from_float<T>(value / sum);
   }
