@@ -1,21 +1,33 @@
-// Builds what a checkout needs: `node scripts/build.mjs [ts|native|all] [--if-needed] [--tests]`.
+// Builds what a checkout needs: `node scripts/build.mjs [ts|native|all] [--if-needed] [--tests] [--out FOLDER]`.
 //   ts      src/ -> dist/ with tsc
 //   native  native/ -> build/Release/jsg.node with cmake-js (headers come from node-api-headers: nothing is downloaded)
-// --if-needed skips what is newer than its sources; --tests also builds the C++ tests and benches.
+// --if-needed skips what is newer than its sources; --tests also builds the C++ tests and benches; --out builds the native
+// part in another folder of the checkout than build/.
+// Environment, for `npm ci` too: JSG_CUDA (AUTO: CUDA is built where nvcc is; ON, OFF), JSG_CUDA_ARCHS (`87,90`, or `all`;
+// else for the GPU that is here), CUDACXX (the nvcc), CXX (the C++ compiler).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chooseCuda, cudaJobs } from './cuda/archs.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const flags = process.argv.slice(2);
-const target = flags.find((flag) => !flag.startsWith('--')) ?? 'all';
-const ifNeeded = flags.includes('--if-needed');
-const tests = flags.includes('--tests');
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'if-needed': { type: 'boolean', default: false },
+    tests: { type: 'boolean', default: false },
+    out: { type: 'string', default: 'build' },
+  },
+});
+const { 'if-needed': ifNeeded, tests, out } = values;
+const outDir = join(root, out);
+const target = positionals[0] ?? 'all';
 
 const OLDEST_CMAKE = [3, 22];
 
@@ -96,26 +108,43 @@ function requireTools() {
 
 /** CMake refuses a cache made elsewhere (a moved or copied checkout): begin anew then. */
 function dropForeignCache() {
-  const cache = join(root, 'build', 'CMakeCache.txt');
+  const cache = join(outDir, 'CMakeCache.txt');
   if (!existsSync(cache)) return;
   const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1];
-  if (home !== undefined && home !== root) rmSync(join(root, 'build'), { recursive: true, force: true });
+  if (home !== undefined && home !== root) rmSync(outDir, { recursive: true, force: true });
+}
+
+function cudaOptions() {
+  try {
+    return chooseCuda(process.env);
+  } catch (error) {
+    return fail(error.message, 'Set it to one of these, or to nothing for the default.');
+  }
 }
 
 function buildNative() {
-  if (ifNeeded && !tests && isFresh('build/Release/jsg.node', 'native', 'CMakeLists.txt', 'package.json')) return;
+  if (ifNeeded && !tests && isFresh(join(out, 'Release', 'jsg.node'), 'native', 'CMakeLists.txt', 'package.json'))
+    return;
   requireTools();
   dropForeignCache();
   const started = Date.now();
   process.stdout.write('jsg: building the native runtime\n');
   const cmakeJs = join(dirname(resolveModule('cmake-js/package.json')), 'bin', 'cmake-js');
+  const { cuda, archs, note } = cudaOptions();
+  if (note) process.stdout.write(`jsg: ${note}\n`);
   const common = [
-    ...['--log-level', 'warn', '--parallel', String(availableParallelism())],
+    ...['--log-level', 'warn', '--out', outDir],
     ...[`--CDJSG_VERSION=${version}`, `--CDJSG_TESTS=${tests ? 'ON' : 'OFF'}`],
+    ...[`--CDJSG_CUDA=${cuda}`, `--CDJSG_CUDA_ARCHS=${archs.join(',')}`],
   ];
   // Not cmake-js's `compile`: that keeps the options of an earlier run, and on a fault starts all over.
   run(process.execPath, [cmakeJs, 'configure', ...common]);
-  run(process.execPath, [cmakeJs, 'build', ...common]);
+  const cores = availableParallelism();
+  const parallel = (jobs) => ['--parallel', String(jobs)];
+  if (cudaJobs(cores) < cores) {
+    run(process.execPath, [cmakeJs, 'build', ...common, '--target', 'jsg_cuda_objects', ...parallel(cudaJobs(cores))]);
+  }
+  run(process.execPath, [cmakeJs, 'build', ...common, ...parallel(cores)]);
   process.stdout.write(`jsg: native runtime built in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 }
 
