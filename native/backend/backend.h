@@ -75,6 +75,7 @@ class Backend {
   // Weights may still be on their way when these two return. Waits until all are there, or for `timeout`; returns how
   // many bytes (as stored) are missing. Views must stay until none is. Throws what went wrong on the way.
   virtual uint64_t await_weights(std::chrono::milliseconds) { return 0; }
+  // After the last weight has arrived.
   virtual void make_kv_cache(int n_blocks) = 0;
   virtual uint64_t kv_bytes_per_token() const = 0;
 

@@ -1,6 +1,7 @@
 #include "backend/cuda/copy_lane.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace jsg::cuda {
 namespace {
@@ -42,7 +43,8 @@ void PinnedLane::send(void* target, size_t bytes) {
 
 void PinnedLane::flush() { check(cudaStreamSynchronize(stream_), "copying weights"); }
 
-std::unique_ptr<WeightLoader> make_weight_loader(int n_cores, bool integrated) {
+std::unique_ptr<WeightLoader> make_weight_loader(bool integrated) {
+  const int n_cores = static_cast<int>(std::thread::hardware_concurrency());  // of the affinity mask
   const int n_threads = std::clamp(n_cores, 1, integrated ? kMostThreadsIntegrated : kMostThreads);
   return std::make_unique<WeightLoader>(n_threads, [] { return std::make_unique<PinnedLane>(); });
 }

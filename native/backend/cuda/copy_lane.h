@@ -25,8 +25,7 @@ class PinnedLane final : public CopyLane {
   int current_ = 0;
 };
 
-// A loader with as many threads as pay off: `n_cores` may be used, and on an integrated GPU what is staged takes
-// memory from the weights.
-std::unique_ptr<WeightLoader> make_weight_loader(int n_cores, bool integrated);
+// A loader with as many threads as pay off. `integrated`: what is staged takes memory from the weights.
+std::unique_ptr<WeightLoader> make_weight_loader(bool integrated);
 
 }  // namespace jsg::cuda

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "backend/cuda/attention.h"
+#include "backend/cuda/copy_lane.h"
 #include "backend/cuda/cublas.h"
 #include "backend/cuda/device_memory.h"
 #include "backend/cuda/kernels/elementwise.cuh"
@@ -15,7 +16,6 @@
 #include "backend/cuda/sampler.h"
 #include "backend/cuda/step_buffers.h"
 #include "backend/cuda/tensors.h"
-#include "backend/dequant.h"
 
 namespace jsg::cuda {
 namespace {
@@ -78,14 +78,14 @@ class CudaBackend final : public Backend {
     linear->in_features = stacked[0].cols;
     for (const WeightView& view : stacked) linear->out_features += view.rows;
     linear->bytes = static_cast<uint64_t>(linear->out_features) * linear->in_features * sizeof(T);
-    const auto shared = stacked.size() == 1 ? tables_.find(stacked[0].data) : tables_.end();
+    const auto shared = stacked.size() == 1 ? tables_.find(identity(stacked[0])) : tables_.end();
     if (shared != tables_.end()) {
       linear->data = shared->second;  // a head tied to the embedding
     } else {
       linear->data = std::make_shared<Memory<T>>(static_cast<size_t>(linear->out_features) * linear->in_features);
       T* target = linear->data->get();
       for (const WeightView& view : stacked) {
-        upload(view, target);
+        loader().copy(view, storage_type<T>(), target);
         target += static_cast<size_t>(view.rows) * view.cols;
       }
     }
@@ -102,20 +102,24 @@ class CudaBackend final : public Backend {
     table->rows = view.rows;
     table->cols = view.cols;
     table->data = std::make_shared<Memory<T>>(static_cast<size_t>(view.rows) * view.cols);
-    upload(view, table->data->get());
+    loader().copy(view, storage_type<T>(), table->data->get());
     if (view.rows == 1) {
-      std::vector<float> values(view.cols);
-      dequantize_row(view.dtype, view.data, view.cols, values.data());
-      table->values.grow(values.size());
-      check(cudaMemcpy(table->values.get(), values.data(), values.size() * sizeof(float), cudaMemcpyHostToDevice),
-            "copying a norm");
+      table->values.grow(static_cast<size_t>(view.cols));
+      loader().copy(view, DType::kF32, table->values.get());
     } else {
-      tables_[view.data] = table->data;
+      tables_[identity(view)] = table->data;
     }
     return table;
   }
 
-  void make_kv_cache(int n_blocks) override { attention_.make_cache(n_blocks); }
+  uint64_t await_weights(std::chrono::milliseconds timeout) override {
+    return loader_ ? loader_->wait(timeout) : 0;
+  }
+
+  void make_kv_cache(int n_blocks) override {
+    loader_.reset();  // its work is done: what it staged in becomes free
+    attention_.make_cache(n_blocks);
+  }
   uint64_t kv_bytes_per_token() const override { return attention_.kv_bytes_per_token(); }
 
   // --- one step ---
@@ -245,30 +249,14 @@ class CudaBackend final : public Backend {
   static const T* data(const Table& table) { return static_cast<const DeviceTable<T>&>(table).data->get(); }
   static const float* values(const Table& table) { return static_cast<const DeviceTable<T>&>(table).values.get(); }
 
-  // rows * cols elements in T at `target`.
-  void upload(const WeightView& view, T* target) {
-    const size_t row_elems = static_cast<size_t>(view.cols);
-    if (view.dtype == storage_type<T>()) {
-      check(
-          cudaMemcpy(target, view.data, static_cast<size_t>(view.rows) * row_elems * sizeof(T), cudaMemcpyHostToDevice),
-          "copying weights");
-      return;
-    }
-    const DTypeTraits& traits = dtype_traits(view.dtype);
-    const size_t row_bytes = row_elems / traits.block_elems * traits.block_bytes;
-    const int64_t chunk = std::max<int64_t>(1, (int64_t{4} << 20) / view.cols);
-    std::vector<float> row(row_elems);
-    std::vector<T> converted(static_cast<size_t>(std::min(chunk, view.rows)) * row_elems);
-    for (int64_t first = 0; first < view.rows; first += chunk) {
-      const int64_t n = std::min(chunk, view.rows - first);
-      for (int64_t r = 0; r < n; ++r) {
-        dequantize_row(view.dtype, view.data + static_cast<size_t>(first + r) * row_bytes, view.cols, row.data());
-        for (size_t i = 0; i < row_elems; ++i) converted[r * row_elems + i] = static_cast<T>(row[i]);
-      }
-      check(cudaMemcpy(target + static_cast<size_t>(first) * row_elems, converted.data(), n * row_elems * sizeof(T),
-                       cudaMemcpyHostToDevice),
-            "copying weights");
-    }
+  // What makes two views the same tensor.
+  static const void* identity(const WeightView& view) {
+    return view.source ? static_cast<const void*>(view.source) : view.data;
+  }
+
+  WeightLoader& loader() {
+    if (!loader_) loader_ = make_weight_loader(properties_.integrated != 0);
+    return *loader_;
   }
 
   // Buffers for the step's rows. True when one has moved.
@@ -388,7 +376,7 @@ class CudaBackend final : public Backend {
   Attention<T> attention_;
   FusedProducts<T> fused_products_;
   DeviceSampler sampler_;
-  std::map<const uint8_t*, std::shared_ptr<Memory<T>>> tables_;  // by where they were mapped
+  std::map<const void*, std::shared_ptr<Memory<T>>> tables_;  // by identity()
 
   StepBuffers buffers_;
   Slot slots_[kSlots];
@@ -405,6 +393,8 @@ class CudaBackend final : public Backend {
   Memory<float> x_, squares_, final_squares_, logits_;
   Memory<uint64_t> best_;
   Memory<T> h_, final_, qkv_, attended_, gate_up_, activated_;
+
+  std::unique_ptr<WeightLoader> loader_;  // until all weights have been made
 };
 
 }  // namespace
