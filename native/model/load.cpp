@@ -28,15 +28,27 @@ void check(const ModelConfig& c) {
 #ifdef JSG_CUDA
 cuda::KvFormat kv_format(KvDType dtype) {
   switch (dtype) {
-    case KvDType::kF32: throw Error("E_DEVICE_UNSUITABLE", "the CUDA backend keeps KV in 16 or 8 bits, not in fp32");
-    case KvDType::kF16: return cuda::KvFormat::k16Bit;
-    case KvDType::kFp8E4M3: return cuda::KvFormat::kE4M3;
-    case KvDType::kFp8E5M2: return cuda::KvFormat::kE5M2;
-    case KvDType::kInt8: return cuda::KvFormat::kInt8;
+    case KvDType::kF32:
+      throw Error("E_DEVICE_UNSUITABLE", "the CUDA backend keeps KV in 16 or 8 bits, not in fp32");
+    case KvDType::kF16:
+      return cuda::KvFormat::k16Bit;
+    case KvDType::kFp8E4M3:
+      return cuda::KvFormat::kE4M3;
+    case KvDType::kFp8E5M2:
+      return cuda::KvFormat::kE5M2;
+    case KvDType::kInt8:
+      return cuda::KvFormat::kInt8;
   }
   throw Error("E_DEVICE_UNSUITABLE", "unknown type of KV");
 }
 #endif
+
+// The CPU computes from mapped weights; a GPU that shares its memory with the page cache must not keep them twice.
+WeightUse weight_use(BackendKind backend) {
+  if (backend == BackendKind::kCpu) return WeightUse::kInPlace;
+  const std::optional<CudaDeviceInfo> device = cuda_device_info();
+  return device && device->integrated ? WeightUse::kCopiedTight : WeightUse::kCopied;
+}
 
 }  // namespace
 
@@ -44,7 +56,7 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
   check(options.config);
   const int64_t n_blocks = (options.max_total_tokens + kBlockSize - 1) / kBlockSize;
   if (n_blocks < 1 || n_blocks > INT32_MAX) throw Error("E_MODEL_INVALID", "the KV pool must hold at least one token");
-  const WeightUse use = WeightUse::kInPlace;
+  const WeightUse use = weight_use(options.backend);
   auto weights =
       options.dummy ? Weights::dummy(options.tensors, use) : Weights::map_files(options.files, options.tensors, use);
   const ModelConfig& c = options.config;

@@ -141,8 +141,6 @@ const NATIVE: Record<string, string[]> = {
 const EXCEPTIONS: [file: string, included: RegExp][] = [
   // The one place where a backend is chosen.
   ['model/load.cpp', /^backend\/\w+\//],
-  // Storage formats are decoded on the host for every backend: weights of one that converts them.
-  ['backend/cuda/cuda_backend.cu', /^backend\/cpu\/dequant\.h$/],
 ];
 
 const partOf = (path: string) => /^backend\/\w+(?=\/)/.exec(path)?.[0] ?? path.split('/')[0] ?? '';

@@ -1,5 +1,0 @@
-#pragma once
-#include "backend/dequant.h"
-namespace jsg::cpu {
-using jsg::dequantize_row;
-}
