@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 
+#include "bench/shapes.h"
 #include "error.h"
 #include "model/load.h"
 #ifdef JSG_CUDA
@@ -15,50 +16,10 @@
 #endif
 
 using namespace jsg;
+using bench::Shape;
 using Clock = std::chrono::steady_clock;
 
 namespace {
-
-struct Shape {
-  const char* name;
-  int layers, hidden, intermediate, heads, kv_heads, head_dim, vocab;
-  bool tied;
-};
-constexpr Shape kShapes[] = {
-    {"8b", 32, 4096, 14336, 32, 8, 128, 128256, false},  // Llama-3.1-8B
-    {"1b", 16, 2048, 8192, 32, 8, 64, 128256, true},     // Llama-3.2-1B
-    {"135m", 30, 576, 1536, 9, 3, 64, 49152, true},      // SmolLM2-135M
-};
-
-LoadOptions options_for(const Shape& s, DType dtype) {
-  LoadOptions options;
-  options.dummy = true;
-  options.activations = dtype;
-  options.config = {s.layers, s.hidden, s.intermediate, s.heads, s.kv_heads, s.head_dim, s.vocab, 1e-5f, 500000.0};
-  options.config.tied_embeddings = s.tied;
-  auto add = [&](const std::string& name, std::vector<int64_t> shape) {
-    uint64_t bytes = 2;
-    for (int64_t dim : shape) bytes *= static_cast<uint64_t>(dim);
-    options.tensors.push_back({name, dtype, std::move(shape), 0, 0, bytes});
-  };
-  const int64_t q = static_cast<int64_t>(s.heads) * s.head_dim, kv = static_cast<int64_t>(s.kv_heads) * s.head_dim;
-  add("model.embed_tokens.weight", {s.vocab, s.hidden});
-  add("model.norm.weight", {s.hidden});
-  if (!s.tied) add("lm_head.weight", {s.vocab, s.hidden});
-  for (int i = 0; i < s.layers; ++i) {
-    const std::string p = "model.layers." + std::to_string(i) + ".";
-    add(p + "input_layernorm.weight", {s.hidden});
-    add(p + "post_attention_layernorm.weight", {s.hidden});
-    add(p + "self_attn.q_proj.weight", {q, s.hidden});
-    add(p + "self_attn.k_proj.weight", {kv, s.hidden});
-    add(p + "self_attn.v_proj.weight", {kv, s.hidden});
-    add(p + "self_attn.o_proj.weight", {s.hidden, q});
-    add(p + "mlp.gate_proj.weight", {s.intermediate, s.hidden});
-    add(p + "mlp.up_proj.weight", {s.intermediate, s.hidden});
-    add(p + "mlp.down_proj.weight", {s.hidden, s.intermediate});
-  }
-  return options;
-}
 
 double median_ms(int repeats, const auto& body) {
   std::vector<double> times;
@@ -72,7 +33,7 @@ double median_ms(int repeats, const auto& body) {
 }
 
 int run(int argc, char** argv) {
-  const Shape* shape = &kShapes[1];
+  const Shape* shape = bench::find_shape("1b");
   DType dtype = DType::kF16;
   bool cuda = false;
   int context = 256;
@@ -81,11 +42,9 @@ int run(int argc, char** argv) {
     if (arg == "cuda") cuda = true;
     if (arg == "bf16") dtype = DType::kBF16;
     if (arg == "--context" && i + 1 < argc) context = std::atoi(argv[++i]);
-    for (const Shape& candidate : kShapes) {
-      if (arg == candidate.name) shape = &candidate;
-    }
+    if (const Shape* named = bench::find_shape(arg)) shape = named;
   }
-  LoadOptions options = options_for(*shape, dtype);
+  LoadOptions options = bench::dummy_options(*shape, dtype);
   options.backend = cuda ? BackendKind::kCuda : BackendKind::kCpu;
   const int max_batch = cuda ? 64 : 8, blocks_each = (std::max(context + 256, 2048 + 64) + kBlockSize - 1) / kBlockSize;
   options.max_total_tokens =
