@@ -96,6 +96,50 @@ TEST(when_kv_is_short_the_youngest_yields_and_the_oldest_goes_on) {
   CHECK(scheduler.used_tokens() == 0);
 }
 
+// Advances what is planned and expects its tokens, as the engine does at a launch.
+static std::vector<Sequence*> launch_step(Scheduler& scheduler) {
+  std::vector<Sequence*> picking;
+  for (const auto& [sequence, n_tokens] : scheduler.schedule().items) {
+    const bool picks = n_tokens == sequence->n_pending();
+    sequence->advance(n_tokens);
+    if (!picks) continue;
+    sequence->expect_token(static_cast<int>(picking.size()));
+    picking.push_back(sequence);
+  }
+  return picking;
+}
+
+TEST(who_has_a_token_in_flight_is_not_retracted) {
+  // As above: both start, and one must yield later.
+  Scheduler scheduler({.n_blocks = 20, .max_running = 4, .chunked_prefill_size = 128});
+  scheduler.submit(make_sequence(1, 16, 240));
+  scheduler.submit(make_sequence(2, 16, 240));
+  auto in_flight = launch_step(scheduler);
+  int step = 0;
+  for (; step < 240 && !scheduler.must_retract(); ++step) {
+    for (Sequence* sequence : in_flight) sequence->append_token(1);
+    CHECK(!scheduler.must_retract());
+    in_flight = launch_step(scheduler);
+    CHECK(in_flight.size() == 2);
+  }
+  CHECK(step > 0 && step < 240);
+  CHECK_THROWS(scheduler.schedule(), "E_INTERNAL");
+  for (Sequence* sequence : in_flight) sequence->append_token(1);
+  CHECK(scheduler.schedule().n_retracted == 1);
+  CHECK(scheduler.n_running() == 1 && scheduler.n_waiting() == 1);
+}
+
+TEST(the_last_token_on_its_way_leaves_nothing_to_feed) {
+  Scheduler scheduler({.n_blocks = 20, .max_running = 4, .chunked_prefill_size = 128});
+  scheduler.submit(make_sequence(1, 16, 1));
+  scheduler.submit(make_sequence(2, 16, 2));
+  CHECK(launch_step(scheduler).size() == 2);
+  const auto second = launch_step(scheduler);
+  CHECK(second.size() == 1 && second[0]->id() == 2);
+  CHECK(launch_step(scheduler).empty());
+  CHECK(scheduler.n_running() == 2);
+}
+
 TEST(a_retracted_sequence_returns_before_later_ones) {
   // Each of three wants half of the pool: the headroom lets two start, and one must yield.
   Scheduler scheduler({.n_blocks = 20, .max_running = 8, .chunked_prefill_size = 512});

@@ -35,6 +35,30 @@ TEST(prefill_in_chunks_then_decode) {
   CHECK(sequence.n_remaining() == 1);
 }
 
+TEST(tokens_in_flight_count_as_known_ones) {
+  Request request = make_request({1, 2}, 3);
+  request.sampling.presence_penalty = 1;
+  Sequence sequence(std::move(request));
+  sequence.start();
+  sequence.advance(2);
+  sequence.expect_token(4);
+  CHECK(sequence.n_in_flight() == 1 && sequence.in_flight_row() == 4);
+  CHECK(sequence.tokens().size() == 2 && sequence.n_tokens() == 3);
+  CHECK(sequence.is_decoding() && sequence.n_generated() == 1 && sequence.n_remaining() == 2);
+  sequence.advance(1);
+  sequence.expect_token(0);
+  sequence.append_token(8);
+  CHECK(sequence.n_in_flight() == 1 && sequence.in_flight_row() == 0 && sequence.n_generated() == 2);
+  CHECK(sequence.counts().entries().size() == 3);
+  sequence.advance(1);
+  sequence.expect_token(0);
+  // The last token is on its way: nothing is left to feed.
+  CHECK(sequence.n_remaining() == 0 && sequence.n_pending() == 0 && !sequence.is_decoding() && !sequence.is_complete());
+  sequence.append_token(8);
+  sequence.append_token(9);
+  CHECK(sequence.is_complete() && sequence.n_in_flight() == 0);
+}
+
 TEST(retraction_keeps_tokens_and_counts) {
   Request request = make_request({1, 2, 1}, 8);
   request.sampling.presence_penalty = 1;
