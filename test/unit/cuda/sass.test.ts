@@ -26,10 +26,10 @@ describe('parseSass', () => {
     );
     expect([...kernels.keys()]).toEqual(['_Z1av', '_Z1bv']);
     expect(kernels.get('_Z1av')).toEqual([
-      { address: 0, opcode: 'S2R', target: null },
-      { address: 16, opcode: 'LDG.E.128', target: null },
-      { address: 32, opcode: 'BRA', target: 16 },
-      { address: 48, opcode: 'EXIT', target: null },
+      { address: 0, opcode: 'S2R', target: null, goesOn: true },
+      { address: 16, opcode: 'LDG.E.128', target: null, goesOn: true },
+      { address: 32, opcode: 'BRA', target: 16, goesOn: true },
+      { address: 48, opcode: 'EXIT', target: null, goesOn: false },
     ]);
   });
 });
@@ -84,6 +84,28 @@ describe('streamingLoops', () => {
       '@P0 BRA 0x10',
       '@P1 BRA 0x0',
     );
+    expect(streamingLoops(body)).toEqual([body]);
+  });
+
+  it('leaves out what a loop does now and then', () => {
+    const body = bodyOf(
+      '@P3 BRA 0x20', // taken when there is no more to load
+      'LDGSTS.E.128 [R1], [R2.64]',
+      'HMMA.16816.F32 R8, R4, R6, R8',
+      '@P0 BRA 0x60', // not taken at the end of a tile
+      'LDG.E.U16 R0, [R2.64]',
+      'STG.E.U16 [R2.64], R0',
+      '@P1 BRA 0x80',
+      'BRA 0x0',
+      'EXIT',
+    );
+    const loops = streamingLoops(body);
+    expect(loops.map((loop) => loop.map(({ address }) => address))).toEqual([[0x00, 0x10, 0x20, 0x30, 0x60, 0x70]]);
+    expect(wideShare(loops)).toBe(1);
+  });
+
+  it('does not take code that cannot be reached for a way around', () => {
+    const body = bodyOf('LDG.E.128 R4, [R2.64]', 'EXIT', 'HMMA.16816.F32 R8, R4, R6, R8', 'BRA 0x0');
     expect(streamingLoops(body)).toEqual([body]);
   });
 
