@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "backend/cuda/kernels/attention_decode.cuh"
-#include "backend/cuda/kernels/attention_prefill.cuh"
 #include "backend/cuda/kernels/attention_reference.cuh"
 #include "backend/cuda/kernels/rope_append.cuh"
+#include "backend/cuda/prefill_attention.h"
 
 namespace jsg::cuda {
 namespace {
@@ -90,10 +90,7 @@ void Attention<T>::run(int layer, T* qkv, T* out, const StepView& view, const fl
             scores_.get(), step_.max_context);
     return;
   }
-  constexpr int kRowsPerBlock = kPrefillWarps * kPrefillRows;
-  const dim3 grid((step_.max_slice_rows + kRowsPerBlock - 1) / kRowsPerBlock, shape_.n_heads, step_.n_slices - n_fast);
-  auto* kernel = shape_.head_dim == 64 ? attention_prefill_kernel<T, 64> : attention_prefill_kernel<T, 128>;
-  launch_(kernel, grid, kPrefillWarps * kWarp, 0, args);
+  prefill_attention(launch_, args, step_.n_slices - n_fast, step_.max_slice_rows);
 }
 
 template class Attention<__half>;

@@ -1,0 +1,19 @@
+// Launches of prefill attention: which tile, with how much shared memory.
+#pragma once
+#include "backend/cuda/kernels/attention_prefill.cuh"
+#include "backend/cuda/launch.h"
+
+namespace jsg::cuda {
+
+// Whether there is a kernel for heads of this size.
+constexpr bool has_prefill_attention(int head_dim) { return head_dim == 64 || head_dim == 128; }
+
+// out = causal attention of q over the cache, for `n_slices` slices from args.first_slice on, of at most
+// `max_slice_rows` rows each.
+template <class T>
+void prefill_attention(const Launcher& launch, const PrefillAttentionArgs<T>& args, int n_slices, int max_slice_rows);
+
+extern template void prefill_attention(const Launcher&, const PrefillAttentionArgs<__half>&, int, int);
+extern template void prefill_attention(const Launcher&, const PrefillAttentionArgs<__nv_bfloat16>&, int, int);
+
+}  // namespace jsg::cuda
