@@ -53,8 +53,7 @@ class CudaBackend final : public Backend {
         launch_{make_stream(), properties_.major >= 9},
         cublas_(Cublas::open(launch_.stream)),
         attention_(shape, options, properties_.multiProcessorCount, launch_),
-        fused_products_(properties_.multiProcessorCount,
-                        std::max({shape.vocab, 2 * shape.intermediate, shape.qkv_dim(), shape.hidden}), launch_),
+        fused_products_(properties_, launch_),
         sampler_(shape.vocab, launch_.dependent),
         buffers_(shape.head_dim / 2) {
     if (!cublas_) {
@@ -112,9 +111,7 @@ class CudaBackend final : public Backend {
     return table;
   }
 
-  uint64_t await_weights(std::chrono::milliseconds timeout) override {
-    return loader_ ? loader_->wait(timeout) : 0;
-  }
+  uint64_t await_weights(std::chrono::milliseconds timeout) override { return loader_ ? loader_->wait(timeout) : 0; }
 
   void make_kv_cache(int n_blocks) override {
     loader_.reset();  // its work is done: what it staged in becomes free
@@ -317,7 +314,7 @@ class CudaBackend final : public Backend {
     return args;
   }
   int n_squares() const {
-    const int tile = FusedProducts<T>::squares_tile(n_rows_);
+    const int tile = fused_products_.squares_tile(n_rows_, shape_.hidden);
     return (shape_.hidden + tile - 1) / tile;
   }
 

@@ -10,29 +10,33 @@ namespace {
 
 constexpr int kGemvWarps = 16;
 constexpr int kGemvStages = 2;
-constexpr int kBlocksPerSm = 2;
-// Fewer units than this a block, and starting it costs more than it shares.
-constexpr int kLeastUnits = 4;
+constexpr int kGemvBlocksPerSm = 2;
+// What a row of activations, which comes from the level-2 cache, costs beside a row of weights.
+constexpr float kRowCost = 0.2f;
 
 }  // namespace
 
 template <class T>
-FusedProducts<T>::FusedProducts(int n_sms, int max_out_features, const Launcher& launch)
-    : n_sms_(n_sms), launch_(launch) {
-  partial_.grow(static_cast<size_t>(n_sms) * kBlocksPerSm * 2 * kMaxGemmRows * kGemmFeatures);
-  finished_.grow((max_out_features + kGemmFeatures / 2 - 1) / (kGemmFeatures / 2));
-  check(cudaMemset(finished_.get(), 0, finished_.bytes()), "clearing counters");
+FusedProducts<T>::FusedProducts(const cudaDeviceProp& device, const Launcher& launch)
+    : n_sms_(device.multiProcessorCount), large_(device.major >= 9 && device.major < 12), launch_(launch) {}
+
+// Blocks take whole tiles in waves: smaller tiles waste less in the last one, and read the activations more often.
+template <class T>
+int FusedProducts<T>::gemm_features(int n_rows, int tiles_of_32) const {
+  auto cost = [&](int features, int tiles) {
+    const int waves = (tiles + n_sms_ - 1) / n_sms_;
+    return static_cast<float>(waves) * (static_cast<float>(features) + kRowCost * static_cast<float>(n_rows));
+  };
+  return cost(32, tiles_of_32) < cost(64, (tiles_of_32 + 1) / 2) ? 32 : 64;
 }
 
 template <class T>
-int FusedProducts<T>::squares_tile(int n_rows) {
-  return n_rows <= kMaxGemvRows ? kTileRows : kGemmFeatures;
+int FusedProducts<T>::squares_tile(int n_rows, int features) const {
+  return n_rows <= kMaxGemvRows ? kTileRows : gemm_features(n_rows, (features + 31) / 32);
 }
 
 template <class T>
-void FusedProducts<T>::run(Epilogue epilogue, ProductArgs<T> args) const {
-  args.partial = partial_.get();
-  args.finished = finished_.get();
+void FusedProducts<T>::run(Epilogue epilogue, const ProductArgs<T>& args) const {
   switch (epilogue) {
     case Epilogue::kStore:
       return launch<Epilogue::kStore>(args);
@@ -48,28 +52,44 @@ void FusedProducts<T>::run(Epilogue epilogue, ProductArgs<T> args) const {
 template <class T>
 template <Epilogue kEpilogue>
 void FusedProducts<T>::launch(const ProductArgs<T>& args) const {
-  if (args.n > 48) return launch_gemm<kEpilogue, 64>(args);
-  if (args.n > 32) return launch_gemm<kEpilogue, 48>(args);
-  if (args.n > 16) return launch_gemm<kEpilogue, 32>(args);
-  if (args.n > kMaxGemvRows) return launch_gemm<kEpilogue, 16>(args);
   const int features = kEpilogue == Epilogue::kSilu ? args.out_features / 2 : args.out_features;
-  const int tiles = (features + kTileRows - 1) / kTileRows;
-  launch_(gemv_kernel<T, kEpilogue, kGemvWarps, kGemvStages>, dim3(std::min(tiles, kBlocksPerSm * n_sms_)),
-          kGemvWarps * kWarp, 0, args);
+  if (args.n <= kMaxGemvRows) {
+    const int tiles = (features + kTileRows - 1) / kTileRows;
+    launch_(gemv_kernel<T, kEpilogue, kGemvWarps, kGemvStages>, dim3(std::min(tiles, kGemvBlocksPerSm * n_sms_)),
+            kGemvWarps * kWarp, 0, args);
+  } else if (large_) {
+    launch_gemm<kEpilogue, GemmSize::kLarge>(args);
+  } else {
+    launch_gemm<kEpilogue, GemmSize::kSmall>(args);
+  }
 }
 
 template <class T>
-template <Epilogue kEpilogue, int kN>
+template <Epilogue kEpilogue, GemmSize kSize>
 void FusedProducts<T>::launch_gemm(const ProductArgs<T>& args) const {
-  auto* kernel = gemm_kernel<T, kEpilogue, kN>;
-  constexpr int kBytes = GemmShape<kN>::kSharedBytes;
-  static const cudaError_t allowed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-  check(allowed, "reserving shared memory");
-  constexpr int kTileOut = kEpilogue == Epilogue::kSilu ? kGemmFeatures / 2 : kGemmFeatures;
-  const int n_out = kEpilogue == Epilogue::kSilu ? args.out_features / 2 : args.out_features;
-  const int units = (n_out + kTileOut - 1) / kTileOut * ((args.in_features + kGemmColumns - 1) / kGemmColumns);
-  const int blocks = std::clamp(units / kLeastUnits, 1, kBlocksPerSm * n_sms_);
-  launch_(kernel, dim3(blocks), kGemmThreads, kBytes, args);
+  const bool wide = gemm_features(args.n, (args.out_features + 31) / 32) == 64;
+  if (args.n > 32)
+    return wide ? launch_gemm<kEpilogue, kSize, 64, 64>(args) : launch_gemm<kEpilogue, kSize, 64, 32>(args);
+  if (args.n > 16)
+    return wide ? launch_gemm<kEpilogue, kSize, 32, 64>(args) : launch_gemm<kEpilogue, kSize, 32, 32>(args);
+  return wide ? launch_gemm<kEpilogue, kSize, 16, 64>(args) : launch_gemm<kEpilogue, kSize, 16, 32>(args);
+}
+
+template <class T>
+template <Epilogue kEpilogue, GemmSize kSize, int kN, int kFeatures>
+void FusedProducts<T>::launch_gemm(const ProductArgs<T>& args) const {
+  using Shape = GemmShape<kSize, kN, kFeatures>;
+  auto* kernel = gemm_kernel<T, kEpilogue, kSize, kN, kFeatures>;
+  static const int blocks_per_sm = [&] {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes),
+          "reserving shared memory");
+    int n = 0;
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, kernel, Shape::kThreads, Shape::kSharedBytes),
+          "asking for a kernel's occupancy");
+    return std::max(n, 1);
+  }();
+  const int tiles = (args.out_features + kFeatures - 1) / kFeatures;
+  launch_(kernel, dim3(std::min(tiles, blocks_per_sm * n_sms_)), Shape::kThreads, Shape::kSharedBytes, args);
 }
 
 template class FusedProducts<__half>;

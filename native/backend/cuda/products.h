@@ -2,6 +2,7 @@
 // product of any size, by cuBLAS.
 #pragma once
 #include "backend/cuda/device_memory.h"
+#include "backend/cuda/kernels/gemm.cuh"
 #include "backend/cuda/kernels/product.cuh"
 #include "backend/cuda/launch.h"
 
@@ -12,24 +13,25 @@ inline constexpr int kMaxFusedRows = 64;
 template <class T>
 class FusedProducts {
  public:
-  // `max_out_features`: of any weight.
-  FusedProducts(int n_sms, int max_out_features, const Launcher& launch);
+  FusedProducts(const cudaDeviceProp& device, const Launcher& launch);
 
-  // Features behind each sum of squares that a kResidual product of n rows leaves.
-  static int squares_tile(int n_rows);
+  // Features behind each sum of squares that a kResidual product of n rows and so many features leaves.
+  int squares_tile(int n_rows, int features) const;
   // 1 <= args.n <= kMaxFusedRows.
-  void run(Epilogue epilogue, ProductArgs<T> args) const;
+  void run(Epilogue epilogue, const ProductArgs<T>& args) const;
 
  private:
   template <Epilogue kEpilogue>
   void launch(const ProductArgs<T>& args) const;
-  template <Epilogue kEpilogue, int kN>
+  template <Epilogue kEpilogue, GemmSize kSize>
   void launch_gemm(const ProductArgs<T>& args) const;
+  template <Epilogue kEpilogue, GemmSize kSize, int kN, int kFeatures>
+  void launch_gemm(const ProductArgs<T>& args) const;
+  int gemm_features(int n_rows, int tiles_of_32) const;
 
   const int n_sms_;
+  const bool large_;  // which size of gemm this device runs
   const Launcher& launch_;
-  Memory<float> partial_;
-  Memory<uint32_t> finished_;
 };
 
 extern template class FusedProducts<__half>;

@@ -27,8 +27,6 @@ struct ProductArgs {
   const T* next_norm;    // (out_features)
   T* next_x;             // (n, out_features)
   float* next_squares;   // (n, tiles of the kernel's features)
-  float* partial;        // scratch of gemm
-  uint32_t* finished;    // (tiles), 0 between kernels; gemm
   int n;                 // rows
   int n_squares;
   int in_features;  // a multiple of 8
