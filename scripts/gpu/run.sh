@@ -1,58 +1,114 @@
 #!/usr/bin/env bash
-# On the GPU host, from the folder that holds .gpu/: the correctness gate first, then the benches.
-#   .gpu/app/run.sh keep          unpacks what this call brought (pieces may come in several calls) into /tmp/jsg-gpu
-#   .gpu/app/run.sh test          every operation against the CPU backend
-#   .gpu/app/run.sh bench         engine-level figures, 1B and 8B shapes
-#   .gpu/app/run.sh serve         the embedded model over HTTP: an answer, and jsg bench
+# On the GPU host: the correctness gate first, then the benches. What pack.sh made is kept under $JSG_GPU_HOME (/tmp/jsg-gpu).
+#   run.sh keep [FOLDER]     takes the pieces in FOLDER (.gpu); they may come in several calls
+#   run.sh test [NAME]       every operation against the CPU backend; NAME: part of a test's name
+#   run.sh sanitize          the small tests under compute-sanitizer: memcheck, then racecheck
+#   run.sh golden            SmolLM2: 33 greedy answers against transformers (needs the model's pieces)
+#   run.sh gate [PART...]    tiny models of every architecture over HTTP against transformers: logits batch chunks graphs long
+#   run.sh bench             engine-level figures, 1B and 8B shapes
+#   run.sh serve [DEVICE...] SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
+# JSG_DEVICE=cpu rehearses golden and gate without a GPU.
 set -euo pipefail
-home=/tmp/jsg-gpu
-mkdir -p "$home"
-keep() {
-  [ -f .gpu/app/jsg.tar.xz ] && [ ! -d "$home/jsg" ] && tar -C "$home" -xJf .gpu/app/jsg.tar.xz
-  for piece in .gpu/m?/piece; do
-    [ -f "$piece" ] && cp "$piece" "$home/$(basename "$(dirname "$piece")")"
-  done
-  ls -la "$home"
-}
+home=${JSG_GPU_HOME:-/tmp/jsg-gpu}
+app=$home/jsg
+device=${JSG_DEVICE:-cuda}
+[ "$device" = cpu ] || export JSG_REQUIRE_CUDA=1  # no test is skipped for want of a GPU
 # cuBLAS is loaded at run time.
 for library in /usr/local/cuda*/targets/*/lib; do export LD_LIBRARY_PATH="$library:${LD_LIBRARY_PATH:-}"; done
-jsg() { "$home/jsg/node" "$home/jsg/bin/jsg.js" "$@"; }
 
-# Waits until the server is ready, asks it one question and prints the answer.
-ask() {
-  "$home/jsg/node" -e '
-    const url = process.argv[1];
-    const messages = [{ role: "user", content: "Explain in three sentences why the sky is blue." }];
-    const body = JSON.stringify({ messages, temperature: 0, max_tokens: 96 });
-    (async () => {
-      for (let tries = 0; tries < 300; ++tries) {
-        const ready = await fetch(`${url}/health`).then((r) => r.ok, () => false);
-        if (ready) break;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      const headers = { "Content-Type": "application/json" };
-      console.log(await (await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body })).text());
-    })();
-  ' "$1"
+keep() {
+  local piece
+  mkdir -p "$home/pieces"
+  for piece in "${1:-.gpu}"/*/piece; do cp "$piece" "$home/pieces/$(basename "$(dirname "$piece")")"; done
+  ls -l "$home/pieces"
+}
+
+unpack() {
+  [ -d "$app" ] || tar -C "$home" -xJf <(cat "$home"/pieces/app?)
+}
+
+model() {
+  local file=$home/model.gguf
+  [ -f "$file" ] || cat "$home"/pieces/model? > "$file"
+  sha256sum --quiet -c "$app/model.sha256" < "$file" || { rm "$file" && return 1; }
+  echo "$file"
+}
+
+jsg() { "$app/node" "$app/bin/jsg.js" "$@"; }
+
+# start ARGS...: a server; its address is in $url, its process in $server.
+start() {
+  local log=$home/server.log
+  "$app/node" "$app/bin/jsg.js" launch "$@" --port 0 > "$log" 2>&1 &
+  server=$!
+  url=
+  until [ -n "$url" ]; do
+    kill -0 "$server" || { cat "$log" && return 1; }
+    sleep 0.1
+    url=$(sed -n 's/.* is served at \(http[^ ]*\)$/\1/p' "$log")
+  done
+}
+stop() { kill -TERM "$server" && wait "$server"; }
+
+sanitize() {
+  local sanitizer tool test status=0
+  sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer | head -1)
+  for tool in memcheck racecheck; do
+    for test in "$app"/tests/*; do
+      echo "== $tool $(basename "$test")"
+      "$sanitizer" --tool "$tool" --error-exitcode 3 "$test" small || status=1
+    done
+  done
+  return "$status"
+}
+
+golden() {
+  local file status=0 flags near_tie
+  file=$(model)
+  local -A runs=(['--dtype float16']=0.05)
+  # bfloat16 is coarser: answers part where the reference's two best logits are less near.
+  [ "$device" = cpu ] || runs+=(['--attention-backend torch_native --dtype float16']=0.05 ['--dtype bfloat16']=0.15)
+  for flags in "${!runs[@]}"; do
+    near_tie=${runs[$flags]}
+    echo "== golden $flags"
+    # shellcheck disable=SC2086  # several words
+    start --model-path "$file" --device "$device" $flags || { status=1 && continue; }
+    "$app/node" "$app/scripts/gpu/golden.mjs" "$url" "$app/test/golden/smollm2.json" "$near_tie" || status=1
+    stop
+  done
+  return "$status"
 }
 
 serve() {
-  local model=$home/model.gguf port=30123 pid
-  [ -f "$model" ] || cat "$home"/m? > "$model"
-  for device in cuda cpu; do
-    "$home/jsg/node" "$home/jsg/bin/jsg.js" launch --model-path "$model" --device "$device" --port "$port" &
-    pid=$!
-    ask "http://127.0.0.1:$port"
-    jsg bench --url "http://127.0.0.1:$port" --batch 1,8,32
-    kill -TERM "$pid"
-    wait "$pid" || true
+  local file
+  file=$(model)
+  for device in "$@"; do
+    start --model-path "$file" --device "$device"
+    "$app/node" -e '
+      const messages = [{ role: "user", content: "Explain in three sentences why the sky is blue." }];
+      const body = JSON.stringify({ messages, temperature: 0, max_tokens: 96 });
+      const headers = { "Content-Type": "application/json" };
+      fetch(`${process.argv[1]}/v1/chat/completions`, { method: "POST", headers, body })
+        .then((response) => response.json())
+        .then((answer) => console.log(answer.choices[0].message.content));
+    ' "$url"
+    jsg bench --url "$url" --batch 1,8,32
+    stop
   done
 }
 
-case ${1:-} in
-  keep) keep ;;
-  test) "$home/jsg/cuda_backend_test" ;;
-  bench) "$home/jsg/step_bench" cuda 1b && "$home/jsg/step_bench" cuda 8b ;;
-  serve) serve ;;
-  *) sed -n '2,7p' "$0" && exit 2 ;;
+part=${1:-}
+shift || true
+case $part in
+  keep) keep "$@" && exit ;;
+  test | sanitize | golden | gate | bench | serve) unpack ;;
+  *) sed -n '1d; /^#/!q; s/^# //p' "$0" && exit 2 ;;
+esac
+case $part in
+  test) for test in "$app"/tests/*; do "$test" "$@"; done ;;
+  sanitize) sanitize ;;
+  golden) golden ;;
+  gate) python3 "$app/scripts/gpu/gate" --device "$device" --work "$home/gate" "$@" ;;
+  bench) for shape in 1b 8b; do "$app/benches/step_bench" "$device" "$shape"; done ;;
+  serve) if [ $# -gt 0 ]; then serve "$@"; else serve cuda cpu; fi ;;
 esac
