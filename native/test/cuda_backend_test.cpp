@@ -52,6 +52,15 @@ constexpr Subject kSubjects[] = {
     {"fast", [](LoadOptions&) {}, 0},
     {"without graphs", [](LoadOptions& options) { options.use_graphs = false; }, 0},
     {"reference attention", [](LoadOptions& options) { options.reference_attention = true; }, 0},
+    {"KV int8", [](LoadOptions& options) { options.kv_dtype = KvDType::kInt8; }, 0.02},
+    {"KV fp8_e4m3", [](LoadOptions& options) { options.kv_dtype = KvDType::kFp8E4M3; }, 0.1},
+    {"KV fp8_e5m2", [](LoadOptions& options) { options.kv_dtype = KvDType::kFp8E5M2; }, 0.2},
+    {"reference attention, KV int8",
+     [](LoadOptions& options) {
+       options.reference_attention = true;
+       options.kv_dtype = KvDType::kInt8;
+     },
+     0.02},
 };
 
 const char* name_of(DType dtype) { return dtype == DType::kF16 ? "fp16" : "bf16"; }
