@@ -3,8 +3,9 @@
 //   engine_bench cpu|cuda [8b|1b|135m] [fp16|bf16] [--batch N] [--sampled]
 // `fake` is a device whose steps take a fixed time and nothing of the host's: what it idles between two steps is
 // counted exactly, with one step in flight and with two. `cpu` and `cuda` run a decoder of random weights; its step
-// under the engine is set against the same steps launched back to back from a batch made beforehand. --sampled draws
-// tokens (temperature 0.8, top_p 0.95, a repetition penalty) instead of taking the likeliest.
+// under the engine is set against the same steps launched back to back from a batch made beforehand, and a sequence
+// alone must get the same tokens with one step in flight as with two. --sampled draws tokens (temperature 0.8, top_p
+// 0.95, a repetition penalty) instead of taking the likeliest.
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -85,16 +86,18 @@ class FakeDevice : public Model {
   std::vector<SampledToken> sampled_;
 };
 
-// Times what lies between the calls of a model that it does not own: the work of the host.
+// Times what lies between the calls of a model that it does not own: the work of the host. May let fewer steps be in
+// flight than the model would.
 struct HostTimes {
   std::vector<double> around_us;  // a decode step: all but launch() and wait()
   std::vector<double> launch_us;
 };
 class TimedModel : public Model {
  public:
-  TimedModel(Model& model, HostTimes& times) : model_(model), times_(times) {}
+  TimedModel(Model& model, int max_in_flight, HostTimes& times)
+      : model_(model), max_in_flight_(max_in_flight), times_(times) {}
   int vocab_size() const override { return model_.vocab_size(); }
-  int max_in_flight() const override { return model_.max_in_flight(); }
+  int max_in_flight() const override { return max_in_flight_; }
   int max_top_logprobs() const override { return model_.max_top_logprobs(); }
   void launch(const Batch& batch) override {
     is_decode_ = batch.token_ids.size() == batch.slices.size();
@@ -116,6 +119,7 @@ class TimedModel : public Model {
 
  private:
   Model& model_;
+  const int max_in_flight_;
   HostTimes& times_;
   bool is_decode_ = false;
   int n_launches_ = 0;
@@ -137,20 +141,28 @@ Request make_request(uint32_t id, bool sampled) {
   return request;
 }
 
-// Median microseconds of a decode step in which all `n_sequences` take part, from result to result.
-double run_engine(Model& model, int n_blocks, int n_sequences, bool sampled, HostTimes& times) {
+struct EngineRun {
+  double step_us;               // median of the decode steps in which all sequences take part, from result to result
+  std::vector<int32_t> tokens;  // of all sequences, as they came
+};
+
+EngineRun run_engine(Model& model, int max_in_flight, int n_blocks, int n_sequences, bool sampled, HostTimes& times) {
   std::mutex mutex;
   std::condition_variable ended;
   int n_ended = 0;
   std::vector<double> elapsed_us;
+  EngineRun run;
   const auto sink = [&](std::unique_ptr<StepEvents> events) {
     const std::lock_guard lock(mutex);
     if (events->stats.decode_seqs == n_sequences) elapsed_us.push_back(events->stats.elapsed_us);
-    for (const TokenEvent& event : events->tokens) n_ended += event.finish != FinishReason::kNone;
+    for (const TokenEvent& event : events->tokens) {
+      run.tokens.push_back(event.token);
+      n_ended += event.finish != FinishReason::kNone;
+    }
     if (n_ended == n_sequences) ended.notify_one();
   };
   const EngineOptions options{n_blocks, kPromptTokens + kNewTokens, kMaxBatch, 0, 2048};
-  Engine engine(std::make_unique<TimedModel>(model, times), options, sink);
+  Engine engine(std::make_unique<TimedModel>(model, max_in_flight, times), options, sink);
   for (int id = 0; id < n_sequences; ++id) engine.submit(make_request(id, sampled));
   {
     std::unique_lock lock(mutex);
@@ -158,20 +170,22 @@ double run_engine(Model& model, int n_blocks, int n_sequences, bool sampled, Hos
   }
   engine.stop();
   if (elapsed_us.size() > kWarmUpSteps) elapsed_us.erase(elapsed_us.begin(), elapsed_us.begin() + kWarmUpSteps);
-  return median(elapsed_us);
+  run.step_us = median(elapsed_us);
+  return run;
 }
 
-void bench_fake(const Options& options) {
+int bench_fake(const Options& options) {
   std::printf("a device whose steps take %.0f us; medians over the decode steps\n", options.step_us);
   for (const int max_in_flight : {1, 2}) {
     for (const int batch : options.batches) {
       FakeDevice device(options.step_us, max_in_flight);
       HostTimes times;
-      const double step = run_engine(device, kMaxBatch * kBlocksEach, batch, options.sampled, times);
+      const EngineRun run = run_engine(device, max_in_flight, kMaxBatch * kBlocksEach, batch, options.sampled, times);
       std::printf("in flight %d, batch %2d: step %7.1f us, device idle %5.1f us, host %5.1f us a step\n", max_in_flight,
-                  batch, step, median(device.gaps_us), median(times.around_us));
+                  batch, run.step_us, median(device.gaps_us), median(times.around_us));
     }
   }
+  return 0;
 }
 
 // Decode steps back to back, as many in flight as the model takes: what the engine is held against.
@@ -219,7 +233,7 @@ double run_bare(Model& model, int n_sequences, bool sampled) {
   return median(step_us);
 }
 
-void bench_model(const Options& options) {
+int bench_model(const Options& options) {
   LoadOptions load = bench::dummy_options(*options.shape, options.dtype);
   load.backend = options.device == "cuda" ? BackendKind::kCuda : BackendKind::kCpu;
   load.max_total_tokens = static_cast<int64_t>(kMaxBatch) * kBlocksEach * kBlockSize;
@@ -230,15 +244,28 @@ void bench_model(const Options& options) {
   for (const int batch : options.batches) {
     (void)run_bare(*loaded.model, batch, options.sampled);  // records graphs, settles clocks
     double bare = 1e30, step = 1e30;
-    HostTimes times;
+    HostTimes times, times_alone;
+    const auto engine = [&](int max_in_flight, HostTimes& to) {
+      return run_engine(*loaded.model, max_in_flight, loaded.n_blocks, batch, options.sampled, to);
+    };
+    const EngineRun one = engine(1, times_alone);
     for (int round = 0; round < 3; ++round) {
       bare = std::min(bare, run_bare(*loaded.model, batch, options.sampled));
-      step = std::min(step, run_engine(*loaded.model, loaded.n_blocks, batch, options.sampled, times));
+      const EngineRun run = engine(loaded.model->max_in_flight(), times);
+      step = std::min(step, run.step_us);
+      // In a larger batch the sequences start as they come, so that their steps are not the same ones.
+      if (batch == 1 && run.tokens != one.tokens) {
+        std::printf("one step in flight gives other tokens than %d\n", loaded.model->max_in_flight());
+        return 1;
+      }
     }
     std::printf(
-        "batch %2d: %8.1f token/s; step %8.1f us, back to back %8.1f, gap %6.1f us; host %5.1f us + launch %5.1f us\n",
-        batch, batch / step * 1e6, step, bare, step - bare, median(times.around_us), median(times.launch_us));
+        "batch %2d: %8.1f token/s; step %8.1f us, back to back %8.1f, gap %6.1f us; host %5.1f us + launch %5.1f us; "
+        "one in flight %8.1f us\n",
+        batch, batch / step * 1e6, step, bare, step - bare, median(times.around_us), median(times.launch_us),
+        one.step_us);
   }
+  return 0;
 }
 
 bool parse(int argc, char** argv, Options& options) {
@@ -278,8 +305,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    options.device == "fake" ? bench_fake(options) : bench_model(options);
-    return 0;
+    return options.device == "fake" ? bench_fake(options) : bench_model(options);
   } catch (const Error& error) {
     std::fprintf(stderr, "engine_bench: %s: %s\n", error.code().c_str(), error.what());
     return 1;
