@@ -10,6 +10,8 @@ export interface ChosenBackend {
   spec: BackendSpec;
   /** What this process may take now, where weights and KV cache go. */
   availableBytes: number;
+  /** That is the system's memory, though a GPU computes (Jetson). */
+  integrated: boolean;
   /** For the log: what really runs. */
   description: string;
 }
@@ -24,7 +26,8 @@ export function chooseBackend(
   const systemBytes = device.memory.availableBytes ?? device.memory.totalBytes;
   if (settings.device !== 'cuda') {
     const spec: BackendSpec = { backend: 'cpu', dtype: 'f16', referenceAttention: false };
-    return { spec, availableBytes: systemBytes, description: 'CPU, float32 over weights as stored' };
+    const description = 'CPU, float32 over weights as stored';
+    return { spec, availableBytes: systemBytes, integrated: false, description };
   }
   const gpu = requireGpu(binding);
   const dtype = gpuDtype(settings, tensors);
@@ -34,6 +37,7 @@ export function chooseBackend(
     spec: { backend: 'cuda', dtype, referenceAttention },
     // On an integrated GPU cudaMemGetInfo leaves out what the kernel would give back.
     availableBytes: gpu.integrated ? systemBytes : gpu.freeBytes,
+    integrated: gpu.integrated,
     description: `${gpu.name} (sm_${gpu.sm}), ${dtype === 'f16' ? 'float16' : 'bfloat16'}, ${attention}`,
   };
 }

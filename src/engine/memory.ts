@@ -1,73 +1,65 @@
 /** Does it fit, and how large may the KV cache be? Decided before anything is allocated. Pure. */
-import type { ModelConfig, TensorInfo } from '../addon/binding.js';
+import type { ModelConfig, RuntimeSpec } from '../addon/binding.js';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
 import { formatTable } from '../table.js';
+import { type Footprint, footprintOf, kvBytesPerToken, type Placement, type StoredTensor } from './footprint.js';
 
-export interface MemoryPlan {
+export interface MemoryPlan extends Footprint {
   contextLength: number;
   /** Size of the KV pool, tokens; whole blocks. */
   maxTotalTokens: number;
-  weightBytes: number;
-  kvBytes: number;
-  /** Activations of one step and the logits of a full batch. */
-  workBytes: number;
-  budgetBytes: number;
+  /** Bytes of the KV pool. */
+  kv: number;
+  /** What all of it may take: a share of what is available. */
+  budget: number;
 }
 
 const BLOCK_TOKENS = 16;
 /** Unless asked for, a context no longer than this: the KV pool of a long one would crowd out parallel requests. */
 const DEFAULT_CONTEXT = 8192;
-/** Unless asked for, no pool larger than this (or one full context): memory is left to others. */
+/** Unless asked for, no pool in system memory larger than this (or one full context): memory is left to others. */
 const DEFAULT_POOL_TOKENS = 65536;
-const FLOAT_BYTES = 4;
-
-export function kvBytesPerToken(config: ModelConfig, kvCacheDtype: 'f16' | 'f32'): number {
-  return 2 * config.numLayers * config.numKvHeads * config.headDim * (kvCacheDtype === 'f16' ? 2 : 4);
-}
+/** A share of the available memory that may still be suggested: beyond it, what the estimate leaves out may not fit. */
+const MAX_FRACTION = 0.95;
 
 /** float32 where asked for, or where computing in float32 was asked for; else half the bytes. */
-export function kvCacheDtype(settings: Pick<Settings, 'kv-cache-dtype' | 'dtype'>): 'f16' | 'f32' {
+export function kvCacheDtype(settings: Pick<Settings, 'kv-cache-dtype' | 'dtype'>): RuntimeSpec['kvCacheDtype'] {
   if (settings['kv-cache-dtype'] !== 'auto') return settings['kv-cache-dtype'] === 'float32' ? 'f32' : 'f16';
   return settings.dtype === 'float32' ? 'f32' : 'f16';
 }
 
-function workBytesOf(config: ModelConfig, settings: Settings): number {
-  const perToken = 4 * config.hiddenSize + 2 * config.intermediateSize + config.numHeads * config.headDim;
-  const logits = settings['max-running-requests'] * config.vocabSize;
-  return (settings['chunked-prefill-size'] * perToken + logits) * FLOAT_BYTES;
-}
-
-type Sizes = Pick<Settings, 'mem-fraction-static' | 'context-length' | 'max-total-tokens' | 'max-running-requests'>;
-
 /**
- * Plans the memory of a launch. `availableBytes`: what this process may take now.
+ * Plans the memory of a launch. `availableBytes`: what this process may take now, where weights and KV cache go.
  * Throws E_USAGE for sizes that contradict each other or the model, E_OUT_OF_MEMORY with the table of bytes.
  */
 export function planMemory(
-  config: ModelConfig,
-  tensors: Pick<TensorInfo, 'nbytes'>[],
+  { config, tensors }: { config: ModelConfig; tensors: readonly StoredTensor[] },
   settings: Settings,
+  placement: Placement,
   availableBytes: number,
 ): MemoryPlan {
   const contextLength = chooseContext(config, settings);
-  const perToken = kvBytesPerToken(config, kvCacheDtype(settings));
-  const weightBytes = tensors.reduce((sum, { nbytes }) => sum + nbytes, 0);
-  const workBytes = workBytesOf(config, settings);
-  const budgetBytes = Math.floor(settings['mem-fraction-static'] * availableBytes);
-  const roomTokens = floorToBlock((budgetBytes - weightBytes - workBytes) / perToken);
-  const wantedTokens = settings['max-total-tokens'] ?? defaultPool(contextLength, settings);
-  const maxTotalTokens = ceilToBlock(wantedTokens);
-  const pooledTokens = settings['max-total-tokens'] === null ? Math.min(maxTotalTokens, roomTokens) : maxTotalTokens;
-  const plan = { contextLength, weightBytes, workBytes, budgetBytes };
-  const leastTokens = settings['max-total-tokens'] === null ? ceilToBlock(contextLength) : maxTotalTokens;
+  const footprint = footprintOf(config, tensors, settings, contextLength, placement);
+  const perToken = kvBytesPerToken(config, placement.kvCacheDtype);
+  const budget = Math.floor(settings['mem-fraction-static'] * availableBytes);
+  const roomTokens = floorToBlock((budget - bytesOf(footprint)) / perToken);
+  const asked = settings['max-total-tokens'];
+  const leastTokens = ceilToBlock(asked ?? contextLength);
+  const withPool = (tokens: number) => ({
+    ...footprint,
+    contextLength,
+    maxTotalTokens: tokens,
+    kv: tokens * perToken,
+    budget,
+  });
   if (roomTokens < leastTokens) {
-    throw doesNotFit({ ...plan, maxTotalTokens: leastTokens, kvBytes: leastTokens * perToken }, settings, roomTokens);
+    throw doesNotFit(withPool(leastTokens), { settings, placement, availableBytes, roomTokens });
   }
-  return { ...plan, maxTotalTokens: pooledTokens, kvBytes: pooledTokens * perToken };
+  return withPool(asked === null ? Math.min(defaultPool(contextLength, settings, placement), roomTokens) : leastTokens);
 }
 
-function chooseContext(config: ModelConfig, settings: Sizes): number {
+function chooseContext(config: ModelConfig, settings: Settings): number {
   const asked = settings['context-length'];
   const pool = settings['max-total-tokens'];
   if (asked !== null && pool !== null && pool < asked) {
@@ -76,31 +68,69 @@ function chooseContext(config: ModelConfig, settings: Sizes): number {
   return asked ?? Math.min(config.maxContextLength, DEFAULT_CONTEXT, pool ?? Number.POSITIVE_INFINITY);
 }
 
-function defaultPool(contextLength: number, settings: Sizes): number {
-  return Math.min(Math.max(contextLength, DEFAULT_POOL_TOKENS), settings['max-running-requests'] * contextLength);
+/** As much as the requests that may run could fill; a GPU's pool takes the whole share that it is given. */
+function defaultPool(contextLength: number, settings: Settings, { backend }: Placement): number {
+  const fillable = settings['max-running-requests'] * contextLength;
+  const most = backend === 'cuda' ? Number.POSITIVE_INFINITY : Math.max(contextLength, DEFAULT_POOL_TOKENS);
+  return ceilToBlock(Math.min(fillable, most));
 }
 
 const floorToBlock = (tokens: number) => Math.floor(tokens / BLOCK_TOKENS) * BLOCK_TOKENS;
 const ceilToBlock = (tokens: number) => Math.ceil(tokens / BLOCK_TOKENS) * BLOCK_TOKENS;
 
-function doesNotFit(plan: MemoryPlan, settings: Settings, roomTokens: number): JsgError {
-  const needed = plan.weightBytes + plan.kvBytes + plan.workBytes;
-  const table = formatTable(
-    [
-      ['weights', mebibytes(plan.weightBytes)],
-      [`KV cache, ${plan.maxTotalTokens} tokens`, mebibytes(plan.kvBytes)],
-      ['working memory', mebibytes(plan.workBytes)],
-      ['needed', mebibytes(needed)],
-      [`available x ${settings['mem-fraction-static']}`, mebibytes(plan.budgetBytes)],
-    ],
-    1,
-  );
-  const indented = table.trimEnd().replace(/^/gm, '       ');
-  const hint =
-    roomTokens >= BLOCK_TOKENS
-      ? `--context-length ${roomTokens} --max-total-tokens ${roomTokens} would fit.`
-      : 'Not even the weights fit: take a smaller or a quantised model.';
-  return new JsgError('E_OUT_OF_MEMORY', `the model does not fit in memory:\n${indented}`, { hint });
+function bytesOf({ weights, activations, graphs, context, staging }: Footprint): number {
+  return weights + activations + graphs + context + staging;
+}
+
+/** What is needed, part by part (those that take nothing are left out), and of how much; bytes. */
+function accountOf(plan: MemoryPlan, settings: Pick<Settings, 'mem-fraction-static'>): [string, number][] {
+  const parts: [string, number][] = [
+    ['weights', plan.weights],
+    [`KV cache, ${plan.maxTotalTokens} tokens`, plan.kv],
+    ['activations', plan.activations],
+    ['CUDA graphs', plan.graphs],
+    ['CUDA context and cuBLAS', plan.context],
+    ['staging of weights', plan.staging],
+  ];
+  return [
+    ...parts.filter(([, bytes]) => bytes > 0),
+    ['needed', bytesOf(plan) + plan.kv],
+    [`available x ${settings['mem-fraction-static']}`, plan.budget],
+  ];
+}
+
+/** The plan in one line. */
+export function describePlan(plan: MemoryPlan, settings: Pick<Settings, 'mem-fraction-static'>): string {
+  const account = accountOf(plan, settings).map(([what, bytes]) => `${what}: ${mebibytes(bytes)}`);
+  return `memory: ${account.join('; ')}`;
+}
+
+interface Attempt {
+  settings: Settings;
+  placement: Placement;
+  availableBytes: number;
+  /** Tokens of KV that there would be room for; negative: the rest is too large already. */
+  roomTokens: number;
+}
+
+function doesNotFit(plan: MemoryPlan, attempt: Attempt): JsgError {
+  const rows = accountOf(plan, attempt.settings).map(([what, bytes]) => [what, mebibytes(bytes)]);
+  const table = formatTable(rows, 1).trimEnd().replace(/^/gm, '       ');
+  const message = `the model does not fit in memory:\n${table}`;
+  return new JsgError('E_OUT_OF_MEMORY', message, { hint: whatWouldFit(plan, attempt) });
+}
+
+function whatWouldFit(plan: MemoryPlan, { placement, availableBytes, roomTokens }: Attempt): string {
+  const ways: string[] = [];
+  const tokens = Math.min(roomTokens, plan.contextLength);
+  if (roomTokens >= BLOCK_TOKENS) ways.push(`--context-length ${tokens} --max-total-tokens ${roomTokens} would fit`);
+  const fraction = Math.ceil((100 * (bytesOf(plan) + plan.kv)) / availableBytes) / 100;
+  if (fraction <= MAX_FRACTION) ways.push(`--mem-fraction-static ${fraction} would fit`);
+  if (ways.length > 0) return `${ways.join('; ')}.`;
+  const what = plan.weights > plan.budget ? 'Not even the weights fit' : 'Weights and working memory leave no room';
+  return placement.backend === 'cuda'
+    ? `${what}: take a smaller model (a GPU keeps weights in 16 bits, whatever the file has).`
+    : `${what}: take a smaller or a quantised model.`;
 }
 
 export function mebibytes(bytes: number): string {

@@ -10,7 +10,7 @@ import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
-import { kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
+import { describePlan, kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
 import { superviseServer } from './supervise.js';
 
@@ -30,8 +30,10 @@ export const nativeEngine: Engine = {
       return [loaded, describeModel(loaded)];
     });
     const backend = chooseBackend(settings, model.weights.tensors, device, binding);
-    const plan = planMemory(model.weights.config, model.weights.tensors, settings, backend.availableBytes);
+    const placement = { ...backend.spec, kvCacheDtype: kvCacheDtype(settings), integrated: backend.integrated };
+    const plan = planMemory(model.weights, settings, placement, backend.availableBytes);
     log.info(backend.description);
+    log.debug(describePlan(plan, settings));
     const runtime = await phase(progress, 'loading weights', async () => {
       const loaded = await NativeEngineRuntime.start(toSpec(model, settings, plan, backend.spec), (done) =>
         progress.update(done),
@@ -118,6 +120,6 @@ function describeModel({ weights }: LoadedModel): string {
 }
 
 function describeRuntime({ info }: Runtime, plan: MemoryPlan): string {
-  const kv = `KV cache of ${info.totalTokens} tokens (${mebibytes(plan.kvBytes)})`;
+  const kv = `KV cache of ${info.totalTokens} tokens (${mebibytes(plan.kv)})`;
   return `${(info.loadMs / 1000).toFixed(2)} s; ${info.isa}, ${info.numThreads} threads, ${kv}`;
 }

@@ -1,0 +1,179 @@
+/**
+ * What a model takes in memory, told before anything is allocated. The formulas mirror what the backends reserve
+ * (native/backend/cpu/cpu_backend.cpp, native/backend/cuda/cuda_backend.cu). Pure.
+ */
+import type { DType, ModelConfig, RuntimeSpec, TensorInfo } from '../addon/binding.js';
+import type { Settings } from '../profile/flags.js';
+
+/** Where and how a model is to run. */
+export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'kvCacheDtype'> & {
+  /** The GPU shares the system's memory (Jetson), so what the host holds counts, too. */
+  integrated: boolean;
+};
+
+export type StoredTensor = Pick<TensorInfo, 'name' | 'dtype' | 'shape' | 'nbytes'>;
+
+/** Bytes of everything but the KV cache. */
+export interface Footprint {
+  /** In the types they will have. */
+  weights: number;
+  /** Of a step with as many rows as one can have, its logits included. */
+  activations: number;
+  /** Recorded decode steps. */
+  graphs: number;
+  /** What CUDA and cuBLAS take for themselves. */
+  context: number;
+  /** What weights pass through on their way to the device. */
+  staging: number;
+}
+
+type Sizes = Pick<Settings, 'chunked-prefill-size' | 'max-running-requests'>;
+
+/** `contextLength`: tokens of the longest sequence. */
+export function footprintOf(
+  config: ModelConfig,
+  tensors: readonly StoredTensor[],
+  sizes: Sizes,
+  contextLength: number,
+  placement: Placement,
+): Footprint {
+  if (placement.backend === 'cpu') {
+    const activations = cpuActivations(config, sizes);
+    return { weights: cpuWeights(config, tensors), activations, graphs: 0, context: 0, staging: 0 };
+  }
+  return {
+    weights: cudaWeights(tensors),
+    activations: cudaActivations(config, sizes, contextLength, placement),
+    graphs: cudaGraphs(config, placement),
+    context: placement.integrated ? INTEGRATED_CONTEXT : DISCRETE_CONTEXT,
+    staging: placement.integrated ? INTEGRATED_STAGING : 0,
+  };
+}
+
+const MIB = 2 ** 20;
+const ceilTo = (multiple: number, n: number) => Math.ceil(n / multiple) * multiple;
+const sum = (terms: readonly number[]) => terms.reduce((total, term) => total + term, 0);
+
+// --- KV cache ---
+
+interface KvFormat {
+  /** Of one value. */
+  bytes: number;
+  /** Heads are padded to a multiple of so many values. */
+  multiple: number;
+  /** Scales of one head's K and V of a token. */
+  scaleBytes: number;
+}
+
+const KV_FORMATS: Record<RuntimeSpec['kvCacheDtype'], KvFormat> = {
+  f32: { bytes: 4, multiple: 16, scaleBytes: 0 },
+  f16: { bytes: 2, multiple: 16, scaleBytes: 0 },
+};
+
+export function kvBytesPerToken(config: ModelConfig, kvCacheDtype: RuntimeSpec['kvCacheDtype']): number {
+  const { bytes, multiple, scaleBytes } = KV_FORMATS[kvCacheDtype];
+  return config.numLayers * config.numKvHeads * (2 * ceilTo(multiple, config.headDim) * bytes + scaleBytes);
+}
+
+// --- A step ---
+
+/** Most rows of a step whose logits score a prompt: kMaxScoredRows of native/runtime/scheduler.h. */
+const MAX_SCORED_ROWS = 64;
+
+/** Of the largest step: a chunk of prompts beside every sequence that decodes; and those rows that need logits. */
+function largestStep(sizes: Sizes): { rows: number; logitRows: number } {
+  const running = sizes['max-running-requests'];
+  const rows = sizes['chunked-prefill-size'] + running;
+  return { rows, logitRows: Math.min(rows, running + MAX_SCORED_ROWS) };
+}
+
+/** Values in a row of each activation. */
+function widthsOf(config: ModelConfig) {
+  const q = config.numHeads * config.headDim;
+  const qkv = q + 2 * config.numKvHeads * config.headDim;
+  return { hidden: config.hiddenSize, intermediate: config.intermediateSize, q, qkv };
+}
+
+// --- CPU ---
+
+/** Bytes of 32 weights as native/backend/cpu/pack.cpp packs them: codes of 4 or 8 bits, scales, mins. */
+const PACKED_GROUP: Partial<Record<DType, number>> = {
+  Q4_0: 18,
+  Q4_1: 20,
+  Q5_0: 34,
+  Q5_1: 36,
+  Q8_0: 34,
+  Q4_K: 24,
+  Q5_K: 40,
+  Q6_K: 40,
+};
+
+/** Plain types are used as they are stored. */
+function packedBytes({ dtype, shape, nbytes }: StoredTensor): number {
+  const group = PACKED_GROUP[dtype];
+  return group === undefined ? nbytes : (shape.reduce((product, dim) => product * dim, 1) / 32) * group;
+}
+
+/** The table of embeddings is looked up as it is stored; tied and quantised, it is packed for the head beside that. */
+function cpuWeights(config: ModelConfig, tensors: readonly StoredTensor[]): number {
+  return sum(
+    tensors.map((tensor) => {
+      if (tensor.name !== 'model.embed_tokens.weight') return packedBytes(tensor);
+      const isPackedToo = config.tiedEmbeddings && PACKED_GROUP[tensor.dtype] !== undefined;
+      return tensor.nbytes + (isPackedToo ? packedBytes(tensor) : 0);
+    }),
+  );
+}
+
+function cpuActivations(config: ModelConfig, sizes: Sizes): number {
+  const { hidden, intermediate, q, qkv } = widthsOf(config);
+  const { rows, logitRows } = largestStep(sizes);
+  const floats = 3 * hidden + qkv + q + 3 * intermediate;
+  // A product with quantised weights has its input as integers, too: 76 bytes for 32 of them.
+  const integers = (76 / 32) * Math.max(hidden, intermediate, q);
+  return Math.ceil(rows * (4 * floats + integers) + logitRows * 4 * (hidden + config.vocabSize));
+}
+
+// --- CUDA ---
+
+/** Kernels and cuBLAS with its workspace of 32 MiB. The context itself is there when the free memory is read. */
+const DISCRETE_CONTEXT = 128 * MIB;
+const INTEGRATED_CONTEXT = 512 * MIB;
+/** Of 8 threads, two buffers of 4 MiB each: kMostThreadsIntegrated of native/backend/cuda/copy_lane.cpp. */
+const INTEGRATED_STAGING = 64 * MIB;
+/** Of 9 buckets of rows, 2 slots, and up to 6 numbers of spans in the smaller buckets. */
+const MAX_GRAPHS = 60;
+const GRAPH_NODES_PER_LAYER = 6;
+const BYTES_PER_GRAPH_NODE = 2048;
+/** Rows are reserved in multiples of kMaxFusedRows of native/backend/cuda/products.h. */
+const ROW_MULTIPLE = 64;
+
+/** 16 bits each, whatever is stored; norms as fp32 beside that; biases as fp32. A tied table is there once. */
+function cudaWeights(tensors: readonly StoredTensor[]): number {
+  return sum(
+    tensors.map(({ shape }) => {
+      const elements = shape.reduce((product, dim) => product * dim, 1);
+      return elements * (shape.length === 1 ? 6 : 2);
+    }),
+  );
+}
+
+function cudaActivations(config: ModelConfig, sizes: Sizes, contextLength: number, placement: Placement): number {
+  const { hidden, intermediate, q, qkv } = widthsOf(config);
+  const step = largestStep(sizes);
+  const rows = ceilTo(ROW_MULTIPLE, step.rows);
+  const logitRows = ceilTo(ROW_MULTIPLE, step.logitRows);
+  const perRow = 4 * hidden + 2 * (hidden + qkv + q + 3 * intermediate);
+  const perLogitRow = 2 * hidden + 4 * config.vocabSize;
+  // Logits of scored prompts go to the host, two steps at a time.
+  const onHost = placement.integrated ? 2 * 4 * logitRows * config.vocabSize : 0;
+  const scores = placement.referenceAttention ? 4 * rows * config.numHeads * contextLength : 0;
+  return rows * perRow + logitRows * perLogitRow + onHost + scores;
+}
+
+/** A graph for each bucket of rows, slot and number of attention spans that occurs; a handful of kernels a layer. */
+function cudaGraphs(config: ModelConfig, placement: Placement): number {
+  return placement.referenceAttention
+    ? 0
+    : MAX_GRAPHS * (GRAPH_NODES_PER_LAYER * config.numLayers) * BYTES_PER_GRAPH_NODE;
+}
