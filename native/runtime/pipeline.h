@@ -45,7 +45,7 @@ class Pipeline {
 
   struct Step {
     std::vector<StepItem> items;
-    bool samples_on_host;  // from its logits: they decide what is fed next
+    bool samples_on_host = false;  // from its logits: they decide what is fed next
     StepStats stats;
     Clock::time_point started;
   };
