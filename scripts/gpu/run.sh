@@ -4,7 +4,7 @@
 #   run.sh test [NAME]       every operation against the CPU backend; NAME: part of a test's name
 #   run.sh sanitize          the small tests under compute-sanitizer: memcheck, then racecheck
 #   run.sh golden            SmolLM2: 33 greedy answers against transformers (needs the model's pieces)
-#   run.sh gate [PART...]    tiny models of every architecture over HTTP against transformers: logits batch chunks graphs long
+#   run.sh gate [PART...]    tiny models of every architecture over HTTP against transformers: logits batch chunks graphs kv long
 #   run.sh bench             engine-level figures, 1B and 8B shapes
 #   run.sh serve [DEVICE...] SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
 # JSG_DEVICE=cpu rehearses golden and gate without a GPU.

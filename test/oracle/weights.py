@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 
-def random_weights(config: dict, generator: torch.Generator) -> dict[str, torch.Tensor]:
+def random_weights(config: dict, generator: torch.Generator, gain: float = 1.4) -> dict[str, torch.Tensor]:
     """
     Weights of a Hugging Face config, float32, by their names in a checkpoint; scaled so that attention is neither flat nor
-    one-hot and logits spread over several units.
+    one-hot and logits spread over several units. `gain`: of each product in a layer; the larger, the sharper is attention
+    and the faster do errors of rounding grow (at 1.0 about as in trained models).
     """
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
@@ -36,7 +37,7 @@ def random_weights(config: dict, generator: torch.Generator) -> dict[str, torch.
             "mlp.down_proj": (hidden, inner),
         }
         for name, shape in shapes.items():
-            weights[f"{prefix}{name}.weight"] = normal(*shape, std=1.4 / shape[1] ** 0.5)
+            weights[f"{prefix}{name}.weight"] = normal(*shape, std=gain / shape[1] ** 0.5)
         weights[f"{prefix}input_layernorm.weight"] = norm(hidden)
         weights[f"{prefix}post_attention_layernorm.weight"] = norm(hidden)
         if config["model_type"] == "qwen2":

@@ -24,7 +24,9 @@ MAX_ERROR_RATIO = 1.2
 # likeliest tokens lie within some deviations of that.
 MAX_SPREAD_RATIO = 1.8
 NEAR_TIE_DEVIATIONS = 6
-SERVERS_AT_A_TIME = 4
+# Errors of rounding that come from the same numbers, rounded in the same way, are mostly the same.
+MAX_APART = 0.8
+SERVERS_AT_A_TIME = 6
 # One token, within a block, beyond one span of split KV, beyond several.
 PROMPTS = [random_prompt(length, seed) for seed, length in enumerate((1, 61, 300, 700))]
 N_TOKENS = 64
@@ -53,15 +55,15 @@ class Gate:
         common = ["--model-path", directory, "--skip-tokenizer-init", "--device", self.device, "--max-total-tokens", "32768"]
         return Server(self._command, [*common, *(("--dtype", dtype) if self.device == "cuda" else ()), *args])
 
-    def oracle(self, model: str, dtype: str) -> Oracle:
+    def oracle(self, model: str, dtype: str, kv_dtype: str = "auto") -> Oracle:
         from oracle import load_oracle  # imports transformers, which takes seconds: servers start meanwhile
 
-        return load_oracle(make_model(model, dtype, self._work), DTYPES[dtype], self.device)
+        return load_oracle(make_model(model, dtype, self._work), DTYPES[dtype], self.device, kv_dtype)
 
-    def compare(self, model: str, dtype: str, answers: list[Answer]) -> Comparison:
+    def compare(self, model: str, dtype: str, answers: list[Answer], kv_dtype: str = "auto") -> Comparison:
         from oracle import Comparison
 
-        comparison = Comparison(self.oracle(model, dtype))
+        comparison = Comparison(self.oracle(model, dtype, kv_dtype))
         for answer in answers:
             comparison.add(answer)
         return comparison
@@ -218,6 +220,25 @@ def graphs(gate: Gate) -> None:
     gate.several([("llama-gqa-64", "float16"), ("llama-mha-128", "bfloat16"), ("mistral-64", "float16")], serve, hold)
 
 
+def kv(gate: Gate) -> None:
+    """KV caches of 8 bits beside transformers with keys and values rounded in the same way"""
+
+    def serve(model: str, dtype: str, kv_dtype: str) -> list[Answer]:
+        with gate.serve(model, dtype, "--kv-cache-dtype", kv_dtype) as server:
+            return server.generate(PROMPTS, N_TOKENS, logprobs=True, score_from=0)
+
+    def hold(answers: list[Answer], model: str, dtype: str, kv_dtype: str) -> None:
+        comparison = gate.compare(model, dtype, answers, kv_dtype)
+        name = f"kv {model} {dtype} {kv_dtype}"
+        hold_errors(gate, name, comparison)
+        apart = max(comparison.prefill.apart, comparison.decode.apart)
+        gate.check(apart <= MAX_APART, f"{name}: {apart:.2f} of that error lies between jsg and transformers")
+
+    models = [("llama-gqa-64", "float16"), ("mistral-128", "bfloat16"), ("qwen3-128", "float16")]
+    kv_dtypes = ["int8", "fp8_e4m3", "fp8_e5m2"]
+    gate.several([(*model, kv_dtype) for model in models for kv_dtype in kv_dtypes], serve, hold)
+
+
 def long(gate: Gate) -> None:
     """a prompt of 7,000 tokens and 64 greedy ones after it, alone and beside a short one"""
     prompt, short = random_prompt(7000, 300), random_prompt(30, 301)
@@ -251,5 +272,5 @@ def hold_greedy(gate: Gate, name: str, answer: Answer, expected: list[int], comp
 
 
 PARTS: dict[str, Callable[[Gate], None]] = {
-    part.__name__: part for part in (logits, batch, chunks, graphs, long)
+    part.__name__: part for part in (logits, batch, chunks, graphs, kv, long)
 }

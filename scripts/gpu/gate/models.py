@@ -67,7 +67,7 @@ def make_model(name: str, dtype: str, root: Path) -> Path:
         return directory
     directory.mkdir(parents=True, exist_ok=True)
     model = MODELS[name]
-    weights = random_weights(model, torch.Generator().manual_seed(sum(name.encode())))
+    weights = random_weights(model, torch.Generator().manual_seed(sum(name.encode())), gain=1.0)
     stored = {key: value.to(DTYPES[dtype]).contiguous() for key, value in weights.items()}
     save_file(stored, directory / "model.safetensors", metadata={"format": "pt"})
     # Written last: it says that the directory is whole.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from server import Answer, ScoredToken
-from transformers import AutoModelForCausalLM
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 from transformers.utils import logging
 
 logging.disable_progress_bar()
@@ -15,13 +18,47 @@ logging.set_verbosity_error()
 torch.backends.cuda.matmul.allow_tf32 = False
 
 
-class Oracle:
-    """The model of a directory. `dtype`: of its weights, and of the computation that is not the oracle's."""
+def _through_float8(dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
+    largest = torch.finfo(dtype).max
+    return lambda x: x.clamp(-largest, largest).to(dtype).to(x.dtype)
 
-    def __init__(self, directory: Path, dtype: torch.dtype, device: str) -> None:
+
+def _through_int8(x: torch.Tensor) -> torch.Tensor:
+    """A scale for each token of each head, kept in float16."""
+    scale = (x.abs().amax(dim=-1, keepdim=True) / 127).half().float().clamp_min(1e-7)
+    return (torch.round(x.float() / scale).clamp(-127, 127) * scale).to(x.dtype)
+
+
+# What becomes of keys (rotated) and values in a cache of 8 bits.
+KV_DTYPES = {
+    "int8": _through_int8,
+    "fp8_e4m3": _through_float8(torch.float8_e4m3fn),
+    "fp8_e5m2": _through_float8(torch.float8_e5m2),
+}
+
+
+def _attention_over(through: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
+    def forward(module, query, key, value, attention_mask, **options):
+        return sdpa_attention_forward(module, query, through(key), through(value), attention_mask, **options)
+
+    return forward
+
+
+for _name, _through in KV_DTYPES.items():
+    AttentionInterface.register(_name, _attention_over(_through))
+    AttentionMaskInterface.register(_name, sdpa_mask)
+
+
+class Oracle:
+    """
+    The model of a directory. `dtype`: of its weights, and of the computation that is not the oracle's; `kv_dtype` (of
+    KV_DTYPES, or auto): of keys and values in the latter.
+    """
+
+    def __init__(self, directory: Path, dtype: torch.dtype, device: str, kv_dtype: str) -> None:
         self._device = device
         self._exact = self._load(directory, torch.float32, "eager")
-        self._rounded = self._load(directory, dtype, "sdpa")
+        self._rounded = self._load(directory, dtype, "sdpa" if kv_dtype == "auto" else kv_dtype)
 
     def _load(self, directory: Path, dtype: torch.dtype, attention: str) -> torch.nn.Module:
         model = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation=attention)
@@ -54,8 +91,8 @@ class Oracle:
 
 
 @lru_cache(maxsize=2)
-def load_oracle(directory: Path, dtype: torch.dtype, device: str) -> Oracle:
-    return Oracle(directory, dtype, device)
+def load_oracle(directory: Path, dtype: torch.dtype, device: str, kv_dtype: str) -> Oracle:
+    return Oracle(directory, dtype, device, kv_dtype)
 
 
 class Errors:
@@ -64,6 +101,7 @@ class Errors:
     def __init__(self) -> None:
         self._ours: list[torch.Tensor] = []
         self._theirs: list[torch.Tensor] = []
+        self._apart: list[torch.Tensor] = []
 
     def add(self, scores: list[ScoredToken], exact: torch.Tensor, rounded: torch.Tensor) -> None:
         """Row i of both tensors (n, vocab) belongs to scores[i]."""
@@ -72,9 +110,10 @@ class Errors:
         entries = [[(score.token, score.logprob), *score.top] for score in scores]
         ids = torch.tensor([[id_ for id_, _ in row] for row in entries], device=exact.device)
         ours = torch.tensor([[value for _, value in row] for row in entries], device=exact.device, dtype=exact.dtype)
-        truth = exact.gather(1, ids)
+        truth, theirs = exact.gather(1, ids), rounded.gather(1, ids)
         self._ours.append((ours - truth).square().flatten().cpu())
-        self._theirs.append((rounded.gather(1, ids) - truth).square().flatten().cpu())
+        self._theirs.append((theirs - truth).square().flatten().cpu())
+        self._apart.append((ours - theirs).square().flatten().cpu())
 
     def __bool__(self) -> bool:
         return bool(self._ours)
@@ -82,15 +121,24 @@ class Errors:
     @property
     def ours(self) -> float:
         """Root mean square."""
-        return torch.cat(self._ours).mean().sqrt().item()
+        return _root_mean(self._ours)
 
     @property
     def theirs(self) -> float:
-        return torch.cat(self._theirs).mean().sqrt().item()
+        return _root_mean(self._theirs)
 
     @property
     def ratio(self) -> float:
         return self.ours / self.theirs
+
+    @property
+    def apart(self) -> float:
+        """What lies between ours and theirs, as a share of theirs: small where both round the same numbers in the same way."""
+        return _root_mean(self._apart) / self.theirs
+
+
+def _root_mean(squares: list[torch.Tensor]) -> float:
+    return torch.cat(squares).mean().sqrt().item()
 
 
 class Comparison:
