@@ -85,6 +85,7 @@ struct DeviceSampler::Scratch {
   Memory<TileSummary> tiles;
   Memory<float> group_max;
   Memory<float> list;
+  Memory<int32_t> list_ids;
   Memory<Amount> histogram;
   Memory<UnseenToken> unseen;
   Memory<float> saved;
@@ -116,6 +117,7 @@ void DeviceSampler::reserve(cudaStream_t stream, int n_rows, size_t n_entries) {
   s.tiles.grow(rows * n_tiles);
   s.group_max.grow(rows * n_tiles * kGroupsPerTile);
   s.list.grow(rows * kMaxListed);
+  s.list_ids.grow(rows * kMaxListed);
   s.histogram.grow(rows * kBins);
   s.unseen.grow(rows);
   check(cudaMemsetAsync(s.states.get(), 0, s.states.bytes(), stream), "clearing the sampler's state");
@@ -167,6 +169,7 @@ void DeviceSampler::launch(cudaStream_t stream, float* logits, const uint64_t* b
       .tiles = s.tiles.get(),
       .group_max = s.group_max.get(),
       .list = s.list.get(),
+      .list_ids = s.list_ids.get(),
       .histogram = s.histogram.get(),
       .tokens = s.tokens.get(),
       .results = slot.results.get(),
