@@ -79,18 +79,28 @@ void place_in_file(LoadOptions& options, const std::string& path) {
   options.files = {path};
   if (std::filesystem::exists(path) && std::filesystem::file_size(path) == offset) return;
   const auto start = Clock::now();
-  std::ofstream file(path, std::ios::binary);
-  std::vector<uint8_t> part(size_t{16} << 20);
-  for (const TensorInfo& tensor : options.tensors) {
-    const WeightView view = weights->get(tensor.name, tensor.shape);
-    for (uint64_t at = 0; at < tensor.nbytes; at += part.size()) {
-      const std::span<uint8_t> piece(part.data(), std::min<uint64_t>(part.size(), tensor.nbytes - at));
-      view.source->read(at, piece);
-      file.write(reinterpret_cast<const char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  std::atomic<bool> ok{fd >= 0};
+  std::atomic<size_t> next{0};
+  auto write_tensors = [&] {
+    std::vector<uint8_t> part(size_t{4} << 20);
+    for (size_t i = next++; ok && i < options.tensors.size(); i = next++) {
+      const TensorInfo& tensor = options.tensors[i];
+      const WeightView view = weights->get(tensor.name, tensor.shape);
+      for (uint64_t at = 0; at < tensor.nbytes; at += part.size()) {
+        const std::span<uint8_t> piece(part.data(), std::min<uint64_t>(part.size(), tensor.nbytes - at));
+        view.source->read(at, piece);
+        const off_t place = static_cast<off_t>(tensor.offset + at);
+        if (pwrite(fd, piece.data(), piece.size(), place) != static_cast<ssize_t>(piece.size())) ok = false;
+      }
     }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) threads.emplace_back(write_tensors);
   }
-  file.close();
-  if (!file) throw Error("E_IO_FAILED", "cannot write " + path);
+  if (fd >= 0) close(fd);
+  if (!ok) throw Error("E_IO_FAILED", "cannot write " + path);
   std::printf("wrote %s: %.2f GB in %.1f s\n", path.c_str(), static_cast<double>(offset) / 1e9, seconds_since(start));
 }
 

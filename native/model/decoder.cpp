@@ -28,9 +28,12 @@ Decoder::Decoder(const ModelConfig& config, std::unique_ptr<Weights> weights, st
   embedding_ = load_table(table, {config.vocab_size, config.hidden_size});
   // A tied table is handed over twice.
   const uint64_t total = weights_->bytes() + (config.tied_embeddings ? weights_->bytes(table) : 0);
+  double reported = 0;
   const auto report = [&](uint64_t missing) {
     // A backend may take a tensor in two forms, and so miss more than it was given.
-    progress(missing < handed_over_ ? static_cast<double>(handed_over_ - missing) / static_cast<double>(total) : 0.0);
+    const uint64_t there = handed_over_ - std::min(handed_over_, missing);
+    reported = std::max(reported, static_cast<double>(there) / static_cast<double>(total));
+    progress(reported);
     return missing;
   };
   final_norm_ = load_table("model.norm.weight", {config.hidden_size});

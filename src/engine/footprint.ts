@@ -44,7 +44,7 @@ export function footprintOf(
   return {
     weights: cudaWeights(tensors),
     activations: cudaActivations(config, sizes, contextLength, placement),
-    graphs: cudaGraphs(config, placement),
+    graphs: placement.referenceAttention ? 0 : GRAPHS,
     context: placement.integrated ? INTEGRATED_CONTEXT : DISCRETE_CONTEXT,
     staging: placement.integrated ? INTEGRATED_STAGING : 0,
   };
@@ -136,15 +136,17 @@ function cpuActivations(config: ModelConfig, sizes: Sizes): number {
 
 // --- CUDA ---
 
-/** Kernels and cuBLAS with its workspace of 32 MiB. The context itself is there when the free memory is read. */
-const DISCRETE_CONTEXT = 128 * MIB;
-const INTEGRATED_CONTEXT = 512 * MIB;
+/**
+ * Kernels, cuBLAS with its workspace of 32 MiB, and what allocations are rounded up to: 112 to 148 MiB measured on an
+ * H100 with models of 8B to 135M. The context itself is there already when the free memory is read.
+ */
+const DISCRETE_CONTEXT = 160 * MIB;
+/** Read from /proc/meminfo before there is a context: 527 MiB on an H100, an upper bound for a Jetson's fewer SMs. */
+const INTEGRATED_CONTEXT = DISCRETE_CONTEXT + 528 * MIB;
 /** Of 8 threads, two buffers of 4 MiB each: kMostThreadsIntegrated of native/backend/cuda/copy_lane.cpp. */
 const INTEGRATED_STAGING = 64 * MIB;
-/** Of 9 buckets of rows, 2 slots, and up to 6 numbers of spans in the smaller buckets. */
-const MAX_GRAPHS = 60;
-const GRAPH_NODES_PER_LAYER = 6;
-const BYTES_PER_GRAPH_NODE = 2048;
+/** 18 graphs of an 8B model took less than 6 MiB on an H100; longer contexts record more of them. */
+const GRAPHS = 32 * MIB;
 /** Rows are reserved in multiples of kMaxFusedRows of native/backend/cuda/products.h. */
 const ROW_MULTIPLE = 64;
 
@@ -169,11 +171,4 @@ function cudaActivations(config: ModelConfig, sizes: Sizes, contextLength: numbe
   const onHost = placement.integrated ? 2 * 4 * logitRows * config.vocabSize : 0;
   const scores = placement.referenceAttention ? 4 * rows * config.numHeads * contextLength : 0;
   return rows * perRow + logitRows * perLogitRow + onHost + scores;
-}
-
-/** A graph for each bucket of rows, slot and number of attention spans that occurs; a handful of kernels a layer. */
-function cudaGraphs(config: ModelConfig, placement: Placement): number {
-  return placement.referenceAttention
-    ? 0
-    : MAX_GRAPHS * (GRAPH_NODES_PER_LAYER * config.numLayers) * BYTES_PER_GRAPH_NODE;
 }
