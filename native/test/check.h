@@ -67,6 +67,7 @@ struct Register {
 
 #define TEST_MAIN()                                                                         \
   int main(int argc, char** argv) {                                                         \
+    std::setvbuf(stdout, nullptr, _IOLBF, 0); /* heard even if it hangs */                  \
     int ran = 0;                                                                            \
     for (const auto& test : jsg::test::cases()) {                                           \
       if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue;                 \

@@ -1,7 +1,10 @@
 // The CUDA backend against the CPU backend: the same decoder, the same weights, the same steps. Skipped, with a line,
 // where there is no device or no CUDA in the build. An argument picks tests by a part of their names; `small` are those
 // for compute-sanitizer, under which everything is a hundred times slower.
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 
 #include "check.h"
@@ -26,6 +29,24 @@ bool has_device() {
   std::printf("     skipped: no CUDA device\n");
   return false;
 }
+
+// Ends the program when a step hangs, saying which: a kernel that waits for ever would hold the machine.
+class Watchdog {
+ public:
+  explicit Watchdog(const std::string& what) {
+    std::snprintf(message_, sizeof message_, "FAIL %s hangs\n", what.c_str());
+    std::signal(SIGALRM, [](int) {
+      (void)!write(STDOUT_FILENO, message_, std::strlen(message_));
+      _exit(1);
+    });
+    alarm(kSeconds);
+  }
+  ~Watchdog() { alarm(0); }
+
+ private:
+  static constexpr unsigned kSeconds = 20;
+  static inline char message_[200];
+};
 
 constexpr int kVocab = 1000;
 constexpr int kPoolBlocks = 800;
@@ -175,6 +196,7 @@ Script walk() {
 using StepLogits = std::vector<std::vector<float>>;  // of each step, (logit_rows, kVocab)
 
 StepLogits run_script(Model& model, const Script& script) {
+  const Watchdog watchdog(script.name());
   StepLogits all;
   for (const Batch& batch : script.steps()) {
     const auto logits = model.run(batch).logits;
@@ -205,6 +227,7 @@ double worst_row(const Script& script, const StepLogits& actual, const StepLogit
 // Tokens picked on the device are the likeliest of the logits it gave for the same steps.
 void check_greedy(Model& model, const Script& script, const StepLogits& logits) {
   if (model.max_top_logprobs() < 0) return;
+  const Watchdog watchdog(script.name() + ", sampled");
   for (size_t step = 0; step < logits.size(); ++step) {
     Batch batch = script.steps()[step];
     std::vector<int32_t> likeliest;
@@ -315,6 +338,7 @@ void compare_fed_forward(const TinyDecoder& variant, DType dtype, const Subject&
   CHECK(gpu.model->max_in_flight() >= 2);
   if (gpu.model->max_in_flight() < 2) return;
   for (const int n : sizes) {
+    const Watchdog watchdog(std::string(variant.name) + ", " + subject.name + ", fed forward x " + std::to_string(n));
     const auto expected = Decoding(*gpu.model, n).run(false);
     CHECK(Decoding(*gpu.model, n).run(true) == expected);
     for (const auto& answer : expected) {
