@@ -99,6 +99,8 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   spec.engine.max_running = static_cast<int>(fields.integer("maxRunningRequests", 1, 65536));
   spec.engine.max_queued = static_cast<int>(fields.integer("maxQueuedRequests", 0, kMaxSize));
   spec.engine.chunked_prefill_size = static_cast<int>(fields.integer("chunkedPrefillSize", 1, kMaxSize));
+  spec.load.max_running = spec.engine.max_running;
+  spec.load.max_rows = spec.engine.chunked_prefill_size + spec.engine.max_running;
   return spec;
 }
 

@@ -47,9 +47,14 @@ void RuntimeHost::load(const RuntimeSpec& spec) {
   std::string code = "E_INTERNAL", message;
   try {
     LoadedModel loaded = load_model(spec.load, on_progress);
-    info_ = {
-        loaded.isa,     loaded.n_threads, loaded.weight_bytes, loaded.kv_bytes_per_token, loaded.n_blocks * kBlockSize,
-        ms_since(start)};
+    info_ = {loaded.isa,
+             loaded.n_threads,
+             loaded.weight_bytes,
+             loaded.kv_bytes_per_token,
+             loaded.n_blocks * kBlockSize,
+             ms_since(start),
+             loaded.n_graphs,
+             loaded.warm_up_seconds * 1e3};
     port_.post([this, options = spec.engine, loaded = std::move(loaded)](Napi::Env env) mutable {
       on_loaded(env, std::move(loaded), options);
     });

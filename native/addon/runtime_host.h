@@ -22,6 +22,8 @@ struct RuntimeInfo {
   uint64_t kv_bytes_per_token;
   int total_tokens;
   double load_ms;
+  int n_graphs;
+  double warm_up_ms;
 };
 
 // Public members are for the JavaScript thread.

@@ -32,6 +32,8 @@ Napi::Value RuntimeObject::info(const Napi::CallbackInfo& info) {
   object.Set("kvBytesPerToken", static_cast<double>(from.kv_bytes_per_token));
   object.Set("totalTokens", from.total_tokens);
   object.Set("loadMs", from.load_ms);
+  object.Set("numGraphs", from.n_graphs);
+  object.Set("warmUpMs", from.warm_up_ms);
   return object;
 }
 

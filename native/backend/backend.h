@@ -104,6 +104,10 @@ class Backend {
   virtual int max_in_flight() const { return 1; }
   virtual int max_top_logprobs() const { return -1; }
   virtual StepOutput wait() = 0;
+
+  // Sizes of decode batches whose steps are recorded and replayed, ascending; and how many recordings there are.
+  virtual std::vector<int> recorded_rows() const { return {}; }
+  virtual int n_recorded() const { return 0; }
 };
 
 }  // namespace jsg

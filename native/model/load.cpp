@@ -8,6 +8,7 @@
 #endif
 #include "error.h"
 #include "model/decoder.h"
+#include "model/warm_up.h"
 
 namespace jsg {
 namespace {
@@ -89,7 +90,9 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
                                            static_cast<int>(n_blocks), progress);
   const uint64_t weight_bytes = decoder->weight_bytes();
   const uint64_t kv_bytes = decoder->backend().kv_bytes_per_token();
-  return {std::move(decoder), static_cast<int>(n_blocks), isa, n_threads, weight_bytes, kv_bytes};
+  const WarmUp ready = warm_up(*decoder, static_cast<int>(n_blocks), options.max_rows, options.max_running);
+  return {std::move(decoder), static_cast<int>(n_blocks), isa, n_threads, weight_bytes, kv_bytes, ready.n_graphs,
+          ready.seconds};
 }
 
 #ifdef JSG_CUDA

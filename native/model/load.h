@@ -13,8 +13,8 @@
 namespace jsg {
 
 enum class BackendKind : uint8_t { kCpu, kCuda };
-// kF16: 16 bits; on the CPU fp16, in the CUDA backend the type of the activations. The CPU backend has kF32 and kF16, the
-// CUDA backend all but kF32.
+// kF16: 16 bits; on the CPU fp16, in the CUDA backend the type of the activations. The CPU backend has kF32 and kF16,
+// the CUDA backend all but kF32.
 enum class KvDType : uint8_t { kF32, kF16, kFp8E4M3, kFp8E5M2, kInt8 };
 
 struct LoadOptions {
@@ -29,6 +29,8 @@ struct LoadOptions {
   KvDType kv_dtype = KvDType::kF16;
   int64_t max_total_tokens = 0;  // size of the KV pool; rounded up to whole blocks
   int n_threads = 0;             // 0: one a core of the affinity mask and cgroup quota
+  int max_rows = 0;  // of a step, and sequences in one: what is made ready for them when loading; 0: nothing
+  int max_running = 0;
 };
 
 struct LoadedModel {
@@ -38,6 +40,8 @@ struct LoadedModel {
   int n_threads;
   uint64_t weight_bytes;  // read for each decoded token
   uint64_t kv_bytes_per_token;
+  int n_graphs = 0;            // decode steps recorded
+  double warm_up_seconds = 0;  // in which they were, and a prompt was run
 };
 
 // Throws E_MODEL_INVALID (missing tensor, wrong shape, span outside its file), E_IO_FAILED, E_OUT_OF_MEMORY,

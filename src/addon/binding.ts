@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 2;
+export const CONTRACT = 3;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -201,7 +201,12 @@ export interface RuntimeInfo {
   /** Bytes of KV one token takes. */
   kvBytesPerToken: number;
   totalTokens: number;
+  /** All that loading took, `warmUpMs` included. */
   loadMs: number;
+  /** Decode steps that were recorded as CUDA graphs before the first request; more are when longer contexts come. */
+  numGraphs: number;
+  /** In which they were recorded, and a prompt was run. */
+  warmUpMs: number;
 }
 
 export interface RuntimeStats {

@@ -121,5 +121,10 @@ function describeModel({ weights }: LoadedModel): string {
 
 function describeRuntime({ info }: Runtime, plan: MemoryPlan): string {
   const kv = `KV cache of ${info.totalTokens} tokens (${mebibytes(plan.kv)})`;
-  return `${(info.loadMs / 1000).toFixed(2)} s; ${info.isa}, ${info.numThreads} threads, ${kv}`;
+  const graphs = info.numGraphs > 0 ? `; ${info.numGraphs} CUDA graphs in ${seconds(info.warmUpMs)}` : '';
+  return `${seconds(info.loadMs)}; ${info.isa}, ${info.numThreads} threads, ${kv}${graphs}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
 }

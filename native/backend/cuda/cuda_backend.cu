@@ -123,6 +123,11 @@ class CudaBackend final : public Backend {
 
   int max_in_flight() const override { return kSlots; }
   int max_top_logprobs() const override { return DeviceSampler::kMaxTopLogprobs; }
+  std::vector<int> recorded_rows() const override {
+    if (!options_.use_graphs || !attention_.is_fast()) return {};
+    return {std::begin(kBuckets), std::end(kBuckets)};
+  }
+  int n_recorded() const override { return static_cast<int>(graphs_.size()); }
 
   void begin_step(const Batch& batch, std::span<const float> cos, std::span<const float> sin) override {
     batch_ = &batch;

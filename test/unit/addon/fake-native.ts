@@ -38,7 +38,16 @@ export class FakeNative implements NativeRuntime {
   };
 
   info() {
-    return { isa: 'fake', numThreads: 1, weightBytes: 1, kvBytesPerToken: 1, totalTokens: 64, loadMs: 1 };
+    return {
+      isa: 'fake',
+      numThreads: 1,
+      weightBytes: 1,
+      kvBytesPerToken: 1,
+      totalTokens: 64,
+      loadMs: 1,
+      numGraphs: 0,
+      warmUpMs: 0,
+    };
   }
   submit(request: NativeRequest) {
     if (this.refusal) throw this.refusal;

@@ -30,7 +30,16 @@ export class FakeRuntime implements Runtime {
 
   get info(): RuntimeInfo {
     const totalTokens = this.options.totalTokens ?? 4096;
-    return { isa: 'fake', numThreads: 1, weightBytes: 1, kvBytesPerToken: 1, totalTokens, loadMs: 0 };
+    return {
+      isa: 'fake',
+      numThreads: 1,
+      weightBytes: 1,
+      kvBytesPerToken: 1,
+      totalTokens,
+      loadMs: 0,
+      numGraphs: 0,
+      warmUpMs: 0,
+    };
   }
 
   submit(request: SubmitRequest, signal?: AbortSignal): AsyncIterable<TokenEvent> {
