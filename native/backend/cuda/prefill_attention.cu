@@ -1,5 +1,7 @@
 #include "backend/cuda/prefill_attention.h"
 
+#include "backend/cuda/kernels/rope_append_pages.cuh"
+
 namespace jsg::cuda {
 namespace {
 
@@ -26,6 +28,21 @@ void launch_format(const Launcher& launch, const PrefillAttentionArgs<T>& args, 
 }  // namespace
 
 template <class T>
+void prefill_append(const Launcher& launch, const RopeAppendArgs<T>& args, int n_slices, int n_rows,
+                    int max_slice_rows) {
+  const AttentionDims& dims = args.dims;
+  if (args.cache.format != KvFormat::k16Bit || !has_prefill_attention(dims.head_dim)) {
+    launch(rope_append_kernel<T>, dim3(n_rows), kRopeThreads, 0, args);
+    return;
+  }
+  const int n_pages = (max_slice_rows + kPage - 1) / kPage + 1;  // one more where the first row is not a page's first
+  const int n_groups = (dims.n_heads + dims.n_kv_heads + kAppendHeads - 1) / kAppendHeads +
+                       (dims.n_kv_heads + kAppendValues - 1) / kAppendValues;
+  auto* kernel = dims.head_dim == 64 ? rope_append_pages_kernel<T, 64> : rope_append_pages_kernel<T, 128>;
+  launch(kernel, dim3(n_pages, n_slices, n_groups), kAppendThreads, 0, args);
+}
+
+template <class T>
 void prefill_attention(const Launcher& launch, const PrefillAttentionArgs<T>& args, int n_slices, int max_slice_rows) {
   switch (args.cache.format) {
     case KvFormat::k16Bit:
@@ -39,6 +56,8 @@ void prefill_attention(const Launcher& launch, const PrefillAttentionArgs<T>& ar
   }
 }
 
+template void prefill_append(const Launcher&, const RopeAppendArgs<__half>&, int, int, int);
+template void prefill_append(const Launcher&, const RopeAppendArgs<__nv_bfloat16>&, int, int, int);
 template void prefill_attention(const Launcher&, const PrefillAttentionArgs<__half>&, int, int);
 template void prefill_attention(const Launcher&, const PrefillAttentionArgs<__nv_bfloat16>&, int, int);
 

@@ -20,34 +20,86 @@ __device__ __forceinline__ float block_sum(float x) {
   return total;
 }
 
-// x (n, hidden) += delta (or, without delta, x as it is); out = x / rms(x) * norm.
+// x (n, hidden) += delta (or, without delta, x as it is); out = x / rms(x) * norm. `hidden` is a multiple of 8.
 template <class T>
 __global__ void __launch_bounds__(kRowThreads)
     add_norm_kernel(float* x, const T* delta, const T* norm, int hidden, float eps, T* out) {
+  // 8 elements at a time; so many of them stay in registers, the rest of a very long row is read again.
+  constexpr int kHeld = 4;
+  const size_t base = static_cast<size_t>(blockIdx.x) * hidden;
+  const int n_chunks = hidden / 8;
   launch_dependents();
   wait_for_previous();
-  const size_t base = static_cast<size_t>(blockIdx.x) * hidden;
+  auto load = [&](int chunk, float(&value)[8]) {
+    const float4* from = reinterpret_cast<const float4*>(x + base) + 2 * chunk;
+    const float4 low = from[0], high = from[1];
+    const float values[] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+    for (int j = 0; j < 8; ++j) value[j] = values[j];
+  };
   float squares = 0;
-  for (int i = threadIdx.x; i < hidden; i += kRowThreads) {
-    float value = x[base + i];
+  auto add = [&](int chunk, float(&value)[8]) {
     if (delta) {
-      value += to_float(delta[base + i]);
-      x[base + i] = value;
+      float more[8];
+      unpack8<T>(load_shared_operand(delta + base + 8 * chunk), more);
+#pragma unroll
+      for (int j = 0; j < 8; ++j) value[j] += more[j];
+      float4* to = reinterpret_cast<float4*>(x + base) + 2 * chunk;
+      to[0] = {value[0], value[1], value[2], value[3]};
+      to[1] = {value[4], value[5], value[6], value[7]};
     }
-    squares += value * value;
+#pragma unroll
+    for (int j = 0; j < 8; ++j) squares += value[j] * value[j];
+  };
+  float held[kHeld][8];
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    const int chunk = threadIdx.x + i * kRowThreads;
+    if (chunk < n_chunks) load(chunk, held[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    const int chunk = threadIdx.x + i * kRowThreads;
+    if (chunk < n_chunks) add(chunk, held[i]);
+  }
+  for (int chunk = threadIdx.x + kHeld * kRowThreads; chunk < n_chunks; chunk += kRowThreads) {
+    float value[8];
+    load(chunk, value);
+    add(chunk, value);
   }
   const float factor = rsqrtf(block_sum(squares) / static_cast<float>(hidden) + eps);
-  for (int i = threadIdx.x; i < hidden; i += kRowThreads)
-    out[base + i] = from_float<T>(x[base + i] * factor * to_float(norm[i]));
+  auto write = [&](int chunk, float(&value)[8]) {
+    float weights[8];
+    unpack8<T>(load_shared_operand(norm + 8 * chunk), weights);
+#pragma unroll
+    for (int j = 0; j < 8; ++j) value[j] *= factor * weights[j];
+    *reinterpret_cast<Pack8*>(out + base + 8 * chunk) = pack8<T>(value);
+  };
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    const int chunk = threadIdx.x + i * kRowThreads;
+    if (chunk < n_chunks) write(chunk, held[i]);
+  }
+  for (int chunk = threadIdx.x + kHeld * kRowThreads; chunk < n_chunks; chunk += kRowThreads) {
+    float value[8];
+    load(chunk, value);
+    write(chunk, value);
+  }
 }
 
-// out (n, dim) += bias
+// out (n, dim) += bias. `dim` is a multiple of 8.
 template <class T>
 __global__ void __launch_bounds__(kRowThreads) add_bias_kernel(T* out, const float* bias, int dim) {
   launch_dependents();
   wait_for_previous();
   T* row = out + static_cast<size_t>(blockIdx.x) * dim;
-  for (int i = threadIdx.x; i < dim; i += kRowThreads) row[i] = from_float<T>(to_float(row[i]) + bias[i]);
+  for (int i = threadIdx.x * 8; i < dim; i += kRowThreads * 8) {
+    float value[8];
+    unpack8<T>(load_shared_operand(row + i), value);
+#pragma unroll
+    for (int j = 0; j < 8; ++j) value[j] += bias[i + j];
+    *reinterpret_cast<Pack8*>(row + i) = pack8<T>(value);
+  }
 }
 
 // out (n, dim) = silu(gate_up[:, :dim]) * gate_up[:, dim:]
