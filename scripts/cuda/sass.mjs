@@ -66,7 +66,7 @@ const isTensorCore = ({ opcode }) => /^[HIDBQO]G?MMA\b/.test(opcode);
 const isMultiply = ({ opcode }) => /^(HFMA2|FFMA|DP4A|IDP)\b/.test(opcode);
 
 /** Writes of global memory, among them reductions and atomics. */
-const isWrite = ({ opcode }) => /^(STG|ATOM|ATOMG|RED)\b/.test(opcode);
+export const isWrite = ({ opcode }) => /^(STG|ATOM|ATOMG|RED)\b/.test(opcode);
 
 /**
  * The steady state of the loops that stream operands: of each smallest loop that both loads global memory and multiplies,
