@@ -10,6 +10,9 @@ namespace {
 
 constexpr int kGemvWarps = 16;
 constexpr int kGemvStages = 2;
+// Gate and up take twice the registers. With rows of up to so many columns it pays to keep one stage instead of two:
+// two blocks then fit into an SM, and the next kernel's weights are on their way while this one ends.
+constexpr int kShortRow = 2048;
 constexpr int kGemvBlocksPerSm = 2;
 // What a row of activations, which comes from the level-2 cache, costs beside a row of weights.
 constexpr float kRowCost = 0.2f;
@@ -55,8 +58,11 @@ void FusedProducts<T>::launch(const ProductArgs<T>& args) const {
   const int features = kEpilogue == Epilogue::kSilu ? args.out_features / 2 : args.out_features;
   if (args.n <= kMaxGemvRows) {
     const int tiles = (features + kTileRows - 1) / kTileRows;
-    launch_(gemv_kernel<T, kEpilogue, kGemvWarps, kGemvStages>, dim3(std::min(tiles, kGemvBlocksPerSm * n_sms_)),
-            kGemvWarps * kWarp, 0, args);
+    auto* kernel = gemv_kernel<T, kEpilogue, kGemvWarps, kGemvStages>;
+    if constexpr (kEpilogue == Epilogue::kSilu) {
+      if (args.in_features <= kShortRow) kernel = gemv_kernel<T, kEpilogue, kGemvWarps, 1>;
+    }
+    launch_(kernel, dim3(std::min(tiles, kGemvBlocksPerSm * n_sms_)), kGemvWarps * kWarp, 0, args);
   } else if (large_) {
     launch_gemm<kEpilogue, GemmSize::kLarge>(args);
   } else {
