@@ -1,5 +1,5 @@
 // Whether an addon is the package that loads everywhere:
-//   node scripts/cuda/check-addon.mjs build-cuda/Release/jsg.node --archs 87,90,110,120,121 [--ptx 90] [--cuobjdump PATH]
+//   node scripts/cuda/check-addon.mjs build-cuda/Release/jsg.node [--archs 87,90a,110,120,121] [--ptx 90] [--cuobjdump PATH]
 // Every kernel file is in it for each of these architectures; it needs no library of CUDA's to load, shows none of the
 // runtime's symbols, and loads. Prints a line for each, and fails (exit 1) when one does not hold.
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { cudaLibraries, listedArchs, missingArchs } from './addon.mjs';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    archs: { type: 'string', default: '87,90,110,120,121' },
+    archs: { type: 'string', default: '87,90a,110,120,121' },
     ptx: { type: 'string', default: '90' },
     cuobjdump: { type: 'string', default: 'cuobjdump' },
   },

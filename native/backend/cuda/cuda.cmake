@@ -10,10 +10,10 @@ set(JSG_CUDA_ARCHS "" CACHE STRING "SM architectures, such as 87;90; empty: thos
 
 # Orin; Hopper; Thor; Blackwell on desktops; DGX Spark.
 set(PACKAGE_ARCHS 87 90 110 120 121)
-# PTX goes along for this one: the driver compiles it for every newer GPU that has no cubin here (B200, and what comes
-# next). Not for the highest, which only its successors could take; not for 87, whose code lacks the dependent launch
-# that the host asks of a GPU from sm_90 on.
-set(PTX_ARCH 90)
+# Hopper's cubins are for sm_90a, which has what no other GPU has (wgmma). PTX of plain compute_90 goes along: the driver
+# compiles it for every newer GPU that has no cubin here (B200, and what comes next). Not PTX of the highest, which only
+# its successors could take; not of 87, whose code lacks the dependent launch that the host asks of a GPU from sm_90 on.
+set(HOPPER 90)
 
 macro(jsg_without_cuda)
   add_custom_target(jsg_cuda_objects)
@@ -88,13 +88,14 @@ foreach(arch ${archs})
   if(arch EQUAL 110 AND NOT 110 IN_LIST known AND 101 IN_LIST known)
     set(arch 101)
   endif()
-  set(code sm_${arch})
-  if(arch EQUAL PTX_ARCH)
-    set(code [${code},compute_${arch}])
-  endif()
   if(arch IN_LIST known)
+    set(ptx "")
+    if(arch EQUAL HOPPER)
+      set(arch ${HOPPER}a)
+      set(ptx -gencode=arch=compute_${HOPPER},code=compute_${HOPPER})
+    endif()
     list(APPEND built sm_${arch})
-    list(APPEND gencode -gencode=arch=compute_${arch},code=${code})
+    list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch} ${ptx})
   elseif(asked)
     list(JOIN known ", " known)
     jsg_cuda_fails("${nvcc_version} does not know sm_${arch}; it knows ${known}")
