@@ -91,7 +91,9 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   for (const Fields& tensor : fields.objects("tensors")) {
     spec.load.tensors.push_back(parse_tensor(tensor, !spec.load.dummy, static_cast<int64_t>(spec.load.files.size())));
   }
-  spec.load.kv_dtype = fields.choice("kvCacheDtype", {"f32", "f16"}) == 0 ? KvDType::kF32 : KvDType::kF16;
+  // In the order of KvDType.
+  spec.load.kv_dtype =
+      static_cast<KvDType>(fields.choice("kvCacheDtype", {"f32", "f16", "fp8_e4m3", "fp8_e5m2", "int8"}));
   spec.load.max_total_tokens = fields.integer("maxTotalTokens", 1, kMaxSize);
   spec.load.n_threads = static_cast<int>(fields.integer("numThreads", 0, 4096));
 

@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 3;
+export const CONTRACT = 4;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -67,7 +67,7 @@ export interface ModelConfig {
 
 export interface RuntimeSpec {
   backend: 'cpu' | 'cuda';
-  /** What the CUDA backend keeps weights, activations and KV in; the CPU computes in fp32 over weights as stored. */
+  /** What the CUDA backend keeps weights and activations in; the CPU computes in fp32 over weights as stored. */
   dtype: 'f16' | 'bf16';
   /** The plain attention kernels (unfused, full softmax) instead of the fast ones; CUDA. */
   referenceAttention: boolean;
@@ -77,8 +77,8 @@ export interface RuntimeSpec {
   tensors: TensorInfo[];
   /** `dummy`: ignore files, fill every tensor with seeded random numbers. */
   loadFormat: 'mmap' | 'dummy';
-  /** Of the CPU backend. */
-  kvCacheDtype: 'f32' | 'f16';
+  /** `f16`: 16 bits, which on CUDA are of `dtype`. The CPU has the first two, CUDA all but the first. */
+  kvCacheDtype: 'f32' | 'f16' | 'fp8_e4m3' | 'fp8_e5m2' | 'int8';
   /** Longest prompt + answer of one sequence, tokens. */
   contextLength: number;
   /** Size of the KV pool, tokens; rounded up to whole blocks of 16. */

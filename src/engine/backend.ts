@@ -4,7 +4,7 @@ import type { Device } from '../device/device.js';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
 
-export type BackendSpec = Pick<RuntimeSpec, 'backend' | 'dtype' | 'referenceAttention'>;
+export type BackendSpec = Pick<RuntimeSpec, 'backend' | 'dtype' | 'referenceAttention' | 'kvCacheDtype'>;
 
 export interface ChosenBackend {
   spec: BackendSpec;
@@ -25,7 +25,8 @@ export function chooseBackend(
 ): ChosenBackend {
   const systemBytes = device.memory.availableBytes ?? device.memory.totalBytes;
   if (settings.device !== 'cuda') {
-    const spec: BackendSpec = { backend: 'cpu', dtype: 'f16', referenceAttention: false };
+    const kvCacheDtype = cpuKvCacheDtype(settings);
+    const spec: BackendSpec = { backend: 'cpu', dtype: 'f16', referenceAttention: false, kvCacheDtype };
     const description = 'CPU, float32 over weights as stored';
     return { spec, availableBytes: systemBytes, integrated: false, description };
   }
@@ -33,13 +34,38 @@ export function chooseBackend(
   const dtype = gpuDtype(settings, tensors);
   const referenceAttention = settings['attention-backend'] === 'torch_native';
   const attention = referenceAttention ? 'plain reference attention' : 'paged split-KV attention';
+  const kvCacheDtype = gpuKvCacheDtype(settings, dtype);
+  const kv = kvCacheDtype === 'f16' ? '' : `, KV cache in ${kvCacheDtype}`;
   return {
-    spec: { backend: 'cuda', dtype, referenceAttention },
+    spec: { backend: 'cuda', dtype, referenceAttention, kvCacheDtype },
     // On an integrated GPU cudaMemGetInfo leaves out what the kernel would give back.
     availableBytes: gpu.integrated ? systemBytes : gpu.freeBytes,
     integrated: gpu.integrated,
-    description: `${gpu.name} (sm_${gpu.sm}), ${dtype === 'f16' ? 'float16' : 'bfloat16'}, ${attention}`,
+    description: `${gpu.name} (sm_${gpu.sm}), ${DTYPE_NAMES[dtype]}, ${attention}${kv}`,
   };
+}
+
+const DTYPE_NAMES = { f16: 'float16', bf16: 'bfloat16' } as const;
+
+/** float32 where asked for, or where computing in float32 was asked for; else half the bytes. */
+function cpuKvCacheDtype(settings: Settings): BackendSpec['kvCacheDtype'] {
+  const asked = settings['kv-cache-dtype'];
+  if (asked === 'auto') return settings.dtype === 'float32' ? 'f32' : 'f16';
+  return asked === 'float32' ? 'f32' : 'f16';
+}
+
+/** Keys and values of 16 bits are of the activations' type. */
+function gpuKvCacheDtype(settings: Settings, dtype: BackendSpec['dtype']): BackendSpec['kvCacheDtype'] {
+  const asked = settings['kv-cache-dtype'];
+  if (asked === 'fp8_e4m3' || asked === 'fp8_e5m2' || asked === 'int8') return asked;
+  if (asked === 'auto' || asked === DTYPE_NAMES[dtype]) return 'f16';
+  throw new JsgError(
+    'E_DEVICE_UNSUITABLE',
+    `--kv-cache-dtype ${asked} is not available with ${DTYPE_NAMES[dtype]} activations`,
+    {
+      hint: 'Take --kv-cache-dtype auto (that of the activations), fp8_e4m3, fp8_e5m2 or int8.',
+    },
+  );
 }
 
 function requireGpu(binding: Pick<NativeBinding, 'hasCuda' | 'cudaDevice'>) {

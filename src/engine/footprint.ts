@@ -68,6 +68,9 @@ interface KvFormat {
 const KV_FORMATS: Record<RuntimeSpec['kvCacheDtype'], KvFormat> = {
   f32: { bytes: 4, multiple: 16, scaleBytes: 0 },
   f16: { bytes: 2, multiple: 16, scaleBytes: 0 },
+  fp8_e4m3: { bytes: 1, multiple: 32, scaleBytes: 0 },
+  fp8_e5m2: { bytes: 1, multiple: 32, scaleBytes: 0 },
+  int8: { bytes: 1, multiple: 32, scaleBytes: 4 },
 };
 
 export function kvBytesPerToken(config: ModelConfig, kvCacheDtype: RuntimeSpec['kvCacheDtype']): number {

@@ -1,5 +1,5 @@
 /** Does it fit, and how large may the KV cache be? Decided before anything is allocated. Pure. */
-import type { ModelConfig, RuntimeSpec } from '../addon/binding.js';
+import type { ModelConfig } from '../addon/binding.js';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
 import { formatTable } from '../table.js';
@@ -22,12 +22,6 @@ const DEFAULT_CONTEXT = 8192;
 const DEFAULT_POOL_TOKENS = 65536;
 /** A share of the available memory that may still be suggested: beyond it, what the estimate leaves out may not fit. */
 const MAX_FRACTION = 0.95;
-
-/** float32 where asked for, or where computing in float32 was asked for; else half the bytes. */
-export function kvCacheDtype(settings: Pick<Settings, 'kv-cache-dtype' | 'dtype'>): RuntimeSpec['kvCacheDtype'] {
-  if (settings['kv-cache-dtype'] !== 'auto') return settings['kv-cache-dtype'] === 'float32' ? 'f32' : 'f16';
-  return settings.dtype === 'float32' ? 'f32' : 'f16';
-}
 
 /**
  * Plans the memory of a launch. `availableBytes`: what this process may take now, where weights and KV cache go.

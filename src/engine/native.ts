@@ -10,7 +10,7 @@ import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
-import { describePlan, kvCacheDtype, type MemoryPlan, mebibytes, planMemory } from './memory.js';
+import { describePlan, type MemoryPlan, mebibytes, planMemory } from './memory.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
 import { superviseServer } from './supervise.js';
 
@@ -30,7 +30,7 @@ export const nativeEngine: Engine = {
       return [loaded, describeModel(loaded)];
     });
     const backend = chooseBackend(settings, model.weights.tensors, device, binding);
-    const placement = { ...backend.spec, kvCacheDtype: kvCacheDtype(settings), integrated: backend.integrated };
+    const placement = { ...backend.spec, integrated: backend.integrated };
     const plan = planMemory(model.weights, settings, placement, backend.availableBytes);
     log.info(backend.description);
     log.debug(describePlan(plan, settings));
@@ -83,7 +83,6 @@ function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, 
     files: weights.files,
     tensors: weights.tensors,
     loadFormat: settings['load-format'] === 'dummy' ? 'dummy' : 'mmap',
-    kvCacheDtype: kvCacheDtype(settings),
     contextLength: plan.contextLength,
     maxTotalTokens: plan.maxTotalTokens,
     maxRunningRequests: settings['max-running-requests'],

@@ -181,9 +181,9 @@ export const FLAGS = {
   'kv-cache-dtype': {
     group: 'Capacity',
     kind: 'choice',
-    choices: ['auto', 'float16', 'float32'],
+    choices: ['auto', 'float16', 'bfloat16', 'float32', 'fp8_e4m3', 'fp8_e5m2', 'int8'],
     default: 'auto',
-    help: 'type of keys and values; auto is float32 with --dtype float32, else float16',
+    help: 'type of keys and values; auto is that of the activations on a GPU, float16 on the CPU (float32 with --dtype float32); 8 bits need a GPU',
   },
   host: { group: 'Server', kind: 'text', metavar: 'ADDRESS', default: '127.0.0.1', help: 'address to listen on' },
   port: {

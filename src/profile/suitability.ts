@@ -6,6 +6,8 @@ import type { Settings } from './flags.js';
 /** Backends of the native runtime in this version. */
 export const BACKENDS: readonly Settings['device'][] = ['cpu', 'cuda'];
 
+const CPU_KV_CACHE_DTYPES: readonly Settings['kv-cache-dtype'][] = ['auto', 'float16', 'float32'];
+
 const INSTEAD = '`jsg launch --profile smollm2` runs here';
 
 function unsuitable(what: string, instead = INSTEAD): JsgError {
@@ -39,6 +41,11 @@ function requireSuitableForCpu(subject: string, settings: Settings): void {
   if (settings['attention-backend'] !== 'auto') {
     const flag = `--attention-backend ${settings['attention-backend']}`;
     throw unsuitable(`${subject}: ${flag} needs a GPU`, `on the CPU add --attention-backend auto, or ${INSTEAD}`);
+  }
+  const kvDtype = settings['kv-cache-dtype'];
+  if (!CPU_KV_CACHE_DTYPES.includes(kvDtype)) {
+    const instead = `on the CPU add --kv-cache-dtype ${CPU_KV_CACHE_DTYPES.join(' or ')}`;
+    throw unsuitable(`${subject}: --kv-cache-dtype ${kvDtype} needs a GPU`, instead);
   }
   // Dummy weights are stored in the dtype; weights of files stay as they are.
   if (settings.dtype === 'bfloat16' && settings['load-format'] !== 'dummy') {

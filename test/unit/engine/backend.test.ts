@@ -10,7 +10,7 @@ const orin: CudaDevice = { name: 'Orin', sm: 87, integrated: true, totalBytes: 6
 const h100: CudaDevice = { name: 'H100', sm: 90, integrated: false, totalBytes: 80 * GIB, freeBytes: 78 * GIB };
 
 const settings = (given: Partial<Settings>) =>
-  ({ device: 'cuda', dtype: 'auto', 'attention-backend': 'auto', ...given }) as Settings;
+  ({ device: 'cuda', dtype: 'auto', 'attention-backend': 'auto', 'kv-cache-dtype': 'auto', ...given }) as Settings;
 const binding = (gpu: CudaDevice | null, hasCuda = true) => ({ hasCuda, cudaDevice: () => gpu });
 const half = [{ dtype: 'F16' as const, nbytes: 100 }];
 const brain = [
@@ -36,6 +36,30 @@ test.each([
   ['bfloat16', half, 'bf16'],
 ] as const)('--dtype %s', (dtype, tensors, expected) => {
   expect(chooseBackend(settings({ dtype }), tensors, device, binding(h100)).spec.dtype).toBe(expected);
+});
+
+test.each([
+  [{ device: 'cpu' }, 'f16'],
+  [{ device: 'cpu', dtype: 'float32' }, 'f32'],
+  [{ device: 'cpu', dtype: 'float32', 'kv-cache-dtype': 'float16' }, 'f16'],
+  [{ device: 'cpu', dtype: 'half', 'kv-cache-dtype': 'float32' }, 'f32'],
+  [{}, 'f16'],
+  [{ 'kv-cache-dtype': 'float16' }, 'f16'],
+  [{ dtype: 'bfloat16', 'kv-cache-dtype': 'bfloat16' }, 'f16'],
+  [{ 'kv-cache-dtype': 'fp8_e5m2' }, 'fp8_e5m2'],
+  [{ 'kv-cache-dtype': 'int8' }, 'int8'],
+] as const)('KV cache of %j: %s', (given, expected) => {
+  expect(chooseBackend(settings(given), half, device, binding(h100)).spec.kvCacheDtype).toBe(expected);
+});
+
+test('on a GPU 16 bits of KV are of the type of the activations, which the weights may decide', () => {
+  const choose = () => chooseBackend(settings({ 'kv-cache-dtype': 'float16' }), brain, device, binding(h100));
+  expect(choose).toThrow('--kv-cache-dtype float16 is not available with bfloat16 activations');
+});
+
+test('the log names a KV cache of 8 bits', () => {
+  const { description } = chooseBackend(settings({ 'kv-cache-dtype': 'fp8_e4m3' }), half, device, binding(h100));
+  expect(description).toBe('H100 (sm_90), float16, paged split-KV attention, KV cache in fp8_e4m3');
 });
 
 test('torch_native is the plain path, and the log says what runs', () => {

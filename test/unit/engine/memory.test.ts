@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DType, ModelConfig } from '../../../src/addon/binding.js';
 import { kvBytesPerToken, type Placement, type StoredTensor } from '../../../src/engine/footprint.js';
-import { describePlan, kvCacheDtype, planMemory } from '../../../src/engine/memory.js';
+import { describePlan, planMemory } from '../../../src/engine/memory.js';
 import { tensorBytes } from '../../../src/model/dtype.js';
 import { planTensors } from '../../../src/model/tensor-plan.js';
 import type { GivenSettings } from '../../../src/profile/flags.js';
@@ -91,13 +91,10 @@ describe('bytes', () => {
     expect(kvBytesPerToken(llama8b, 'f16')).toBe(128 * 1024);
   });
 
-  it.each([
-    [{ 'kv-cache-dtype': 'auto', dtype: 'auto' }, 'f16'],
-    [{ 'kv-cache-dtype': 'auto', dtype: 'float32' }, 'f32'],
-    [{ 'kv-cache-dtype': 'float16', dtype: 'float32' }, 'f16'],
-    [{ 'kv-cache-dtype': 'float32', dtype: 'half' }, 'f32'],
-  ] as const)('%j -> %s', (settings, dtype) => {
-    expect(kvCacheDtype(settings)).toBe(dtype);
+  it('8 bits halve it, but for the scales of int8: one for K and one for V of each KV head', () => {
+    expect(kvBytesPerToken(llama8b, 'fp8_e4m3')).toBe(64 * 1024);
+    expect(kvBytesPerToken(llama8b, 'fp8_e5m2')).toBe(64 * 1024);
+    expect(kvBytesPerToken(llama8b, 'int8')).toBe(64 * 1024 + 32 * 8 * 4);
   });
 
   it('weights on a GPU take 16 bits each, whatever is stored', () => {

@@ -90,6 +90,9 @@ describe('requireSuitable', () => {
     ['flashinfer-int4wo-128', { device: 'cpu' }, '--torchao-config int4wo-128'],
     ['triton', { device: 'cpu' }, '--attention-backend triton'],
     ['smollm2', { dtype: 'bfloat16' }, '--dtype bfloat16'],
+    ['smollm2', { 'kv-cache-dtype': 'bfloat16' }, '--kv-cache-dtype bfloat16 needs a GPU'],
+    ['smollm2', { 'kv-cache-dtype': 'fp8_e4m3' }, 'add --kv-cache-dtype auto or float16 or float32'],
+    ['smollm2', { 'kv-cache-dtype': 'int8' }, '--kv-cache-dtype int8 needs a GPU'],
     ['smollm2', { 'grammar-backend': 'xgrammar' }, '--grammar-backend xgrammar'],
     ['smollm2', { engine: 'sglang' }, 'SGLang'],
   ])('%s with %j: never ignored, refused', (name, flags, message) => {
