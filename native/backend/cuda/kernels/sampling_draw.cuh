@@ -33,17 +33,13 @@ __device__ __forceinline__ void draw_token(const SamplingView& view, int row, co
     float reference;
     uint32_t ties_before;
   } chosen;
-  const float max = packed_value(best), reference = packed_value(tile.best);
-  const auto admitted = [&](float x, float relative_to) {
-    const float w = weight(x, relative_to, sampling.scale);
-    return w >= sampling.min_p ? w : 0.0f;
-  };
+  const float max = packed_value(best), reference = packed_value(tile.best), scale2 = sampling.scale * kLog2E;
   const bool is_empty = tile.mass == 0 && tile.ties == 0;
   const double factor = is_empty ? 0.0 : exp((static_cast<double>(reference) - max) * sampling.scale);
   const uint32_t ties_before = block_scan(tile.ties).upto - tile.ties;
   const uint32_t kept = min(tile.ties, cut.n_ties - min(ties_before, cut.n_ties));
-  const double mass =
-      factor * (tile.mass + (kept == 0 ? 0.0 : static_cast<double>(kept) * admitted(cut.value, reference)));
+  const double tied = kept == 0 ? 0.0 : static_cast<double>(kept) * exp2_fast((cut.value - reference) * scale2);
+  const double mass = factor * (tile.mass + tied);
   const Scan<double> masses = block_scan(mass);
   const Landing place = find_landing(mass, masses.upto, sampling.u * masses.total);
   if (place.thread < 0) {
@@ -63,7 +59,7 @@ __device__ __forceinline__ void draw_token(const SamplingView& view, int row, co
 #pragma unroll
   for (int i = 0; i < kPerThread; ++i) {
     const bool is_kept = x[i] > cut.value || (x[i] == cut.value && n_before++ < cut.n_ties);
-    x[i] = is_kept ? admitted(x[i], chosen.reference) : 0.0f;  // from here on, the weight
+    x[i] = is_kept ? exp2_fast((x[i] - chosen.reference) * scale2) : 0.0f;  // from here on, the weight
     run += x[i];
   }
   // The factor is that of the chosen tile.
@@ -85,6 +81,19 @@ __device__ __forceinline__ void draw_token(const SamplingView& view, int row, co
 
 // --- scan ---
 
+// The greatest value that min_p, by the host's arithmetic, does not let pass: 8 bits of it at a time.
+__device__ __forceinline__ Cut cut_of_min_p(const SamplingRow& sampling, float max) {
+  if (sampling.min_p <= 0) return {-INFINITY, 0};
+  uint32_t low = order_key(-FLT_MAX);
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    const uint32_t key = low + (threadIdx.x << shift);
+    const bool fails =
+        key >= low && key < order_key(max) && weight(key_value(key), max, sampling.scale) < sampling.min_p;
+    low += static_cast<uint32_t>(::max(__syncthreads_count(fails), 1) - 1) << shift;
+  }
+  return {key_value(low), 0};
+}
+
 // The lowest value at which tokens can be kept, and the width of the bins above it.
 __device__ __forceinline__ void open_bracket(const SamplingView& view, int row, const SamplingRow& sampling,
                                              Packed best, const TileSummary& tile, double factor) {
@@ -97,7 +106,8 @@ __device__ __forceinline__ void open_bracket(const SamplingView& view, int row, 
     const int n_groups = view.n_tiles * kGroupsPerTile;
     if (sampling.top_k <= n_groups / 2) {
       const float* groups = view.group_max + static_cast<size_t>(row) * n_groups;
-      const Selection kth = select(groups, n_groups, 0, order_key(max), target, [](float) { return Amount{1}; });
+      const Selection kth = select(
+          groups, n_groups, 0, order_key(max), target, [](float) { return Amount{1}; }, 2);
       low = fmaxf(low, key_value(kth.key));
     }
   } else if (sampling.top_p < 1) {
@@ -117,11 +127,12 @@ __device__ __forceinline__ void open_bracket(const SamplingView& view, int row, 
     const double reach = fmax(0.0, fmin(by_moments, by_count)) * 1.001 / sampling.scale;
     low = fmaxf(low, __double2float_rd(max - reach));
     if (low < max) step = (kBins - 0.5f) / (max - low);
-    target = __double2ull_ru(p * total * kAmountUnits);
+    target = mass_target(sampling, total * kAmountUnits);
   }
+  const Cut cut = cut_of_min_p(sampling, max);
   if (threadIdx.x != 0) return;
   state.best = best;
-  state.cut = {-INFINITY, 0};
+  state.cut = cut;
   state.low = low;
   state.step = step;
   state.bin = 0;
@@ -129,6 +140,31 @@ __device__ __forceinline__ void open_bracket(const SamplingView& view, int row, 
   state.min_key = ~0u;
   state.max_key = 0;
   state.target = target;
+}
+
+// Sums over a tile, relative to its own maximum.
+__device__ __forceinline__ void weigh(const float (&x)[kPerThread], float reference, const SamplingRow& sampling,
+                                      TileSummary& summary) {
+  if (!isfinite(reference)) return;  // nothing but -inf; or NaN, and the row is lost
+  const float scale2 = sampling.scale * kLog2E;
+  float mass = 0, first = 0, second = 0;
+  if (sampling.top_p < 1 && sampling.top_k == 0) {
+#pragma unroll
+    for (int i = 0; i < kPerThread; ++i) {
+      const float d = fmaxf((x[i] - reference) * scale2, -126.0f);
+      const float w = exp2_fast(d);
+      mass += w;
+      first += w * d;
+      second += w * d * d;
+    }
+    constexpr double kLn2 = 0.6931471805599453;
+    summary.first = -kLn2 * block_reduce<Plus>(static_cast<double>(first));
+    summary.second = kLn2 * kLn2 * block_reduce<Plus>(static_cast<double>(second));
+  } else {
+#pragma unroll
+    for (int i = 0; i < kPerThread; ++i) mass += exp2_fast((x[i] - reference) * scale2);
+  }
+  summary.mass = block_reduce<Plus>(static_cast<double>(mass));
 }
 
 // The greatest logit of each row, and unless all are greedy the sum of its weights. Rows without filters get their
@@ -170,23 +206,7 @@ __global__ void __launch_bounds__(kSamplingThreads) scan_kernel(const SamplingVi
       const size_t at = (static_cast<size_t>(row) * view.n_tiles + tile) * kGroupsPerTile + threadIdx.x / kGroupLanes;
       if (threadIdx.x % kGroupLanes == 0) view.group_max[at] = group;
     }
-    const float reference = packed_value(summary.best);
-    float mass = 0, first = 0, second = 0;
-    if (isfinite(reference)) {
-#pragma unroll
-      for (int i = 0; i < kPerThread; ++i) {
-        const float scaled = __fmul_rn(__fsub_rn(x[i], reference), sampling.scale);
-        const float w = weight(scaled), d = fmaxf(scaled, -87.0f);
-        mass += w;
-        first -= w * d;
-        second += w * d * d;
-      }
-    }
-    summary.mass = block_reduce<Plus>(static_cast<double>(mass));
-    if (sampling.top_p < 1) {
-      summary.first = block_reduce<Plus>(static_cast<double>(first));
-      summary.second = block_reduce<Plus>(static_cast<double>(second));
-    }
+    weigh(x, packed_value(summary.best), sampling, summary);
   }
   if (threadIdx.x == 0) summaries[tile] = summary;
   if (!arrives_last(view.states[row])) return;
@@ -215,7 +235,7 @@ __global__ void __launch_bounds__(kSamplingThreads) scan_kernel(const SamplingVi
 // --- draw ---
 
 // The token of each row with filters, once its cut is known. Grid (n_tiles, n_rows).
-__global__ void __launch_bounds__(kSamplingThreads) draw_kernel(const SamplingView view) {
+__global__ void __launch_bounds__(kSamplingThreads, 3) draw_kernel(const SamplingView view) {
   launch_dependents();
   wait_for_previous();
   const int row = blockIdx.y, tile = blockIdx.x;
@@ -226,12 +246,12 @@ __global__ void __launch_bounds__(kSamplingThreads) draw_kernel(const SamplingVi
   const Cut cut = state.cut;
   float x[kPerThread];
   load_tile(view.row(row), view.vocab, tile, x);
+  const float greatest = packed_value(best), scale2 = sampling.scale * kLog2E;
   float mass = 0;
   uint32_t ties = 0;
 #pragma unroll
   for (int i = 0; i < kPerThread; ++i) {
-    const float w = weight(x[i], packed_value(best), sampling.scale);
-    mass += x[i] > cut.value && w >= sampling.min_p ? w : 0.0f;
+    mass += x[i] > cut.value ? exp2_fast((x[i] - greatest) * scale2) : 0.0f;
     ties += x[i] == cut.value;
   }
   TileSummary* const summaries = view.tiles + static_cast<size_t>(row) * view.n_tiles;
