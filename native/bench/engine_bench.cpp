@@ -296,6 +296,7 @@ bool parse(int argc, char** argv, Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines are seen as they come, in a file too
   Options options;
   if (!parse(argc, argv, options)) {
     std::fprintf(stderr,
