@@ -118,46 +118,4 @@ __global__ void __launch_bounds__(kRowThreads) silu_mul_kernel(const T* gate_up,
   *reinterpret_cast<Pack8*>(out + static_cast<size_t>(blockIdx.y) * dim + i) = pack8<T>(g);
 }
 
-// ids (n) = argmax of logits (n, vocab); the lowest id among equals; -1 where a logit is NaN. One block a row.
-inline constexpr int kArgmaxThreads = 1024;
-__global__ void __launch_bounds__(kArgmaxThreads) argmax_kernel(const float* logits, int vocab, int32_t* ids) {
-  launch_dependents();
-  wait_for_previous();
-  const float* row = logits + static_cast<size_t>(blockIdx.x) * vocab;
-  float best = -INFINITY;
-  int best_id = 0x7fffffff;
-  bool has_nan = false;
-  for (int i = threadIdx.x; i < vocab; i += kArgmaxThreads) {
-    const float value = row[i];
-    has_nan |= isnan(value);
-    if (value > best || (value == best && i < best_id)) {
-      best = value;
-      best_id = i;
-    }
-  }
-  __shared__ float values[kArgmaxThreads / kWarp];
-  __shared__ int winners[kArgmaxThreads / kWarp];
-  for (int round = 0; round < 2; ++round) {
-#pragma unroll
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
-      const float value = __shfl_xor_sync(~0u, best, offset);
-      const int id = __shfl_xor_sync(~0u, best_id, offset);
-      if (value > best || (value == best && id < best_id)) {
-        best = value;
-        best_id = id;
-      }
-    }
-    if (round == 1) break;
-    if (threadIdx.x % kWarp == 0) {
-      values[threadIdx.x / kWarp] = best;
-      winners[threadIdx.x / kWarp] = best_id;
-    }
-    __syncthreads();
-    best = values[threadIdx.x % kWarp];
-    best_id = winners[threadIdx.x % kWarp];
-  }
-  has_nan = __syncthreads_or(has_nan);
-  if (threadIdx.x == 0) ids[blockIdx.x] = has_nan ? -1 : best_id;
-}
-
 }  // namespace jsg::cuda
