@@ -1,6 +1,7 @@
 // Sampling where the logits are: the bus carries parameters one way, and ids and asked-for log-probabilities the other.
 // The semantics are those of runtime/sampler.h, to the token, except where `u` falls within rounding of the boundary
-// between two. Kernels and passes: kernels/sampling.cuh.
+// between two. (Of logits so close that their weights round to the same, top_p keeps the greater here, and the lower id
+// there.) Kernels and passes: kernels/sampling.cuh.
 #pragma once
 #include <cuda_runtime.h>
 

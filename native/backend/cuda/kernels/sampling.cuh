@@ -3,7 +3,8 @@
 //
 //   scan    the greatest logit and the sum of weights: greedy rows and rows without filters are done   (1 pass)
 //   narrow  top_p: a histogram of weights finds the bin in which the nucleus ends                       (1 pass)
-//   cut     top_k, top_p: the exact value at which the kept tokens end, from the few logits of that bin (1 pass)
+//   cut     top_k, top_p: the exact value at which the kept tokens end, from the few logits of that bin; with a small
+//           top_k they are all that is kept, and the token is drawn at once                           (1 pass)
 //   draw    the token that u falls on among the tokens above the cut, ids ascending                     (1 pass)
 //
 // A pass reads rows * vocab * 4 bytes, which the lm_head has just left in the level-2 cache. Weights are
