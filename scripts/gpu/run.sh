@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # On the GPU host: the correctness gate first, then the benches. What pack.sh made is kept under $JSG_GPU_HOME (/tmp/jsg-gpu).
-#   run.sh keep [FOLDER]     takes the pieces in FOLDER (.gpu); they may come in several calls
-#   run.sh test [NAME]       every operation against the CPU backend; NAME: part of a test's name
-#   run.sh sanitize [TOOL]   the small tests under compute-sanitizer: memcheck, then racecheck
-#   run.sh golden            SmolLM2: 33 greedy answers against transformers (needs the model's pieces)
-#   run.sh gate [PART...]    tiny models of every architecture over HTTP against transformers: logits batch chunks graphs kv long
-#   run.sh bench             engine-level figures, 1B and 8B shapes
-#   run.sh serve [DEVICE...] SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
+#   run.sh keep [FOLDER]             takes the pieces in FOLDER (.gpu); they may come in several calls
+#   run.sh test [PROGRAM [NAME]]     every operation against the CPU backend; NAME: part of a test's name
+#   run.sh sanitize [TOOL...]        the small tests under compute-sanitizer: memcheck, then racecheck
+#   run.sh golden                    SmolLM2: 33 greedy answers against transformers (needs the model's pieces)
+#   run.sh gate [PART...]            tiny models of every architecture over HTTP against transformers; PART: logits batch
+#                                    chunks graphs kv long
+#   run.sh bench                     engine-level figures, 1B and 8B shapes
+#   run.sh serve [DEVICE...]         SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
 # JSG_DEVICE=cpu rehearses golden and gate without a GPU.
 set -euo pipefail
 home=${JSG_GPU_HOME:-/tmp/jsg-gpu}
@@ -49,6 +50,19 @@ start() {
   done
 }
 stop() { kill -TERM "$server" && wait "$server"; }
+
+run_tests() {
+  local program status=0
+  if [ $# -gt 0 ]; then
+    "$app/tests/$1" "${@:2}"
+    return
+  fi
+  for program in "$app"/tests/*; do
+    echo "== $(basename "$program")"
+    "$program" || status=1
+  done
+  return "$status"
+}
 
 # What is small enough for compute-sanitizer: a program, and a part of its tests' names.
 sanitized=(
@@ -115,7 +129,7 @@ case $part in
   *) sed -n '1d; /^#/!q; s/^# //p' "$0" && exit 2 ;;
 esac
 case $part in
-  test) for test in "$app"/tests/*; do "$test" "$@"; done ;;
+  test) run_tests "$@" ;;
   sanitize) sanitize "$@" ;;
   golden) golden ;;
   gate) python3 "$app/scripts/gpu/gate" --device "$device" --work "$home/gate" "$@" ;;
