@@ -1,43 +1,18 @@
-import type { Device, Toolchain } from '../device/device.js';
-
 export type Status = 'pass' | 'warn' | 'fail' | 'skip';
+
+/** Headings of the report, in its order. */
+export const GROUPS = ['machine', 'performance', 'memory', 'software', 'python', 'runtime'] as const;
+export type Group = (typeof GROUPS)[number];
 
 /** One thing that was looked at. */
 export interface Finding {
   id: string;
+  group: Group;
   status: Status;
   found: string;
   expected: string;
   /** What it matters for. */
   why: string;
-  /** What to do next; null where nothing is to be done. */
+  /** The command that mends it, or what to do next; null where nothing is to be done. */
   fix: string | null;
-}
-
-/** Everything the checks decide on. Null: not looked at (the files of another machine are examined). */
-export interface Facts {
-  device: Device;
-  toolchain: Toolchain | null;
-  addon: AddonFacts | null;
-  store: StoreFacts | null;
-}
-
-export interface AddonFacts {
-  /** Why the addon does not load; null when it does. */
-  fault: { message: string; hint: string | null } | null;
-  /** Instruction sets it has kernels for here, best first. */
-  isas: string[];
-  /** Whether it was built with a CUDA backend. */
-  hasCuda: boolean;
-  /** `Orin (sm_87)`: the GPU that CUDA can use; null: none. */
-  cudaDevice: string | null;
-}
-
-export interface StoreFacts {
-  /** Where models are kept. */
-  path: string;
-  /** Whether the embedded default is there. */
-  hasDefaultModel: boolean;
-  /** Free space there; null: not known. */
-  freeBytes: number | null;
 }
