@@ -6,7 +6,7 @@
 namespace jsg::cuda {
 namespace {
 
-// 16 threads stage 128 MiB, and make dummy weights or read a page cache faster than PCIe 5 takes them; 8 threads stage
+// 16 threads stage 128 MiB and bring 33 GB/s from the page cache to an H100 (16 virtual cores, PCIe 5); 8 threads stage
 // 64 MiB and read faster than NVMe.
 constexpr int kMostThreads = 16, kMostThreadsIntegrated = 8;
 
