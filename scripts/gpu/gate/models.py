@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Lock
 
 import torch
 from safetensors.torch import save_file
@@ -60,11 +61,19 @@ MODELS: dict[str, dict] = {
 }
 
 
+_making = Lock()
+
+
 def make_model(name: str, dtype: str, root: Path) -> Path:
-    """The directory of a model stored in `dtype`, made under `root` unless it is there."""
+    """The directory of a model stored in `dtype`, made under `root` unless it is there. From any thread."""
     directory = root / f"{name}-{dtype}"
-    if (directory / "config.json").exists():
-        return directory
+    with _making:
+        if not (directory / "config.json").exists():
+            _write_model(name, dtype, directory)
+    return directory
+
+
+def _write_model(name: str, dtype: str, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     model = MODELS[name]
     weights = random_weights(model, torch.Generator().manual_seed(sum(name.encode())), gain=1.0)
@@ -72,7 +81,6 @@ def make_model(name: str, dtype: str, root: Path) -> Path:
     save_file(stored, directory / "model.safetensors", metadata={"format": "pt"})
     # Written last: it says that the directory is whole.
     (directory / "config.json").write_text(json.dumps({**model, "torch_dtype": dtype}, indent=2) + "\n")
-    return directory
 
 
 def random_prompt(length: int, seed: int) -> list[int]:
