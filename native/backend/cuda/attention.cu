@@ -82,14 +82,15 @@ void Attention<T>::run(int layer, T* qkv, T* out, const StepView& view, const fl
     launch_(kernel, grid, kDecodeWarps * kWarp, 0, args);
   }
   if (n_fast == step_.n_rows) return;
-  launch_(rope_append_kernel<T>, dim3(step_.n_rows - n_fast), kRopeThreads, 0,
-          RopeAppendArgs<T>{qkv, cache, view, dims, q_norm, k_norm, n_fast});
-  const PrefillAttentionArgs<T> args{qkv, out, cache, view, dims, n_fast};
+  const RopeAppendArgs<T> append{qkv, cache, view, dims, q_norm, k_norm, n_fast};
+  const PrefillAttentionArgs<T> args{qkv, out, cache, view, dims, n_fast, step_.n_rows};
   if (!fast_) {
+    launch_(rope_append_kernel<T>, dim3(step_.n_rows), kRopeThreads, 0, append);
     launch_(attention_reference_kernel<T>, dim3(step_.n_rows, shape_.n_heads), kReferenceThreads, 0, args,
             scores_.get(), step_.max_context);
     return;
   }
+  prefill_append(launch_, append, step_.n_slices - n_fast, step_.n_rows - n_fast, step_.max_slice_rows);
   prefill_attention(launch_, args, step_.n_slices - n_fast, step_.max_slice_rows);
 }
 

@@ -5,10 +5,9 @@
 #include <memory>
 
 #include "backend/cuda/device_memory.h"
+#include "backend/cuda/element_type.h"
 
 namespace jsg::cuda {
-
-enum class ElementType { kF16, kBF16, kF32 };
 
 class Cublas {
  public:

@@ -9,6 +9,7 @@ namespace jsg::cuda {
 struct Launcher {
   cudaStream_t stream = nullptr;
   bool dependent = false;  // programmatic dependent launch: sm >= 90
+  unsigned cluster = 1;    // blocks along x that share a cluster: sm >= 90
 
   template <class... Params, class... Args>
   void operator()(void (*kernel)(Params...), dim3 grid, int threads, size_t shared_bytes, Args... args) const {
@@ -17,11 +18,18 @@ struct Launcher {
     config.blockDim = dim3(threads);
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream;
-    cudaLaunchAttribute attribute;
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &attribute;
-    config.numAttrs = dependent ? 1 : 0;
+    cudaLaunchAttribute attributes[2];
+    config.attrs = attributes;
+    if (dependent) {
+      cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+      attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      attribute.val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (cluster > 1) {
+      cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+      attribute.id = cudaLaunchAttributeClusterDimension;
+      attribute.val.clusterDim = {cluster, 1, 1};
+    }
     check(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...), "launching a kernel");
   }
 };

@@ -16,7 +16,8 @@ void prefill_append(const Launcher& launch, const RopeAppendArgs<T>& args, int n
                     int max_slice_rows);
 
 // out = causal attention of q over the cache, for `n_slices` slices from args.first_slice on, of at most
-// `max_slice_rows` rows each.
+// `max_slice_rows` rows each. Values past a slice's last token, in its last page, must be finite: prefill_append leaves
+// zeros there.
 template <class T>
 void prefill_attention(const Launcher& launch, const PrefillAttentionArgs<T>& args, int n_slices, int max_slice_rows);
 

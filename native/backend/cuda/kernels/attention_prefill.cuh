@@ -21,6 +21,7 @@ struct PrefillAttentionArgs {
   StepView step;
   AttentionDims dims;
   int first_slice;  // slices before it are decoded elsewhere
+  int n_rows;       // of the step
 };
 
 // What a block computes at a time: kWarps * kRowTiles * 16 rows against kPages * 16 tokens.

@@ -11,6 +11,7 @@ inline constexpr int kAppendThreads = 256;
 inline constexpr int kAppendHeads = 8;   // of q and k, a block
 inline constexpr int kAppendValues = 4;  // heads of v, a block
 
+// Values of the page's later tokens become 0: attention may multiply what lies there by 0.
 // Grid: page of a slice, slice, heads of q and k by kAppendHeads, then those of v by kAppendValues. k is not changed in
 // place. args.first_row is the first slice as well: before it every slice is one row.
 template <class T, int kHeadDim>
@@ -126,7 +127,9 @@ __global__ void __launch_bounds__(kAppendThreads) rope_append_pages_kernel(const
       for (int i = 0; i < 8; ++i) elems[i] = from[i * kPitch];
       *reinterpret_cast<Pack8*>(to) = column;
     } else {
-      for (int i = max(0, first_slot - 8 * half); i < 8 && i <= last_slot - 8 * half; ++i) to[i] = from[i * kPitch];
+      for (int i = max(0, first_slot - 8 * half); i < 8; ++i) {
+        to[i] = i <= last_slot - 8 * half ? from[i * kPitch] : from_float<T>(0.0f);
+      }
     }
   }
 }

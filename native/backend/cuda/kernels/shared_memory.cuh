@@ -31,6 +31,11 @@ __device__ __forceinline__ Pack8 load_shared(uint32_t address) {
                : "memory");
   return v;
 }
+__device__ __forceinline__ float2 load_shared_floats(uint32_t address) {
+  float2 v;
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address) : "memory");
+  return v;
+}
 __device__ __forceinline__ void store_shared(uint32_t address, const Pack8& v) {
   asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.word[0]), "r"(v.word[1]),
                "r"(v.word[2]), "r"(v.word[3])
