@@ -4,13 +4,13 @@ import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
+import { describePlan, type MemoryPlan, mebibytes, planMemory } from '../plan/memory.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
-import { describePlan, type MemoryPlan, mebibytes, planMemory } from './memory.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
 import { superviseServer } from './supervise.js';
 

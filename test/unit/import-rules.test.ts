@@ -19,11 +19,13 @@ const COMMON = ['errors', 'log', 'nearest', 'style', 'table', 'version', 'client
 const LAYERS: Record<string, string[]> = {
   cli: ['usage', 'commands', 'profile/flags', 'server/limits'],
   usage: [],
-  commands: ['engine', 'bench', 'doctor', 'profile', 'device', 'model', 'addon'],
-  engine: ['server', 'model', 'addon', 'device', 'profile/flags (types)'],
+  commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'device', 'model', 'addon'],
+  engine: ['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
   server: ['addon', 'model'],
   bench: [],
-  doctor: ['device'],
+  doctor: ['device', 'plan'],
+  // What takes how many bytes, and how fast they are read: pure but for finding a model's files.
+  plan: ['model', 'device', 'addon/binding (types)', 'profile/flags (types)'],
   profile: ['device'],
   recipe: ['device'],
   model: ['addon/binding (types)'],

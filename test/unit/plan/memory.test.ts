@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { DType, ModelConfig } from '../../../src/addon/binding.js';
-import { kvBytesPerToken, type Placement, type StoredTensor } from '../../../src/engine/footprint.js';
-import { describePlan, planMemory } from '../../../src/engine/memory.js';
 import { tensorBytes } from '../../../src/model/dtype.js';
 import { planTensors } from '../../../src/model/tensor-plan.js';
+import { kvBytesPerToken, type Placement, type StoredTensor } from '../../../src/plan/footprint.js';
+import { describePlan, planMemory } from '../../../src/plan/memory.js';
 import type { GivenSettings } from '../../../src/profile/flags.js';
 import { resolveSettings } from '../../../src/profile/resolve.js';
 import { laptop } from '../device/machines.js';
