@@ -165,7 +165,8 @@ class CudaBackend final : public Backend {
     if (replaying_) return;
     launch_(embed_kernel<T>, dim3(n_rows_), kEmbedThreads, 0,
             EmbedArgs<T>{data(table), buffers_.ids(), sampler_.tokens(), data(norm), shape_.hidden,
-                         fused_ ? n_squares() : 0, shape_.eps, x_.get(), h_.get(), squares_.get(), best_.get()});
+                         fused_ ? n_squares() : 0, shape_.eps, x_.get(), h_.get(), squares_.get(), best_.get(),
+                         std::min(n_rows_, kMaxFusedRows)});
   }
 
   void qkv(const Linear& weight) override {
@@ -218,7 +219,8 @@ class CudaBackend final : public Backend {
     slot.sampled = !batch_->sampling.empty();
     slot.n_logits = slot.sampled ? 0 : batch_->logit_rows.size() * shape_.vocab;
     if (slot.sampled) {
-      sampler_.launch(launch_.stream, logits_.get(), fused_ ? best_.get() : nullptr, batch_->sampling, slot_);
+      sampler_.launch(launch_.stream, logits_.get(), n_logits_ <= kMaxFusedRows ? best_.get() : nullptr,
+                      batch_->sampling, slot_);
     } else if (slot.n_logits > 0) {
       slot.logits.grow(slot.n_logits);
       check(cudaMemcpyAsync(slot.logits.get(), logits_.get(), slot.n_logits * sizeof(float), cudaMemcpyDeviceToHost,
@@ -355,13 +357,13 @@ class CudaBackend final : public Backend {
       rows = final_.get();
       squares = final_squares_.get();
     }
-    if (!fused_) {
+    if (n_logits_ > kMaxFusedRows) {
       dense_product(static_cast<const DeviceLinear<T>&>(head), rows, n_logits_, logits_.get(), ElementType::kF32,
                     false);
       return;
     }
-    ProductArgs<T> args = normed(head, rows);
-    args.squares = squares;
+    ProductArgs<T> args = fused_ ? normed(head, rows) : plain(head, rows);
+    if (fused_) args.squares = squares;
     args.n = n_logits_;
     args.logits = logits_.get();
     args.best = best_.get();

@@ -18,7 +18,8 @@ struct EmbedArgs {
   float* x;        // (n_rows, hidden)
   T* h;            // (n_rows, hidden)
   float* squares;  // (n_rows, n_squares)
-  uint64_t* best;  // (n_rows) set to 0 where n_squares > 0
+  uint64_t* best;  // (n_best) set to 0
+  int n_best;
 };
 
 // A block a row.
@@ -52,7 +53,7 @@ __global__ void __launch_bounds__(kEmbedThreads) embed_kernel(const EmbedArgs<T>
   for (int i = threadIdx.x; i < args.n_squares; i += kEmbedThreads) {
     args.squares[row * args.n_squares + i] = i == 0 ? total : 0.0f;
   }
-  if (threadIdx.x == 0 && args.n_squares > 0) args.best[row] = 0;
+  if (threadIdx.x == 0 && row < args.n_best) args.best[row] = 0;
 }
 
 // to (n, hidden) = from[rows], and likewise their sums of squares (n, n_squares). A block a row.
