@@ -4,11 +4,14 @@
  */
 import type { DType, ModelConfig, RuntimeSpec, TensorInfo } from '../addon/binding.js';
 import type { Settings } from '../profile/flags.js';
+import { isProjection, matrixBytes, type Quant } from './weight-format.js';
 
 /** Where and how a model is to run. */
 export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'kvCacheDtype'> & {
   /** The GPU shares the system's memory (Jetson), so what the host holds counts, too. */
   integrated: boolean;
+  /** What matrices become while they are loaded, on a GPU. Left out: 16 bits, whatever is stored. */
+  quant?: { projections: Quant | null; head: Quant | null };
 };
 
 export type StoredTensor = Pick<TensorInfo, 'name' | 'dtype' | 'shape' | 'nbytes'>;
@@ -17,6 +20,8 @@ export type StoredTensor = Pick<TensorInfo, 'name' | 'dtype' | 'shape' | 'nbytes
 export interface Footprint {
   /** In the types they will have. */
   weights: number;
+  /** Of them, what one step reads, however many sequences decode: all but the table of embeddings, unless it is the head. */
+  weightsRead: number;
   /** Of a step with as many rows as one can have, its logits included. */
   activations: number;
   /** Recorded decode steps. */
@@ -39,14 +44,14 @@ export function footprintOf(
 ): Footprint {
   if (placement.backend === 'cpu') {
     const activations = cpuActivations(config, sizes);
-    return { weights: cpuWeights(config, tensors), activations, graphs: 0, context: 0, staging: 0 };
+    return { ...cpuWeights(config, tensors), activations, graphs: 0, context: 0, staging: 0 };
   }
   return {
-    weights: cudaWeights(tensors),
+    ...cudaWeights(config, tensors, placement),
     activations: cudaActivations(config, sizes, contextLength, placement),
     graphs: placement.referenceAttention ? 0 : GRAPHS,
     context: placement.integrated ? INTEGRATED_CONTEXT : DISCRETE_CONTEXT,
-    staging: placement.integrated ? INTEGRATED_STAGING : 0,
+    staging: (placement.integrated ? INTEGRATED_STAGING : 0) + quantisingBuffer(tensors, placement),
   };
 }
 
@@ -117,15 +122,20 @@ function packedBytes({ dtype, shape, nbytes }: StoredTensor): number {
   return group === undefined ? nbytes : (shape.reduce((product, dim) => product * dim, 1) / 32) * group;
 }
 
+const EMBEDDINGS = 'model.embed_tokens.weight';
+
+type WeightBytes = Pick<Footprint, 'weights' | 'weightsRead'>;
+
 /** The table of embeddings is looked up as it is stored; tied and quantised, it is packed for the head beside that. */
-function cpuWeights(config: ModelConfig, tensors: readonly StoredTensor[]): number {
-  return sum(
-    tensors.map((tensor) => {
-      if (tensor.name !== 'model.embed_tokens.weight') return packedBytes(tensor);
-      const isPackedToo = config.tiedEmbeddings && PACKED_GROUP[tensor.dtype] !== undefined;
-      return tensor.nbytes + (isPackedToo ? packedBytes(tensor) : 0);
-    }),
-  );
+function cpuWeights(config: ModelConfig, tensors: readonly StoredTensor[]): WeightBytes {
+  const table = tensors.find(({ name }) => name === EMBEDDINGS);
+  const matrices = sum(tensors.filter((tensor) => tensor !== table).map(packedBytes));
+  if (table === undefined) return { weights: matrices, weightsRead: matrices };
+  const isPackedToo = config.tiedEmbeddings && PACKED_GROUP[table.dtype] !== undefined;
+  return {
+    weights: matrices + table.nbytes + (isPackedToo ? packedBytes(table) : 0),
+    weightsRead: matrices + (config.tiedEmbeddings ? packedBytes(table) : 0),
+  };
 }
 
 function cpuActivations(config: ModelConfig, sizes: Sizes): number {
@@ -153,14 +163,28 @@ const GRAPHS = 32 * MIB;
 /** Rows are reserved in multiples of kMaxFusedRows of native/backend/cuda/products.h. */
 const ROW_MULTIPLE = 64;
 
-/** 16 bits each, whatever is stored; norms as fp32 beside that; biases as fp32. A tied table is there once. */
-function cudaWeights(tensors: readonly StoredTensor[]): number {
-  return sum(
-    tensors.map(({ shape }) => {
-      const elements = shape.reduce((product, dim) => product * dim, 1);
-      return elements * (shape.length === 1 ? 6 : 2);
-    }),
-  );
+/** Norms are there as fp32 beside 16 bits, biases as fp32. A tied table is there once, unless the head is quantised. */
+function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[], { quant }: Placement): WeightBytes {
+  const head = quant?.head ?? null;
+  let table = 0;
+  let tiedHead = 0;
+  let others = 0;
+  for (const { name, shape } of tensors) {
+    if (shape.length === 1) others += 6 * (shape[0] ?? 0);
+    else if (isProjection(name)) others += matrixBytes(shape, quant?.projections ?? null);
+    else if (name === EMBEDDINGS) {
+      table = matrixBytes(shape, null);
+      if (config.tiedEmbeddings) tiedHead = matrixBytes(shape, head);
+    } else others += matrixBytes(shape, head);
+  }
+  return { weights: others + table + (head === null ? 0 : tiedHead), weightsRead: others + tiedHead };
+}
+
+/** The largest matrix in 16 bits, from which its quantised form is made. */
+function quantisingBuffer(tensors: readonly StoredTensor[], { quant }: Placement): number {
+  const isQuantised = (name: string) => (isProjection(name) ? quant?.projections : quant?.head) != null;
+  const matrices = tensors.filter(({ name, shape }) => shape.length > 1 && isQuantised(name));
+  return Math.max(0, ...matrices.map(({ shape }) => matrixBytes(shape, null)));
 }
 
 function cudaActivations(config: ModelConfig, sizes: Sizes, contextLength: number, placement: Placement): number {

@@ -23,16 +23,28 @@ const DEFAULT_POOL_TOKENS = 65536;
 /** A share of the available memory that may still be suggested: beyond it, what the estimate leaves out may not fit. */
 const MAX_FRACTION = 0.95;
 
+export interface Model {
+  config: ModelConfig;
+  tensors: readonly StoredTensor[];
+}
+
+/** What a launch would take, whether that is there or not. */
+export interface Assessment extends MemoryPlan {
+  fits: boolean;
+  /** Tokens of KV that there would be room for; negative: the rest is too large already. */
+  roomTokens: number;
+}
+
 /**
- * Plans the memory of a launch. `availableBytes`: what this process may take now, where weights and KV cache go.
- * Throws E_USAGE for sizes that contradict each other or the model, E_OUT_OF_MEMORY with the table of bytes.
+ * Assesses the memory of a launch. `availableBytes`: what this process may take now, where weights and KV cache go. Where
+ * it does not fit, the pool is the least that was asked for. Throws E_USAGE for sizes that contradict each other.
  */
-export function planMemory(
-  { config, tensors }: { config: ModelConfig; tensors: readonly StoredTensor[] },
+export function assessMemory(
+  { config, tensors }: Model,
   settings: Settings,
   placement: Placement,
   availableBytes: number,
-): MemoryPlan {
+): Assessment {
   const contextLength = chooseContext(config, settings);
   const footprint = footprintOf(config, tensors, settings, contextLength, placement);
   const perToken = kvBytesPerToken(config, placement.kvCacheDtype);
@@ -40,20 +52,24 @@ export function planMemory(
   const roomTokens = floorToBlock((budget - bytesOf(footprint)) / perToken);
   const asked = settings['max-total-tokens'];
   const leastTokens = ceilToBlock(asked ?? contextLength);
-  const withPool = (tokens: number) => ({
-    ...footprint,
-    contextLength,
-    maxTotalTokens: tokens,
-    kv: tokens * perToken,
-    budget,
-  });
-  if (roomTokens < leastTokens) {
-    throw doesNotFit(withPool(leastTokens), { settings, placement, availableBytes, roomTokens });
-  }
-  return withPool(asked === null ? Math.min(defaultPool(contextLength, settings, placement), roomTokens) : leastTokens);
+  const fits = roomTokens >= leastTokens;
+  const maxTotalTokens =
+    fits && asked === null ? Math.min(defaultPool(contextLength, settings, placement), roomTokens) : leastTokens;
+  return { ...footprint, contextLength, maxTotalTokens, kv: maxTotalTokens * perToken, budget, fits, roomTokens };
 }
 
-function chooseContext(config: ModelConfig, settings: Settings): number {
+/**
+ * Plans the memory of a launch, as `assessMemory`. Throws E_USAGE for sizes that contradict each other or the model,
+ * E_OUT_OF_MEMORY with the table of bytes.
+ */
+export function planMemory(model: Model, settings: Settings, placement: Placement, availableBytes: number): MemoryPlan {
+  const assessment = assessMemory(model, settings, placement, availableBytes);
+  if (assessment.fits) return assessment;
+  throw doesNotFit(assessment, { settings, placement, availableBytes });
+}
+
+/** Tokens of the longest sequence: as asked for, or what the model and the pool allow. Throws E_USAGE. */
+export function chooseContext(config: ModelConfig, settings: Settings): number {
   const asked = settings['context-length'];
   const pool = settings['max-total-tokens'];
   if (asked !== null && pool !== null && pool < asked) {
@@ -72,7 +88,8 @@ function defaultPool(contextLength: number, settings: Settings, { backend }: Pla
 const floorToBlock = (tokens: number) => Math.floor(tokens / BLOCK_TOKENS) * BLOCK_TOKENS;
 const ceilToBlock = (tokens: number) => Math.ceil(tokens / BLOCK_TOKENS) * BLOCK_TOKENS;
 
-function bytesOf({ weights, activations, graphs, context, staging }: Footprint): number {
+/** Of everything but the KV cache. */
+export function bytesOf({ weights, activations, graphs, context, staging }: Footprint): number {
   return weights + activations + graphs + context + staging;
 }
 
@@ -103,18 +120,17 @@ interface Attempt {
   settings: Settings;
   placement: Placement;
   availableBytes: number;
-  /** Tokens of KV that there would be room for; negative: the rest is too large already. */
-  roomTokens: number;
 }
 
-function doesNotFit(plan: MemoryPlan, attempt: Attempt): JsgError {
+function doesNotFit(plan: Assessment, attempt: Attempt): JsgError {
   const rows = accountOf(plan, attempt.settings).map(([what, bytes]) => [what, mebibytes(bytes)]);
   const table = formatTable(rows, 1).trimEnd().replace(/^/gm, '       ');
   const message = `the model does not fit in memory:\n${table}`;
   return new JsgError('E_OUT_OF_MEMORY', message, { hint: whatWouldFit(plan, attempt) });
 }
 
-function whatWouldFit(plan: MemoryPlan, { placement, availableBytes, roomTokens }: Attempt): string {
+function whatWouldFit(plan: Assessment, { placement, availableBytes }: Attempt): string {
+  const { roomTokens } = plan;
   const ways: string[] = [];
   const tokens = Math.min(roomTokens, plan.contextLength);
   if (roomTokens >= BLOCK_TOKENS) ways.push(`--context-length ${tokens} --max-total-tokens ${roomTokens} would fit`);
