@@ -1,0 +1,148 @@
+/** Versions of Python packages and what is required of them (PEP 440, PEP 508), as far as installed wheels use them. */
+
+export interface Requirement {
+  /** Normalised name. */
+  name: string;
+  /** `==2.8.0,!=2.8.1`; empty: any version. */
+  specifier: string;
+}
+
+/** `Sgl_Kernel.x` -> `sgl-kernel-x` (PEP 503). */
+export function normaliseName(name: string): string {
+  return name.toLowerCase().replace(/[-_.]+/g, '-');
+}
+
+interface Version {
+  release: number[];
+  /** Before (negative) or after (positive) the plain release: dev, a, b, rc, final, post. */
+  stage: number;
+  stageNumber: number;
+  local: string | null;
+}
+
+const STAGES: Record<string, number> = { dev: -4, a: -3, b: -2, rc: -1, post: 1 };
+const PATTERN =
+  /^\s*v?(?:\d+!)?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc|alpha|beta|pre)[-_.]?(\d*))?(?:[-_.]?(?:post|rev|r)[-_.]?(\d*)|-(\d+))?(?:[-_.]?dev[-_.]?(\d*))?(?:\+([\w.-]+))?\s*$/i;
+const SPELLINGS: Record<string, string> = { alpha: 'a', beta: 'b', c: 'rc', pre: 'rc' };
+
+export function parsePythonVersion(text: string): Version | null {
+  const match = PATTERN.exec(text);
+  if (!match) return null;
+  const [, release = '', pre, preNumber, post, implicitPost, dev, local] = match;
+  const postNumber = post ?? implicitPost;
+  const word = pre?.toLowerCase();
+  const stage =
+    word !== undefined ? (SPELLINGS[word] ?? word) : postNumber !== undefined ? 'post' : dev !== undefined ? 'dev' : '';
+  return {
+    release: release.split('.').map(Number),
+    stage: STAGES[stage] ?? 0,
+    stageNumber: Number((word !== undefined ? preNumber : (postNumber ?? dev)) || 0),
+    local: local?.toLowerCase() ?? null,
+  };
+}
+
+/** The tag behind `+`, which says how it was built: `cu126`, `cpu`, `nv24.08`. */
+export function localTag(version: string): string | null {
+  return parsePythonVersion(version)?.local ?? /\+([\w.-]+)$/.exec(version)?.[1]?.toLowerCase() ?? null;
+}
+
+/** Negative: a is older. The local tag is not looked at. Texts that are no versions are equal to everything. */
+export function comparePythonVersions(a: string, b: string): number {
+  const [left, right] = [parsePythonVersion(a), parsePythonVersion(b)];
+  return left === null || right === null ? 0 : compare(left, right);
+}
+
+function compare(a: Version, b: Version): number {
+  for (let i = 0; i < Math.max(a.release.length, b.release.length); i += 1) {
+    const difference = (a.release[i] ?? 0) - (b.release[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.stage - b.stage || a.stageNumber - b.stageNumber;
+}
+
+/** Whether a version meets `>=2.0,<3`. Clauses that are not understood are met. */
+export function meets(version: string, specifier: string): boolean {
+  const parsed = parsePythonVersion(version);
+  if (parsed === null) return true;
+  // NVIDIA's builds are named after the release that they lead to: 2.8.0a0+34c6371d24.nv25.08.
+  const own = parsed.stage < 0 && /\bnv\d/.test(parsed.local ?? '') ? { ...parsed, stage: 0, stageNumber: 0 } : parsed;
+  return specifier
+    .split(',')
+    .filter((clause) => clause.trim() !== '')
+    .every((clause) => meetsClause(own, clause));
+}
+
+function meetsClause(version: Version, clause: string): boolean {
+  const [, operator, wanted = ''] = /^\s*(~=|===?|!=|<=|>=|<|>)\s*(.+?)\s*$/.exec(clause) ?? [];
+  const isPrefix = wanted.endsWith('.*');
+  const other = parsePythonVersion(isPrefix ? wanted.slice(0, -2) : wanted);
+  if (operator === undefined || other === null) return true;
+  const order = compare(version, other);
+  const startsWith = (length: number) =>
+    other.release.slice(0, length).every((part, i) => part === (version.release[i] ?? 0));
+  const sameLocal = other.local === null || other.local === version.local;
+  const equal = isPrefix ? startsWith(other.release.length) : order === 0 && sameLocal;
+  switch (operator) {
+    case '==':
+    case '===':
+      return equal;
+    case '!=':
+      return !equal;
+    case '~=':
+      return order >= 0 && startsWith(other.release.length - 1);
+    case '<':
+      return order < 0;
+    case '>':
+      return order > 0;
+    case '<=':
+      return order <= 0;
+    default:
+      return order >= 0;
+  }
+}
+
+export interface MarkerFacts {
+  /** `3.10` */
+  pythonVersion: string | null;
+  /** `aarch64`, `x86_64` */
+  machine: string;
+}
+
+/**
+ * `torch==2.8.0; platform_machine == "aarch64"`. Null for what is not required here: another machine, an extra, an address
+ * instead of a version, or a condition that is not understood.
+ */
+export function parseRequirement(line: string, facts: MarkerFacts): Requirement | null {
+  const [, name, , rest = '', marker] =
+    /^\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*([^;]*?)\s*(?:;\s*(.+?)\s*)?$/.exec(line) ?? [];
+  if (name === undefined || rest.startsWith('@')) return null;
+  if (marker !== undefined && !holds(marker, facts)) return null;
+  return { name: normaliseName(name), specifier: rest.replace(/^\(|\)$/g, '').trim() };
+}
+
+/** Conditions joined by `and` alone, or by `or` alone. */
+function holds(marker: string, facts: MarkerFacts): boolean {
+  const text = marker.replace(/[()]/g, ' ');
+  const alternatives = text.split(/\bor\b/);
+  if (alternatives.length > 1 && /\band\b/.test(text)) return false;
+  return alternatives.some((part) => part.split(/\band\b/).every((condition) => conditionHolds(condition, facts)));
+}
+
+function conditionHolds(condition: string, { pythonVersion, machine }: MarkerFacts): boolean {
+  const [, name, operator = '', value = ''] =
+    /^\s*(\w+)\s*(==|!=|<=|>=|<|>)\s*["']([^"']*)["']\s*$/.exec(condition) ?? [];
+  const known: Record<string, string | null> = {
+    platform_machine: machine,
+    platform_system: 'Linux',
+    sys_platform: 'linux',
+    os_name: 'posix',
+    platform_python_implementation: 'CPython',
+    implementation_name: 'cpython',
+  };
+  if (name === 'python_version' || name === 'python_full_version') {
+    return pythonVersion !== null && meets(pythonVersion, `${operator}${value}`);
+  }
+  const own = name === undefined ? undefined : known[name];
+  if (own === undefined || own === null) return false;
+  return operator === '==' ? own === value : operator === '!=' ? own !== value : false;
+}
