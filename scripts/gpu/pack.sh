@@ -30,6 +30,8 @@ node scripts/build.mjs ts
 cp -r bin dist profiles package.json package-lock.json "$app/"
 (cd "$app" && npm ci --omit=dev --ignore-scripts --silent)
 rm -rf "$app"/node_modules/{cmake-js,node-addon-api,node-api-headers,.bin}
+# What is not run: on hosts with slow file systems thousands of small files take long.
+find "$app/dist" "$app/node_modules" -type f -regex '.*\.\(map\|md\|[cm]?ts\)' -delete
 strip -o "$app/build/Release/jsg.node" "$build/Release/jsg.node"
 for name in $tests; do strip -o "$app/tests/$name" "$build/native/$name"; done
 for name in $benches; do strip -o "$app/benches/$name" "$build/native/$name"; done

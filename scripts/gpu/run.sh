@@ -25,7 +25,11 @@ keep() {
 }
 
 unpack() {
-  [ -d "$app" ] || tar -C "$home" -xJf <(cat "$home"/pieces/app?)
+  [ ! -d "$app" ] || return 0
+  local fresh
+  fresh=$(mktemp -d "$home/unpacking.XXXXXX")
+  cat "$home"/pieces/app? | tar -C "$fresh" -xJ
+  mv "$fresh/jsg" "$app" && rmdir "$fresh" # at once: what was interrupted is not taken for whole
 }
 
 model() {
