@@ -99,7 +99,7 @@ class PrefillBench {
 
     ModelConfig config{s_.layers,   s_.hidden, s_.intermediate, s_.heads, s_.kv_heads,
                        s_.head_dim, s_.vocab,  1e-5f,           500000.0};
-    const Rope rope(config, {});
+    Rope rope(config, {});
     std::vector<float> cos, sin;
     total_ = 0;
     report("rotations, on the host", time_ms([&] { rope.fill(batch.positions, cos, sin); }), 0, 0);
