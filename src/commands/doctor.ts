@@ -1,28 +1,59 @@
 /** `jsg doctor`: is this machine ready? Looks, changes nothing. */
-import { existsSync, readdirSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadBinding } from '../addon/binding.js';
-import { probeDevice, probeToolchain } from '../device/probe.js';
+import { probeMachine } from '../device/machine.js';
+import { probeToolchain } from '../device/probe.js';
+import { type Source, sourceUnder } from '../device/source.js';
 import { examine, exitCodeOf } from '../doctor/examine.js';
 import type { AddonFacts, Facts, StoreFacts } from '../doctor/facts.js';
-import type { Finding } from '../doctor/finding.js';
+import { toJson } from '../doctor/json.js';
 import { formatFindings } from '../doctor/report.js';
 import { JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
 import type { Options } from './settings.js';
 
+const NEXT = 'jsg launch --profile smollm2';
+
+/** Exit code 0: nothing fails; 1: something does; 2 (thrown): it could not look. */
 export async function doctor(options: Options): Promise<number> {
-  const root = options.root as string | undefined;
-  if (root !== undefined && !existsSync(root)) throw new JsgError('E_USAGE', `--root: there is no folder ${root}`);
-  const facts: Facts =
-    root === undefined
-      ? { device: probeDevice(), toolchain: probeToolchain(), addon: await probeAddon(), store: probeStore() }
-      : { device: probeDevice(root), toolchain: null, addon: null, store: null };
+  const facts = await gatherFacts(options);
   const findings = examine(facts);
   if (options.json) process.stdout.write(`${JSON.stringify(toJson(facts, findings), null, 2)}\n`);
-  else process.stdout.write(formatFindings(findings, styleFor(process.stdout)));
+  else process.stdout.write(formatFindings(headline(facts), findings, NEXT, styleFor(process.stdout)));
   return exitCodeOf(findings);
+}
+
+function headline({ board, release, device }: Facts): string {
+  const system = `${device.os?.name ?? device.platform}, kernel ${device.kernel}`;
+  if (board === null && release.l4t === null) return `This is no Jetson: ${device.cpu.model}, ${system}`;
+  const jetpack = release.jetpack === null ? 'JetPack not told' : `JetPack ${release.jetpack}`;
+  return `${board?.name ?? 'Jetson'}, ${jetpack}, L4T ${release.l4t ?? 'not told'}, ${system}`;
+}
+
+async function gatherFacts({ root }: Options): Promise<Facts> {
+  const source = sourceOf(root as string | undefined);
+  const here = source.isHere;
+  const [machine, toolchain, addon] = await Promise.all([
+    probeMachine(source),
+    here ? probeToolchain(source) : null,
+    here ? probeAddon() : null,
+  ]);
+  const facts = { ...machine, toolchain, addon, store: here ? probeStore() : null };
+  return { ...facts, speed: null, profile: null };
+}
+
+/** Throws E_USAGE where there is nothing to look at. */
+function sourceOf(root: string | undefined): Source {
+  if (root === undefined) return sourceUnder();
+  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new JsgError('E_USAGE', `--root: there is no folder ${root}`);
+  }
+  const source = sourceUnder(root);
+  const isMachine = ['/etc', '/proc', '/sys', '/usr', '/var'].some((folder) => source.find(folder) !== null);
+  if (isMachine) return source;
+  throw new JsgError('E_USAGE', `--root: no files of a machine lie below ${root} (no etc, proc, sys, usr or var)`);
 }
 
 async function probeAddon(): Promise<AddonFacts> {
@@ -57,18 +88,4 @@ function freeBytesAt(path: string): number | null {
     const parent = dirname(path);
     return parent === path ? null : freeBytesAt(parent);
   }
-}
-
-function toJson({ device }: Facts, checks: Finding[]) {
-  const { jetson, os, kernel } = device;
-  return {
-    os: os?.name ?? device.platform,
-    kernel,
-    board: jetson && { name: jetson.model, part_number: jetson.partNumber, soc: jetson.soc },
-    l4t: jetson?.l4t ?? null,
-    cpu: { model: device.cpu.model, cores: device.cpu.numCores, usable_cores: device.cpu.usableCores },
-    memory: { total_bytes: device.memory.totalBytes, available_bytes: device.memory.availableBytes },
-    gpu: device.gpu && { name: device.gpu.name, driver: device.gpu.driver, memory_bytes: device.gpu.memoryBytes },
-    checks,
-  };
 }

@@ -1,5 +1,7 @@
 /** What machine this is: the facts that doctor, profiles and the engine decide on. */
 
+import type { Board } from './board.js';
+
 export interface Os {
   /** `ubuntu`, `debian`, ... */
   id: string;
@@ -32,17 +34,14 @@ export interface Memory {
 export interface Gpu {
   name: string;
   driver: string | null;
+  /** Newest CUDA that the driver takes: `12.6`. */
+  cudaVersion: string | null;
   /** Null where memory is shared with the CPU (Jetson) or not told. */
   memoryBytes: number | null;
 }
 
-export interface Jetson {
-  /** Text of the device tree; a carrier maker may have put its own here. */
-  model: string | null;
-  /** `p3701-0005`, from the device tree's compatible list. */
-  partNumber: string | null;
-  /** `tegra234` */
-  soc: string | null;
+/** What the board is (see Board), and its Jetson Linux. */
+export interface Jetson extends Omit<Board, 'isSuperInBootControl'> {
   /** Jetson Linux release: `36.4.4`. Null in a container that hides it. */
   l4t: string | null;
 }

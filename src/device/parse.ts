@@ -1,5 +1,5 @@
 /** Pure parsers of the texts that describe a machine. Each takes a file's content; unreadable parts come out as null. */
-import type { Gpu, Jetson, Os } from './device.js';
+import type { Gpu, Os } from './device.js';
 
 /** /etc/os-release: shell assignments, values bare or quoted. */
 export function parseOsRelease(text: string): Os | null {
@@ -12,6 +12,15 @@ export function parseOsRelease(text: string): Os | null {
   if (!id) return null;
   const versionId = fields.get('VERSION_ID') ?? '';
   return { id, versionId, name: fields.get('PRETTY_NAME') ?? `${fields.get('NAME') ?? id} ${versionId}`.trim() };
+}
+
+/** /etc/lsb-release, which some images have in place of os-release. */
+export function parseLsbRelease(text: string): Os | null {
+  const field = (name: string) => new RegExp(`^DISTRIB_${name}="?([^"\\n]+?)"?\\s*$`, 'm').exec(text)?.[1];
+  const [id, versionId] = [field('ID'), field('RELEASE') ?? ''];
+  return id === undefined
+    ? null
+    : { id: id.toLowerCase(), versionId, name: field('DESCRIPTION') ?? `${id} ${versionId}`.trim() };
 }
 
 /** /proc/cpuinfo: the flags (x86 `flags`, Arm `Features`) and name of the first core, and how many cores there are. */
@@ -62,30 +71,15 @@ export function parseCfsQuota(quotaText: string, periodText: string): number | n
   return quota > 0 && period > 0 ? quota / period : null;
 }
 
-/** First line of /etc/nv_tegra_release: `# R36 (release), REVISION: 4.4, ...` -> `36.4.4`. */
-export function parseTegraRelease(text: string): string | null {
-  const match = /^#\s*R(\d+)\s*\(release\),\s*REVISION:\s*([\d.]+)/m.exec(text);
-  return match ? `${match[1]}.${match[2]}` : null;
-}
-
-/** Device tree texts: NUL-terminated model, NUL-separated compatible list. Null where it is no Tegra. */
-export function parseDeviceTree(model: string | null, compatible: string): Omit<Jetson, 'l4t'> | null {
-  const items = compatible.split('\0').filter(Boolean);
-  const soc = items.map((item) => /^nvidia,(tegra\d+)$/.exec(item)?.[1]).find(Boolean) ?? null;
-  if (soc === null) return null;
-  // `nvidia,p3737-0000+p3701-0005` names carrier and module; the module comes last. `-super` is a mode, not a part.
-  const part = items.map((item) => /(p\d{4}-\d{4})(?:-super)?$/.exec(item)?.[1]).find(Boolean) ?? null;
-  return { model: model?.replaceAll('\0', '').trim() || null, partNumber: part, soc };
-}
-
 /** The table that `nvidia-smi` prints without arguments: first GPU, driver, memory (null where it is shared). */
 export function parseNvidiaSmi(text: string): Gpu | null {
-  const row = /^\|\s+0\s+(\S.*?)\s+(?:On|Off|N\/A)\s*\|/m.exec(text);
+  const row = /^\|\s+\d+\s+(\S.*?)\s+(?:On|Off|N\/A)\s*\|/m.exec(text);
   if (!row?.[1]) return null;
   const mib = /\/\s*(\d+)MiB\s*\|/.exec(text)?.[1];
   return {
     name: row[1],
     driver: /Driver Version:\s*([\d.]+)/.exec(text)?.[1] ?? null,
+    cudaVersion: /CUDA Version:\s*([\d.]+)/.exec(text)?.[1] ?? null,
     memoryBytes: mib === undefined ? null : Number(mib) * 1024 * 1024,
   };
 }

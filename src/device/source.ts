@@ -3,7 +3,7 @@
  * root, and takes no more than a bounded part of a file; a command gets no terminal and a time limit.
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 
@@ -11,7 +11,7 @@ import { execa } from 'execa';
 export type ReadText = (path: string) => string | null;
 
 export interface Output {
-  /** Exit status; null: it was ended by a signal, or it could not be started for another reason than being absent. */
+  /** Exit status; null: it was ended, or could not be started. */
   code: number | null;
   stdout: string;
   stderr: string;
@@ -23,9 +23,11 @@ export interface Source {
   read: ReadText;
   /** Path on this machine of a path below the root, links resolved; null: not there. */
   find: (path: string) => string | null;
+  /** Target of a symbolic link, as written; null: no link. */
+  link: (path: string) => string | null;
   /** Names in a folder, sorted; empty when it cannot be read. */
   list: (path: string) => string[];
-  /** Runs a command of PATH; null: it is not there, or did not end in time. */
+  /** Runs a command of PATH; null: it is not there. One that does not end in time is ended, and keeps what it said. */
   run: (command: string, args: string[], timeoutMs?: number) => Promise<Output | null>;
 }
 
@@ -45,6 +47,14 @@ export function sourceUnder(root = '/'): Source {
     read: (path) => {
       const found = find(path);
       return found === null ? null : readText(found);
+    },
+    link: (path) => {
+      const folder = find(dirname(path));
+      try {
+        return folder === null ? null : readlinkSync(join(folder, basename(path)));
+      } catch {
+        return null;
+      }
     },
     list: (path) => {
       try {
@@ -136,6 +146,11 @@ async function runCommand(
   // A grandchild may hold the pipes open after the child is gone.
   const gaveUp = new Promise<null>((done) => setTimeout(done, timeoutMs + 300, null).unref());
   const result = await Promise.race([child, gaveUp]);
-  if (result === null || result.timedOut || result.code === 'ENOENT') return null;
-  return { code: result.exitCode ?? null, stdout: cleanText(result.stdout), stderr: cleanText(result.stderr) };
+  const neverRan = result?.exitCode === undefined && result?.signal === undefined && !result?.timedOut;
+  if (result === null || neverRan) return null;
+  return {
+    code: result.exitCode ?? null,
+    stdout: cleanText(result.stdout ?? ''),
+    stderr: cleanText(result.stderr ?? ''),
+  };
 }

@@ -1,15 +1,28 @@
 /** The list of checks, and what they come to. */
 import type { Check } from './check.js';
-import { gpu } from './checks/gpu.js';
+import { board, jetpack, knownBad } from './checks/board.js';
+import { clocksLocked, powerRails, temperature, throttling } from './checks/clocks.js';
+import { gpu, gpuAccess } from './checks/gpu.js';
+import { cuda, cudnn, distribution, jetpackPackage, tensorrt } from './checks/libraries.js';
 import { cpu, os } from './checks/machine.js';
-import { memory } from './checks/memory.js';
+import { desktop, memory, swap, zram } from './checks/memory.js';
+import { powerDefault, powerMode } from './checks/power.js';
+import { profile } from './checks/profile.js';
 import { addon, store } from './checks/runtime.js';
+import { container, disk, docker } from './checks/storage.js';
+import { ceilings, superFlash } from './checks/super.js';
 import { pip, toolchain } from './checks/toolchain.js';
 import type { Facts } from './facts.js';
-import type { Finding, Status } from './finding.js';
+import { type Finding, WORST_FIRST } from './finding.js';
 
-const CHECKS: Check[] = [os, cpu, memory, gpu, toolchain, pip, addon, store];
-const WORST_FIRST: Status[] = ['fail', 'warn', 'pass', 'skip'];
+const CHECKS: Check[] = [
+  ...[board, os, cpu, gpu, gpuAccess, container, disk],
+  ...[powerMode, powerDefault, superFlash, ceilings, clocksLocked, temperature, throttling, powerRails],
+  ...[memory, swap, zram, desktop],
+  ...[jetpack, knownBad, jetpackPackage, cuda, cudnn, tensorrt, distribution, toolchain, docker],
+  pip,
+  ...[profile, addon, store],
+];
 
 /** Every finding, worst first. */
 export function examine(facts: Facts): Finding[] {

@@ -1,12 +1,38 @@
 /** Everything the checks decide on. */
-import type { Device, Toolchain } from '../device/device.js';
+import type { Toolchain } from '../device/device.js';
+import type { Machine } from '../device/machine.js';
 
 /** Null: not looked at (the files of another machine are examined). */
-export interface Facts {
-  device: Device;
+export interface Facts extends Machine {
   toolchain: Toolchain | null;
   addon: AddonFacts | null;
   store: StoreFacts | null;
+  /** Null: the board's bandwidth is not known. */
+  speed: SpeedFacts | null;
+  /** The profile that readiness is asked for; null: none. */
+  profile: ProfileFacts | null;
+}
+
+/** What the byte model predicts for one stream, tokens a second. */
+export interface SpeedFacts {
+  /** `an 8B model in int4` */
+  workload: string;
+  /** In the current power mode; null: its bandwidth is not known. */
+  now: number | null;
+  /** In the highest mode of the active configuration. */
+  atMax: number | null;
+  /** In the highest mode after a Super flash; null: there is none for this module, or it is there already. */
+  afterSuper: number | null;
+}
+
+export interface ProfileFacts {
+  name: string;
+  /** What it takes with its load-time peak, bytes; null: not known. */
+  neededBytes: number | null;
+  /** Whether it needs a GPU. */
+  needsCuda: boolean;
+  /** Why it cannot run here whatever the memory; null: it can. */
+  refusal: string | null;
 }
 
 export interface AddonFacts {

@@ -1,4 +1,5 @@
-export type Status = 'pass' | 'warn' | 'fail' | 'skip';
+export const WORST_FIRST = ['fail', 'warn', 'pass', 'skip'] as const;
+export type Status = (typeof WORST_FIRST)[number];
 
 /** Headings of the report, in its order. */
 export const GROUPS = ['machine', 'performance', 'memory', 'software', 'python', 'runtime'] as const;

@@ -4,12 +4,10 @@ import {
   parseCgroupPath,
   parseCpuInfo,
   parseCpuMax,
-  parseDeviceTree,
   parseMemInfo,
   parseMemoryLimit,
   parseNvidiaSmi,
   parseOsRelease,
-  parseTegraRelease,
   parseVersion,
 } from '../../../src/device/parse.js';
 
@@ -76,27 +74,6 @@ describe('cgroup texts', () => {
   });
 });
 
-describe('Jetson texts', () => {
-  it('reads the L4T release', () => {
-    const text = '# R36 (release), REVISION: 4.7, GCID: 42132812, BOARD: generic, EABI: aarch64, DATE: Thu Sep 18\n';
-    expect(parseTegraRelease(text)).toBe('36.4.7');
-    expect(parseTegraRelease('')).toBeNull();
-  });
-
-  it('goes by the part number, not by the text of the carrier maker', () => {
-    const compatible = 'nvidia,p3768-0000+p3767-0005-super\0nvidia,p3767-0005\0nvidia,tegra234\0';
-    expect(parseDeviceTree('Some Carrier\0', compatible)).toEqual({
-      model: 'Some Carrier',
-      partNumber: 'p3767-0005',
-      soc: 'tegra234',
-    });
-  });
-
-  it('is null on other boards', () => {
-    expect(parseDeviceTree('Raspberry Pi 5\0', 'raspberrypi,5-model-b\0brcm,bcm2712\0')).toBeNull();
-  });
-});
-
 describe('parseNvidiaSmi', () => {
   const table = (name: string, memory: string) => `
 | NVIDIA-SMI 580.00                 Driver Version: 580.00         CUDA Version: 13.0     |
@@ -109,6 +86,7 @@ describe('parseNvidiaSmi', () => {
     expect(parseNvidiaSmi(table('NVIDIA Thor', 'Not Supported'))).toEqual({
       name: 'NVIDIA Thor',
       driver: '580.00',
+      cudaVersion: '13.0',
       memoryBytes: null,
     });
   });

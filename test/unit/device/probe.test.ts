@@ -28,9 +28,12 @@ it('reads a Jetson from its files', () => {
     }),
   );
   expect(device.jetson).toEqual({
+    name: 'Jetson AGX Orin 64GB',
     model: 'NVIDIA Jetson AGX Orin Developer Kit',
     partNumber: 'p3701-0005',
     soc: 'tegra234',
+    isSuper: false,
+    ramGib: 64,
     l4t: '36.4.4',
   });
   expect(device.os?.name).toBe('Ubuntu 22.04.5 LTS');

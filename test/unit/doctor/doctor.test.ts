@@ -4,12 +4,14 @@ import type { Device } from '../../../src/device/device.js';
 import { examine, exitCodeOf } from '../../../src/doctor/examine.js';
 import type { Facts } from '../../../src/doctor/facts.js';
 import { formatFindings } from '../../../src/doctor/report.js';
-import { laptop, orin } from '../device/machines.js';
+import { laptop, laptopMachine, orinMachine } from '../device/machines.js';
 
 const GIB = 1024 ** 3;
 
 const healthy: Facts = {
-  device: laptop,
+  ...laptopMachine,
+  speed: null,
+  profile: null,
   toolchain: { cmake: '3.25.1', compiler: '12.2.0', make: '4.3', python: '3.11.7', pip: '23.0' },
   addon: { fault: null, isas: ['avx2', 'scalar'], hasCuda: false, cudaDevice: null },
   store: { path: '/home/me/.cache/jsg', hasDefaultModel: true, freeBytes: 10 * GIB },
@@ -22,7 +24,7 @@ const broken = (message: string, hint: string | null = null): Facts['addon'] => 
 });
 const onOrin = (cuda: Partial<NonNullable<Facts['addon']>>): Facts => ({
   ...healthy,
-  device: orin,
+  ...orinMachine,
   addon: { fault: null, isas: ['neon'], hasCuda: true, cudaDevice: 'Orin (sm_87)', ...cuda },
 });
 const withDevice = (change: Partial<Device>): Facts => ({ ...healthy, device: { ...laptop, ...change } });
@@ -94,27 +96,16 @@ describe('checks', () => {
   });
 
   it('skip what was not looked at', () => {
-    const copied = { device: orin, toolchain: null, addon: null, store: null };
+    const copied = { ...healthy, ...orinMachine, toolchain: null, addon: null, store: null };
     expect(find(copied, 'addon')?.status).toBe('skip');
     expect(exitCodeOf(examine(copied))).toBe(0);
   });
 
   it('come worst first, and decide the exit code', () => {
-    const sick: Facts = {
-      ...withDevice({ cpu: { ...laptop.cpu, flags: [] } }),
-      addon: broken('broken'),
-    };
-    const findings = examine(sick);
-    expect(findings.map(({ status }) => status)).toEqual([
-      'fail',
-      'warn',
-      'pass',
-      'pass',
-      'pass',
-      'pass',
-      'pass',
-      'skip',
-    ]);
+    const findings = examine({ ...withDevice({ cpu: { ...laptop.cpu, flags: [] } }), addon: broken('broken') });
+    const order = findings.map(({ status }) => ['fail', 'warn', 'pass', 'skip'].indexOf(status));
+    expect(order).toEqual([...order].sort());
+    expect(findings.slice(0, 2).map(({ id, status }) => `${status} ${id}`)).toEqual(['fail addon', 'warn cpu']);
     expect(exitCodeOf(findings)).toBe(1);
     expect(exitCodeOf(examine(withDevice({ platform: 'darwin' })))).toBe(0);
   });
@@ -122,17 +113,30 @@ describe('checks', () => {
 
 describe('formatFindings', () => {
   const plain = new Chalk({ level: 0 });
+  const next = 'jsg launch --profile smollm2';
+  const report = (facts: Facts) => formatFindings('A machine', examine(facts), next, plain);
 
-  it('fits 80 columns and tells the fix of what is wrong', () => {
-    const addon = broken(`cannot load the addon: ${'a long reason '.repeat(12)}`, 'run npm run build');
-    const text = formatFindings(examine({ ...healthy, addon }), plain);
+  it('fits 80 columns, the worst group first, and tells the command that mends it', () => {
+    const reason = `cannot load the addon: ${'a long reason '.repeat(12)}/${'a-path-without-spaces'.repeat(6)}`;
+    const text = report({ ...healthy, addon: broken(reason, 'npm run build   # in the checkout') });
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
-    expect(text).toMatch(/^fail {2}addon/);
-    expect(text).toContain('fix: run npm run build');
+    expect(text).toMatch(/^A machine\n\nServing\n {2}fail {2}addon /);
+    expect(text).toMatch(/^ {8}\$ npm run build$/m);
     expect(text).toMatch(/Not ready: 1 to mend, 0 to look at.*\n$/);
   });
 
+  it('breaks a long command so that it can still be pasted', () => {
+    const addon = broken('x', `sudo apt-get install ${'one-package '.repeat(12).trim()}`);
+    const lines = report({ ...healthy, addon }).split('\n');
+    const from = lines.findIndex((line) => line.includes('$ sudo'));
+    const command = lines
+      .slice(from, from + 3)
+      .join('\n')
+      .replace(/^\s*\$ /, '');
+    expect(command.replace(/ \\\n\s+/g, ' ')).toContain(`sudo apt-get install ${'one-package '.repeat(12).trim()}`);
+  });
+
   it('ends with what to do next', () => {
-    expect(formatFindings(examine(healthy), plain)).toMatch(/Ready\. Next: jsg launch --profile smollm2\n$/);
+    expect(report(healthy)).toMatch(/Ready\. Next: jsg launch --profile smollm2\n$/);
   });
 });
