@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/cuda/kernels/attention_decode.cuh"
+#include "backend/cuda/decode_attention.h"
 #include "backend/cuda/kernels/attention_reference.cuh"
 #include "backend/cuda/kernels/rope_append.cuh"
 #include "backend/cuda/prefill_attention.h"
@@ -10,16 +10,17 @@
 namespace jsg::cuda {
 namespace {
 
-constexpr int kMaxSpans = 32;
+// Without clusters, spans are merged through global memory: more of them may be had, but they cost more.
+constexpr int kMaxSpans = 32, kLeastPages = 16;
+constexpr int kLongSpan = 1024;  // tokens
 
 }  // namespace
 
 template <class T>
 Attention<T>::Attention(const DecoderShape& shape, const CudaOptions& options, int n_sms, const Launcher& launch)
     : shape_(shape), format_(options.kv_format), launch_(launch), n_sms_(n_sms) {
-  const bool has_kernels = (shape.head_dim == 64 || shape.head_dim == 128) &&
-                           shape.n_heads / shape.n_kv_heads <= kMaxGroup && format_ == KvFormat::k16Bit;
-  fast_ = options.attention == AttentionPath::kFast && has_kernels;
+  fast_ = options.attention == AttentionPath::kFast && has_prefill_attention(shape.head_dim) &&
+          has_decode_attention(shape.head_dim, shape.n_heads / shape.n_kv_heads);
 }
 
 template <class T>
@@ -52,14 +53,21 @@ bool Attention<T>::plan(const AttentionStep& step) {
   if (!fast_) {
     return scores_.grow(static_cast<size_t>(step.n_rows) * shape_.n_heads * static_cast<size_t>(step.max_context));
   }
+  const int group = shape_.n_heads / shape_.n_kv_heads, units = step.n_decode * shape_.n_kv_heads;
+  const bool in_cluster = launch_.dependent;  // both need sm >= 90
+  least_pages_ = in_cluster ? kDecodeWarps : kLeastPages;
+  const int max_spans = in_cluster ? kMaxCluster : kMaxSpans;
+  // So many that the blocks fill the GPU at once; and of long contexts no block takes much longer than others.
+  const auto wants_more = [&] {
+    const bool has_room = 2 * spans_ * units <= 3 * n_sms_;
+    return has_room || (spans_ < 4 && step.max_context > spans_ * kLongSpan);
+  };
   spans_ = 1;
-  while (spans_ < kMaxSpans && spans_ * kShortestSpan < step.max_context &&
-         spans_ * step.n_decode * shape_.n_kv_heads < 2 * n_sms_) {
+  while (spans_ < max_spans && spans_ * least_pages_ * kPage < step.max_context && wants_more()) {
     spans_ *= 2;
   }
-  const size_t units = static_cast<size_t>(step.n_decode) * shape_.n_kv_heads;
-  const int group = shape_.n_heads / shape_.n_kv_heads;
-  bool moved = partial_.grow(units * spans_ * group * (shape_.head_dim + 2));
+  if (in_cluster) return false;
+  bool moved = partial_.grow(static_cast<size_t>(units) * spans_ * partial_size(group, shape_.head_dim));
   if (finished_.grow(units)) {
     moved = true;
     check(cudaMemset(finished_.get(), 0, finished_.bytes()), "clearing counters");
@@ -76,10 +84,9 @@ void Attention<T>::run(int layer, T* qkv, T* out, const StepView& view, const fl
                            shape_.sliding_window, shape_.rope_interleaved, shape_.eps};
   const int n_fast = fast_ ? step_.n_decode : 0;
   if (n_fast > 0) {
-    const DecodeAttentionArgs<T> args{qkv, out, cache, view, dims, q_norm, k_norm, partial_.get(), finished_.get()};
-    const dim3 grid(spans_, shape_.n_kv_heads, n_fast);
-    auto* kernel = shape_.head_dim == 64 ? attention_decode_kernel<T, 64> : attention_decode_kernel<T, 128>;
-    launch_(kernel, grid, kDecodeWarps * kWarp, 0, args);
+    const DecodeAttentionArgs<T> args{qkv,    out,    cache,        view,           dims,
+                                      q_norm, k_norm, least_pages_, partial_.get(), finished_.get()};
+    decode_attention(launch_, args, n_fast, spans_);
   }
   if (n_fast == step_.n_rows) return;
   const RopeAppendArgs<T> append{qkv, cache, view, dims, q_norm, k_norm, n_fast};

@@ -53,10 +53,11 @@ class Attention {
   const int n_sms_;
   bool fast_;
   AttentionStep step_{};
-  int spans_ = 1;
+  int spans_ = 1, least_pages_ = 1;  // of decode; pages of a span
   Memory<uint8_t> cache_;
   size_t layer_bytes_ = 0;
-  Memory<float> partial_, scores_;
+  Memory<float2> partial_;
+  Memory<float> scores_;
   Memory<uint32_t> finished_;
 };
 

@@ -41,6 +41,7 @@ struct KvTraits {
   static constexpr bool kHasScales = kFormat == KvFormat::kInt8;
   // Type of the operands: of q and of the probabilities, too.
   using Operand = std::conditional_t<kIs16Bit, T, __half>;
+  using Stored = std::conditional_t<kIs16Bit, T, uint8_t>;
   // score = kKeyFactor * (scale of the token's K) * product of q with the K operand;
   // output = kValueFactor * product of (kProbabilityFactor * p * scale of the token's V) with the V operand.
   // Probabilities times a scale of int8 get a factor that keeps small ones normal numbers; see kMaxScale.
@@ -114,6 +115,33 @@ __device__ __forceinline__ float inverse_of(__half scale) {
   return value > 0 ? 1.0f / value : 0.0f;
 }
 
+// Zeroes all but the first n of four 16-bit values; n may be negative, or above 4.
+__device__ __forceinline__ void keep_halves(uint2& words, int n) {
+  words.x &= (n > 0 ? 0xffffu : 0) | (n > 1 ? 0xffff0000u : 0);
+  words.y &= (n > 2 ? 0xffffu : 0) | (n > 3 ? 0xffff0000u : 0);
+}
+
+// Replaces one of them.
+__device__ __forceinline__ void put_half(uint2& words, int place, uint16_t half) {
+  const uint32_t bytes = place % 2 == 0 ? 0x3254 : 0x5410;  // 4 and 5 are the new ones
+  if (place < 2) {
+    words.x = __byte_perm(words.x, half, bytes);
+  } else {
+    words.y = __byte_perm(words.y, half, bytes);
+  }
+}
+
+// Where a value is in a page's K or V. 8 bits: see above.
+__device__ __forceinline__ int key_index(KvFormat format, int head_dim, int token, int column) {
+  if (format == KvFormat::k16Bit) return token * head_dim + column;
+  const int group = token / 4 * 2 + token % 2, chunks = (head_dim + 31) / 32;
+  return ((group * chunks + column / 32) * 4 + column / 8 % 4) * 16 + token / 2 % 2 * 8 + column % 8;
+}
+__device__ __forceinline__ int value_index(KvFormat format, int token, int row) {
+  if (format == KvFormat::k16Bit) return row * kPage + token;
+  return ((row / 32 * 8 + row % 8) * 4 + token / 4) * 16 + row / 8 % 4 * 4 + token % 4;
+}
+
 // One layer's cache. T: type of the activations, and of K and V where they are stored in 16 bits.
 template <class T>
 struct KvCache {
@@ -135,25 +163,14 @@ struct KvCache {
     return reinterpret_cast<__half*>(page(block, kv_head) + 2 * value_offset);
   }
 
-  // Offset of one value in a page's K or V.
-  __device__ __forceinline__ int key_index(int token, int column) const {
-    if (format == KvFormat::k16Bit) return token * head_dim + column;
-    const int group = token / 4 * 2 + token % 2, chunks = (head_dim + 31) / 32;
-    return ((group * chunks + column / 32) * 4 + column / 8 % 4) * 16 + token / 2 % 2 * 8 + column % 8;
-  }
-  __device__ __forceinline__ int value_index(int token, int row) const {
-    if (format == KvFormat::k16Bit) return row * kPage + token;
-    return ((row / 32 * 8 + row % 8) * 4 + token / 4) * 16 + row / 8 % 4 * 4 + token % 4;
-  }
-
   // One value; for kernels that need not be fast.
   __device__ float key(int block, int kv_head, int token, int column) const {
-    const int at = key_index(token, column);
+    const int at = key_index(format, head_dim, token, column);
     if (format == KvFormat::k16Bit) return to_float(k(block, kv_head)[at]);
     return decode(page(block, kv_head)[at]) * (has_scales() ? __half2float(scales(block, kv_head)[token]) : 1.0f);
   }
   __device__ float value(int block, int kv_head, int token, int row) const {
-    const int at = value_index(token, row);
+    const int at = value_index(format, token, row);
     if (format == KvFormat::k16Bit) return to_float(v(block, kv_head)[at]);
     return decode(page(block, kv_head)[value_offset + at]) *
            (has_scales() ? __half2float(scales(block, kv_head)[kPage + token]) : 1.0f);
@@ -161,10 +178,10 @@ struct KvCache {
   __device__ bool has_scales() const { return format == KvFormat::kInt8; }
   // `inverse_scale`: of int8.
   __device__ void store_key(int block, int kv_head, int token, int column, T x, float inverse_scale) const {
-    store(page(block, kv_head), key_index(token, column), x, inverse_scale);
+    store(page(block, kv_head), key_index(format, head_dim, token, column), x, inverse_scale);
   }
   __device__ void store_value(int block, int kv_head, int token, int row, T x, float inverse_scale) const {
-    store(page(block, kv_head) + value_offset, value_index(token, row), x, inverse_scale);
+    store(page(block, kv_head) + value_offset, value_index(format, token, row), x, inverse_scale);
   }
   __device__ uint8_t encode(float x, float inverse_scale) const {
     if (format == KvFormat::kE4M3) return encode_fp8<KvFormat::kE4M3>(x);
@@ -214,6 +231,24 @@ struct KeyShare {
       }
     }
   }
+  // Puts `row` (kHeadDim), as it is stored, in the place of the page's `token`.
+  __device__ __forceinline__ void put(int token, const typename KvTraits<T, kFormat>::Stored* row, int group,
+                                      int quarter) {
+    const int t = token - (4 * (group / 2) + group % 2);
+    if (t != 0 && t != 2) return;
+#pragma unroll
+    for (int j = 0; j < kChunks; ++j) {
+      const auto* words = reinterpret_cast<const uint32_t*>(row + 32 * j + 8 * quarter);
+      if constexpr (kIs16Bit) {
+        const Pack8 pack{words[0], words[1], words[2], words[3]};
+        if (t == 0) stored[2 * j] = pack;
+        if (t == 2) stored[2 * j + 1] = pack;
+      } else {
+        if (t == 0) stored[j] = {words[0], words[1], stored[j].word[2], stored[j].word[3]};
+        if (t == 2) stored[j] = {stored[j].word[0], stored[j].word[1], words[0], words[1]};
+      }
+    }
+  }
   __device__ __forceinline__ void operands(int j, Pack8& low, Pack8& high) const {
     if constexpr (kIs16Bit) {
       low = stored[2 * j];
@@ -248,6 +283,41 @@ struct ValueShare {
         const Pack8 bytes = load_shared_operand(values + ((i * 8 + group) * 4 + quarter) * 16);
 #pragma unroll
         for (int j = 0; j < 4; ++j) stored[4 * i + j] = bytes.word[j];
+      }
+    }
+  }
+  // Zeroes all but the first n of the four tokens (n may be negative, or above 4): stale memory may hold infinities,
+  // which a probability of 0 does not silence.
+  __device__ __forceinline__ void keep(int n) {
+    if constexpr (kIs16Bit) {
+      uint2 mask{~0u, ~0u};
+      keep_halves(mask, n);
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) {
+        stored[2 * i] &= mask.x;
+        stored[2 * i + 1] &= mask.y;
+      }
+    } else {
+      const uint32_t mask = n <= 0 ? 0 : n >= 4 ? ~0u : (1u << 8 * n) - 1;
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) stored[i] &= mask;
+    }
+  }
+  // Puts `row` (kHeadDim), as it is stored, in the place of the page's `token`.
+  __device__ __forceinline__ void put(int token, const typename KvTraits<T, kFormat>::Stored* row, int group,
+                                      int quarter) {
+    if (token / 4 != quarter) return;
+    const int place = token % 4;
+    const uint32_t byte = 0x3210 + (4 - place) * (1u << 4 * place);  // byte 4 is the value's
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i) {
+      if constexpr (kIs16Bit) {
+        uint2 words{stored[2 * i], stored[2 * i + 1]};
+        put_half(words, place, *reinterpret_cast<const uint16_t*>(row + 8 * i + group));
+        stored[2 * i] = words.x;
+        stored[2 * i + 1] = words.y;
+      } else {
+        stored[i] = __byte_perm(stored[i], row[8 * i + group], byte);
       }
     }
   }
