@@ -7,21 +7,6 @@ export interface GpuTarget {
   isTegra: boolean;
 }
 
-/** SoC -> compute capability times ten, from NVIDIA's list of CUDA GPUs. */
-const SOC_ARCHS: Record<string, number> = {
-  tegra124: 32,
-  tegra210: 53,
-  tegra186: 62,
-  tegra194: 72,
-  tegra234: 87,
-  tegra239: 87,
-  tegra264: 110,
-};
-
-export function archOfSoc(soc: string): number | null {
-  return SOC_ARCHS[soc] ?? null;
-}
-
 /** `sass`, `ptx`: architectures such as `87`, `90a`, `110f`. Rules of the CUDA programming guide, compatibility. */
 export function runsOn({ sass, ptx }: { sass: string[]; ptx: string[] }, gpu: GpuTarget): boolean {
   return sass.some((arch) => sassRunsOn(arch, gpu)) || ptx.some((arch) => ptxRunsOn(arch, gpu));

@@ -6,7 +6,7 @@ import { normaliseName } from './wheels-versions.js';
 export interface Site {
   /** Path as its machine names it. */
   path: string;
-  source: Pick<Source, 'read' | 'list' | 'find'>;
+  source: Pick<Source, 'isHere' | 'read' | 'list' | 'find'>;
 }
 
 export interface Distribution {

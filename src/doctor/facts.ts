@@ -1,10 +1,13 @@
 /** Everything the checks decide on. */
 import type { Toolchain } from '../device/device.js';
 import type { Machine } from '../device/machine.js';
+import type { Python } from '../device/python.js';
 
 /** Null: not looked at (the files of another machine are examined). */
 export interface Facts extends Machine {
   toolchain: Toolchain | null;
+  /** Interpreter, wheels and torch. */
+  python: Python | null;
   addon: AddonFacts | null;
   store: StoreFacts | null;
   /** Null: the board's bandwidth is not known. */
