@@ -21,6 +21,27 @@ Limits on requests: body ${LIMITS.bodyBytes / 2 ** 20} MiB, headers ${LIMITS.hea
 top_logprobs ${LIMITS.topLogprobs}, ${LIMITS.stopStrings} stop strings of ${LIMITS.stopBytes} bytes, ${LIMITS.logitBias} logit_bias entries; beyond
 --max-queued-requests the answer is 429 with Retry-After.`;
 
+const PLAN_NOTES = `
+Without --board the plan is for this machine. Nothing is downloaded: a model's shape comes from its files, its config.json,
+or what jsg knows of it. Exit codes: 0 it fits, 1 it does not, 2 that can't be told.`;
+
+/** What changes bytes or rates. */
+const PLAN_SETTINGS: readonly FlagName[] = [
+  'model-path',
+  'revision',
+  'load-format',
+  'context-length',
+  'engine',
+  'device',
+  'dtype',
+  'attention-backend',
+  'mem-fraction-static',
+  'max-total-tokens',
+  'max-running-requests',
+  'chunked-prefill-size',
+  'kv-cache-dtype',
+];
+
 const BENCH_NOTES = `
 Measures over HTTP, as a client sees it. Give a profile or a model to start an engine for the time of the run, or --url
 for any OpenAI-compatible server that is already running.`;
@@ -76,7 +97,8 @@ function commandTree(setExitCode: (code: number) => void): Command {
   const launch = verb(program, 'launch', 'serve a model', async () => (await import('./commands/launch.js')).launch)
     .option('--profile <NAME|FILE>', 'settings to start from; see `jsg profiles`')
     .option('--print', 'show the settings and who decided each, start nothing')
-    .option('--json', 'with --print: as JSON');
+    .option('--json', 'with --print: as JSON')
+    .option('--force', 'start even where `jsg plan` says that it does not fit');
   addSettings(launch).addHelpText('after', LAUNCH_NOTES);
 
   verb(program, 'chat [url]', 'talk to a running server', async () => (await import('./commands/chat.js')).chat)
@@ -101,6 +123,24 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--repeats <N>', 'measurements of each figure; the median is shown', '3')
     .option('--json', 'as JSON');
   addSettings(bench).addHelpText('after', BENCH_NOTES);
+
+  const plan = verb(
+    program,
+    'plan',
+    'will it fit, and how fast will it be?',
+    async () => (await import('./commands/plan.js')).plan,
+  )
+    .option('--profile <NAME|FILE>', 'plan for this profile')
+    .option('--board <NAME>', 'a board: agx-orin-64gb, orin-nano-8gb-super, ...')
+    .option('--this', 'this machine, as it is now (the default)')
+    .option('--power-mode <NAME>', 'with --board: its power mode (default: the fastest)')
+    .option('--no-desktop', 'with --board: no desktop runs on it')
+    .option('--root <DIR>', 'with --this: the files of a copied machine')
+    .option('--quant <FORMAT>', 'none, or a format of --torchao-config')
+    .option('--lm-head-dtype <DTYPE>', 'format of the head: fp16, int8, int4 (default: fp16)')
+    .option('--streams <N>', 'sequences that are to have a whole context each (default: 1)')
+    .option('--json', 'as JSON');
+  addSettings(plan, PLAN_SETTINGS).addHelpText('after', PLAN_NOTES);
 
   const profileCommands = () => import('./commands/profiles.js');
   const list = async () => (await profileCommands()).list;
@@ -134,9 +174,9 @@ function command(self: Command): Command {
     });
 }
 
-/** Every setting of the table as an option, under its group's heading. */
-function addSettings(self: Command): Command {
-  for (const name of FLAG_NAMES) {
+/** Settings of the table as options, under their group's heading. */
+function addSettings(self: Command, names: readonly FlagName[] = FLAG_NAMES): Command {
+  for (const name of names) {
     self.addOption(settingOption(name));
   }
   return self;

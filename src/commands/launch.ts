@@ -20,7 +20,7 @@ export async function launch(options: Options): Promise<number> {
   setLogLevel(settings['log-level']);
   requireSuitable(chosen.subject, settings, device);
   const engine = await selectEngine(settings.engine);
-  const running = await engine.start(settings, device, showProgress());
+  const running = await engine.start(settings, device, showProgress(), { force: options.force === true });
   announce(running, settings['api-key'] !== null);
   return untilStopped(running);
 }

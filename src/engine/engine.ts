@@ -29,8 +29,11 @@ export interface Progress {
 export const SILENT: Progress = { begin() {}, update() {}, end() {}, fail() {} };
 
 export interface Engine {
-  /** Resolves when the URL answers. Throws the table's errors; leaves nothing running then. */
-  start(settings: Settings, device: Device, progress: Progress): Promise<Running>;
+  /**
+   * Resolves when the URL answers. Throws the table's errors; leaves nothing running then. `force`: what the plan says does
+   * not fit is tried all the same.
+   */
+  start(settings: Settings, device: Device, progress: Progress, options?: { force?: boolean }): Promise<Running>;
 }
 
 /** The engine a launch asks for. Engines are loaded when chosen: the native one brings the addon. */

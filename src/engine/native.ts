@@ -4,7 +4,8 @@ import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
-import { describePlan, type MemoryPlan, mebibytes, planMemory } from '../plan/memory.js';
+import { findModel } from '../plan/find-model.js';
+import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
@@ -18,20 +19,26 @@ import { superviseServer } from './supervise.js';
 const DECODE_LOG_INTERVAL = 40;
 
 export const nativeEngine: Engine = {
-  async start(settings, device, progress) {
+  async start(settings, device, progress, { force = false } = {}) {
     // What can be refused at once is refused before anything is loaded.
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
+    const planFor = (weights: Model) => {
+      const backend = chooseBackend(settings, weights.tensors, device, binding);
+      const placement = { ...backend.spec, integrated: backend.integrated };
+      return { backend, plan: planMemory(weights, settings, placement, backend.availableBytes, { force }) };
+    };
+    // Better now than after a download of many gigabytes.
+    const foreseen = await findModel(settings).catch(() => null);
+    if (foreseen !== null && foreseen.source !== 'files' && !force) planFor(foreseen);
 
     const model = await phase(progress, `finding ${modelPath}`, async () => {
       const loaded = await loadModel(toLoadOptions(settings, modelPath, progress));
       return [loaded, describeModel(loaded)];
     });
-    const backend = chooseBackend(settings, model.weights.tensors, device, binding);
-    const placement = { ...backend.spec, integrated: backend.integrated };
-    const plan = planMemory(model.weights, settings, placement, backend.availableBytes);
+    const { backend, plan } = planFor(model.weights);
     log.info(backend.description);
     log.debug(describePlan(plan, settings));
     const runtime = await phase(progress, 'loading weights', async () => {

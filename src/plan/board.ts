@@ -57,7 +57,7 @@ export function findMode(board: BoardSpec, name: string | null): PowerMode {
 }
 
 /** Clocks that bound a machine: of a mode, or read from one that runs. Null: not known. */
-export type Clocks = Pick<PowerMode, 'gpuMhz' | 'numSms' | 'emcMhz'>;
+export type ClockBounds = Pick<PowerMode, 'gpuMhz' | 'numSms' | 'emcMhz'>;
 
 /** What a machine can do at most. Null: not known. */
 export interface Rates {
@@ -72,7 +72,7 @@ export interface Rates {
 }
 
 /** Memory is read at the share of its nominal rate that the memory clock leaves. */
-export function ratesOf(board: BoardSpec, clocks: Clocks, watts: number | null): Rates {
+export function ratesOf(board: BoardSpec, clocks: ClockBounds, watts: number | null): Rates {
   const { gpuMhz, numSms, emcMhz } = clocks;
   const clocksPerSecond = gpuMhz === null || numSms === null ? null : gpuMhz * 1e6 * numSms;
   return {

@@ -180,11 +180,10 @@ function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[], { qu
   return { weights: others + table + (head === null ? 0 : tiedHead), weightsRead: others + tiedHead };
 }
 
-/** The largest matrix in 16 bits, from which its quantised form is made. */
+/** The largest linear layer in 16 bits, from which its quantised form is made; a head goes through it in pieces. */
 function quantisingBuffer(tensors: readonly StoredTensor[], { quant }: Placement): number {
-  const isQuantised = (name: string) => (isProjection(name) ? quant?.projections : quant?.head) != null;
-  const matrices = tensors.filter(({ name, shape }) => shape.length > 1 && isQuantised(name));
-  return Math.max(0, ...matrices.map(({ shape }) => matrixBytes(shape, null)));
+  if (!quant || (quant.projections === null && quant.head === null)) return 0;
+  return Math.max(0, ...tensors.filter(({ name }) => isProjection(name)).map(({ shape }) => matrixBytes(shape, null)));
 }
 
 function cudaActivations(config: ModelConfig, sizes: Sizes, contextLength: number, placement: Placement): number {

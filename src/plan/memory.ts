@@ -1,6 +1,7 @@
-/** Does it fit, and how large may the KV cache be? Decided before anything is allocated. Pure. */
+/** Does it fit, and how large may the KV cache be? Decided before anything is allocated. */
 import type { ModelConfig } from '../addon/binding.js';
 import { JsgError } from '../errors.js';
+import { log } from '../log.js';
 import type { Settings } from '../profile/flags.js';
 import { formatTable } from '../table.js';
 import { type Footprint, footprintOf, kvBytesPerToken, type Placement, type StoredTensor } from './footprint.js';
@@ -60,12 +61,21 @@ export function assessMemory(
 
 /**
  * Plans the memory of a launch, as `assessMemory`. Throws E_USAGE for sizes that contradict each other or the model,
- * E_OUT_OF_MEMORY with the table of bytes.
+ * E_OUT_OF_MEMORY with the table of bytes, unless `force`: then that is a warning.
  */
-export function planMemory(model: Model, settings: Settings, placement: Placement, availableBytes: number): MemoryPlan {
+export function planMemory(
+  model: Model,
+  settings: Settings,
+  placement: Placement,
+  availableBytes: number,
+  { force = false }: { force?: boolean } = {},
+): MemoryPlan {
   const assessment = assessMemory(model, settings, placement, availableBytes);
   if (assessment.fits) return assessment;
-  throw doesNotFit(assessment, { settings, placement, availableBytes });
+  const refusal = doesNotFit(assessment, { settings, placement, availableBytes });
+  if (!force) throw refusal;
+  log.warning(`--force: ${refusal.message}`);
+  return assessment;
 }
 
 /** Tokens of the longest sequence: as asked for, or what the model and the pool allow. Throws E_USAGE. */
@@ -116,6 +126,8 @@ export function describePlan(plan: MemoryPlan, settings: Pick<Settings, 'mem-fra
   return `memory: ${account.join('; ')}`;
 }
 
+const FORCE = '--force starts all the same.';
+
 interface Attempt {
   settings: Settings;
   placement: Placement;
@@ -136,11 +148,11 @@ function whatWouldFit(plan: Assessment, { placement, availableBytes }: Attempt):
   if (roomTokens >= BLOCK_TOKENS) ways.push(`--context-length ${tokens} --max-total-tokens ${roomTokens} would fit`);
   const fraction = Math.ceil((100 * (bytesOf(plan) + plan.kv)) / availableBytes) / 100;
   if (fraction <= MAX_FRACTION) ways.push(`--mem-fraction-static ${fraction} would fit`);
-  if (ways.length > 0) return `${ways.join('; ')}.`;
+  if (ways.length > 0) return `${ways.join('; ')}. ${FORCE}`;
   const what = plan.weights > plan.budget ? 'Not even the weights fit' : 'Weights and working memory leave no room';
   return placement.backend === 'cuda'
-    ? `${what}: take a smaller model (a GPU keeps weights in 16 bits, whatever the file has).`
-    : `${what}: take a smaller or a quantised model.`;
+    ? `${what}: take a smaller model (a GPU keeps weights in 16 bits, whatever the file has). ${FORCE}`
+    : `${what}: take a smaller or a quantised model. ${FORCE}`;
 }
 
 export function mebibytes(bytes: number): string {

@@ -246,7 +246,7 @@ describe('what does not fit is refused', () => {
 
   it('says on the CPU that a quantised model may help', () => {
     expect(refusal({}, { available: 50 * MIB }).hint).toBe(
-      'Not even the weights fit: take a smaller or a quantised model.',
+      'Not even the weights fit: take a smaller or a quantised model. --force starts all the same.',
     );
   });
 

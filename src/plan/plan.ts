@@ -1,0 +1,148 @@
+/** `jsg plan`: will it fit, what is the most that does, and how fast will it be? Pure. */
+import { JsgError } from '../errors.js';
+import type { Settings } from '../profile/flags.js';
+import type { Efficiency } from './efficiency.js';
+import type { FoundModel } from './find-model.js';
+import type { Placement } from './footprint.js';
+import type { PlanMachine } from './machine.js';
+import { type Assessment, assessMemory, bytesOf, chooseContext } from './memory.js';
+import { type DecodeRate, decodeRate, efficiencyOf, prefillRate, workloadOf } from './speed.js';
+import { type Change, waysToFit } from './ways.js';
+import { matrixBytes, type Quant } from './weight-format.js';
+
+/** Formats of the head; null: 16 bits. */
+export const HEAD_FORMATS = { fp16: null, int8: 'int8wo', int4: 'int4wo-128' } as const satisfies Record<
+  string,
+  Quant | null
+>;
+export type HeadFormat = keyof typeof HEAD_FORMATS;
+
+export interface PlanRequest {
+  model: FoundModel;
+  settings: Settings;
+  head: HeadFormat;
+  /** Sequences that are to have a whole context each. */
+  streams: number;
+  machine: PlanMachine;
+}
+
+export interface Plan extends Assessment {
+  request: PlanRequest;
+  placement: Placement;
+  /** All parts and the KV cache of the streams asked for. */
+  needed: number;
+  /** The most that is held at once while loading, and whether that is there. */
+  loadPeak: number;
+  loads: boolean;
+  /** For numbers of streams, the longest context that fits; those where none does are left out. */
+  largest: { streams: number; context: number }[];
+  efficiency: Efficiency;
+  decode: DecodeRate[];
+  prefill: { tokens: number; tokensPerSecond: number | null };
+  /** What would make it fit, where it does not; each was checked. */
+  ways: Change[];
+}
+
+/** A decode rate is quoted at this context: the documented figures are of a few hundred tokens. */
+const SHORT_CONTEXT = 512;
+const PREFILL_TOKENS = 512;
+const STREAMS = [1, 2, 4, 8, 16];
+/** Tokens of a block of the KV cache. */
+const BLOCK = 16;
+/** A context below this is none to work with. */
+const LEAST_CONTEXT = 256;
+
+export function makePlan(request: PlanRequest): Plan {
+  const plan = assess(request);
+  const { model, machine, streams } = request;
+  const workload = workloadOf(model, plan, plan.placement);
+  const rate = (n: number, context: number) =>
+    decodeRate(workload, machine.rates, machine.clocks, { streams: n, context });
+  const short = Math.min(SHORT_CONTEXT, plan.contextLength);
+  const contexts = [...new Set([short, plan.contextLength])];
+  return {
+    ...plan,
+    largest: largestOf(request),
+    efficiency: efficiencyOf(workload, machine.rates),
+    decode: [...new Set([1, streams])].flatMap((n) => contexts.map((context) => rate(n, context))),
+    prefill: { tokens: PREFILL_TOKENS, tokensPerSecond: prefillRate(workload, machine.rates, PREFILL_TOKENS) },
+    ways: plan.fits && plan.loads ? [] : waysToFit(request, fits),
+  };
+}
+
+type Bytes = Omit<Plan, 'largest' | 'efficiency' | 'decode' | 'prefill' | 'ways'>;
+
+const fits = (request: PlanRequest): boolean => {
+  const plan = assess(request);
+  return plan.fits && plan.loads;
+};
+
+function assess(request: PlanRequest): Bytes {
+  const { model, machine, streams } = request;
+  const contextLength = contextOf(request);
+  const perStream = Math.ceil(contextLength / BLOCK) * BLOCK;
+  const settings = {
+    ...request.settings,
+    'context-length': contextLength,
+    'max-total-tokens': Math.max(request.settings['max-total-tokens'] ?? 0, streams * perStream),
+    'max-running-requests': Math.max(request.settings['max-running-requests'], streams),
+  };
+  const placement = placementOf(request);
+  const assessment = assessMemory(model, settings, placement, machine.availableBytes);
+  const needed = bytesOf(assessment) + assessment.kv;
+  const loadPeak = Math.max(needed, wholeModelFirst(request, assessment.context));
+  return { ...assessment, request, placement, needed, loadPeak, loads: loadPeak <= machine.availableBytes };
+}
+
+function contextOf({ model, settings }: PlanRequest): number {
+  const asked = settings['context-length'];
+  const most = model.config.maxContextLength;
+  if (asked !== null && asked > most) {
+    throw new JsgError('E_USAGE', `--context-length ${asked} is more than the ${most} the model was trained for`);
+  }
+  return chooseContext(model.config, settings);
+}
+
+/** SGLang loads a model in 16 bits and quantises it then. */
+function wholeModelFirst({ settings, model }: PlanRequest, context: number): number {
+  if (settings.engine !== 'sglang' || settings['torchao-config'] === null) return 0;
+  return context + model.tensors.reduce((sum, { shape }) => sum + matrixBytes(shape, null), 0);
+}
+
+export function placementOf({ settings, head, machine }: PlanRequest): Placement {
+  const backend = settings.device === 'cuda' ? 'cuda' : 'cpu';
+  const asked = settings['kv-cache-dtype'];
+  const isWide = asked === 'float32' || (asked === 'auto' && settings.dtype === 'float32');
+  const isNarrow = asked === 'fp8_e4m3' || asked === 'fp8_e5m2' || asked === 'int8';
+  return {
+    backend,
+    referenceAttention: backend === 'cuda' && settings['attention-backend'] === 'torch_native',
+    kvCacheDtype: isNarrow ? asked : backend === 'cpu' && isWide ? 'f32' : 'f16',
+    integrated: machine.integrated,
+    quant: { projections: settings['torchao-config'], head: HEAD_FORMATS[head] },
+  };
+}
+
+/** By bisection: what one context more takes is not the KV cache alone. */
+function largestOf(request: PlanRequest): Plan['largest'] {
+  const most = request.model.config.maxContextLength;
+  const fitsWith = (streams: number, context: number) =>
+    fits({
+      ...request,
+      streams,
+      settings: { ...request.settings, 'context-length': context, 'max-total-tokens': null },
+    });
+  return [...new Set([...STREAMS, request.streams])]
+    .sort((a, b) => a - b)
+    .flatMap((streams) => {
+      if (fitsWith(streams, most)) return [{ streams, context: most }];
+      let [blocks, tooMany] = [0, Math.ceil(most / BLOCK)];
+      while (tooMany - blocks > 1) {
+        const middle = Math.floor((blocks + tooMany) / 2);
+        if (fitsWith(streams, middle * BLOCK)) blocks = middle;
+        else tooMany = middle;
+      }
+      const context = blocks * BLOCK;
+      return context >= LEAST_CONTEXT ? [{ streams, context }] : [];
+    });
+}

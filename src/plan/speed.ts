@@ -1,0 +1,128 @@
+/**
+ * The byte model: a decode step reads every weight once and the KV cache of every sequence, prefill is bound by the tensor
+ * cores. Pure. Rates are tokens a second over all streams; null: something that it takes is not known.
+ */
+import type { ModelConfig } from '../addon/binding.js';
+import type { ClockBounds, Rates } from './board.js';
+import {
+  decodeEfficiency,
+  type Efficiency,
+  INT8_PREFILL,
+  PREFILL,
+  PROVEN_BYTES_PER_SM_CLOCK,
+  QUANTISED_BATCH,
+} from './efficiency.js';
+import { type Footprint, kvBytesPerToken, type Placement } from './footprint.js';
+import type { Model } from './memory.js';
+import { formatClassOf, isProjection } from './weight-format.js';
+
+/** What is to be predicted for. */
+export interface Workload {
+  config: ModelConfig;
+  /** Weights of the linear layers, and of the head. */
+  projections: number;
+  head: number;
+  /** Bytes of weights that a step reads. */
+  weightsRead: number;
+  placement: Placement;
+}
+
+export function workloadOf({ config, tensors }: Model, footprint: Footprint, placement: Placement): Workload {
+  const elements = tensors
+    .filter(({ name }) => isProjection(name))
+    .map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  return {
+    config,
+    projections: elements.reduce((sum, count) => sum + count, 0),
+    head: config.vocabSize * config.hiddenSize,
+    weightsRead: footprint.weightsRead,
+    placement,
+  };
+}
+
+export interface DecodeRate {
+  streams: number;
+  /** Tokens in the cache of each stream. */
+  context: number;
+  /** Read in a step. */
+  bytes: number;
+  tokensPerSecond: number | null;
+  /** Where the mode's GPU clock may be too low for the memory: what is proven all the same. Null: no such doubt. */
+  atLeast: number | null;
+  /** At the whole budget of the power mode, so at least. */
+  tokensPerJoule: number | null;
+}
+
+export function efficiencyOf({ placement }: Workload, rates: Rates): Efficiency {
+  const format = formatClassOf(placement.backend === 'cuda' ? (placement.quant?.projections ?? null) : null);
+  return decodeEfficiency(format, placement.referenceAttention, placement.backend, rates.bandwidthIs);
+}
+
+export function decodeRate(
+  workload: Workload,
+  rates: Rates,
+  clocks: ClockBounds | null,
+  { streams, context }: { streams: number; context: number },
+): DecodeRate {
+  const { config, placement, weightsRead } = workload;
+  const seen = Math.min(context, config.slidingWindow ?? context);
+  const bytes = weightsRead + streams * seen * kvBytesPerToken(config, placement.kvCacheDtype);
+  const seconds = stepSeconds(workload, rates, streams, bytes, readGBs(workload, rates));
+  const tokensPerSecond = seconds === null ? null : streams / seconds;
+  const proven = provenGBs(workload, rates, clocks);
+  const slowest = proven === null ? null : stepSeconds(workload, rates, streams, bytes, proven);
+  return {
+    streams,
+    context,
+    bytes,
+    tokensPerSecond,
+    atLeast: slowest === null ? null : streams / slowest,
+    tokensPerJoule: tokensPerSecond === null || rates.watts === null ? null : tokensPerSecond / rates.watts,
+  };
+}
+
+/** What decoding reads in a second. A CPU's share is known only of what it was measured to read. */
+function readGBs(workload: Workload, rates: Rates): number | null {
+  if (rates.bandwidthGBs === null) return null;
+  if (workload.placement.backend === 'cpu' && rates.bandwidthIs === 'nominal') return null;
+  return rates.bandwidthGBs * efficiencyOf(workload, rates).share;
+}
+
+function stepSeconds(
+  { projections, head, placement }: Workload,
+  rates: Rates,
+  streams: number,
+  bytes: number,
+  gigabytesPerSecond: number | null,
+): number | null {
+  if (gigabytesPerSecond === null) return null;
+  const reading = bytes / (gigabytesPerSecond * 1e9);
+  const flops = 2 * (projections + head);
+  if (placement.backend === 'cpu') return streams === 1 ? reading : null;
+  if (rates.fp16Tflops === null) return streams === 1 ? reading : null;
+  const isQuantised = (placement.quant?.projections ?? null) !== null;
+  if (!isQuantised) return Math.max(reading, (streams * flops) / (rates.fp16Tflops * 1e12 * PREFILL.share));
+  const perStream = flops / (rates.fp16Tflops * 1e12 * QUANTISED_BATCH.share);
+  return Math.max(reading, perStream) + (streams - 1) * perStream;
+}
+
+/** Null where the SMs are not asked for clearly more than a run has shown. */
+function provenGBs(workload: Workload, rates: Rates, clocks: ClockBounds | null): number | null {
+  const wanted = readGBs(workload, rates);
+  if (wanted === null || !clocks?.gpuMhz || !clocks.numSms || workload.placement.backend === 'cpu') return null;
+  const proven = (PROVEN_BYTES_PER_SM_CLOCK * clocks.gpuMhz * clocks.numSms) / 1e3;
+  return wanted > 1.1 * proven ? proven : null;
+}
+
+/** Of one prompt of so many tokens. */
+export function prefillRate(workload: Workload, rates: Rates, tokens: number): number | null {
+  const { config, placement, projections, head, weightsRead } = workload;
+  if (rates.fp16Tflops === null || placement.backend === 'cpu') return null;
+  // Scores and their sums over values: each token sees half of the prompt on average.
+  const attention = 4 * config.numLayers * config.numHeads * config.headDim * (tokens / 2);
+  const flops = tokens * (2 * projections + attention) + 2 * head;
+  const speedup = placement.quant?.projections === 'int8dq' ? INT8_PREFILL.speedup : 1;
+  const computing = flops / (rates.fp16Tflops * 1e12 * PREFILL.share * speedup);
+  const read = readGBs(workload, rates);
+  return tokens / Math.max(computing, read === null ? 0 : weightsRead / (read * 1e9));
+}
