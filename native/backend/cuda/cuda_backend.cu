@@ -12,6 +12,7 @@
 #include "backend/cuda/kernels/elementwise.cuh"
 #include "backend/cuda/kernels/embed.cuh"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/prefill_products.h"
 #include "backend/cuda/products.h"
 #include "backend/cuda/sampler.h"
 #include "backend/cuda/step_buffers.h"
@@ -54,6 +55,7 @@ class CudaBackend final : public Backend {
         cublas_(Cublas::open(launch_.stream)),
         attention_(shape, options, properties_.multiProcessorCount, launch_),
         fused_products_(properties_, launch_),
+        prefill_products_(properties_, launch_),
         sampler_(shape.vocab, launch_.dependent),
         buffers_(shape.head_dim / 2) {
     if (!cublas_) {
@@ -142,8 +144,9 @@ class CudaBackend final : public Backend {
       }
       step.max_context = std::max(step.max_context, slice.context_len);
     }
-    fused_ = n_batch <= kMaxFusedRows && attention_.is_fast();
-    const bool records = fused_ && options_.use_graphs && step.n_decode == n_batch &&
+    many_rows_ = n_batch > kMaxFusedRows && attention_.is_fast() && prefill_products_.can_run(n_batch);
+    fused_ = many_rows_ || (n_batch <= kMaxFusedRows && attention_.is_fast());
+    const bool records = fused_ && !many_rows_ && options_.use_graphs && step.n_decode == n_batch &&
                          static_cast<int>(batch.logit_rows.size()) == n_batch;
     if (records) step.n_rows = step.n_decode = step.n_slices = bucket(n_batch);
     n_rows_ = step.n_rows;
@@ -174,7 +177,7 @@ class CudaBackend final : public Backend {
     if (fused_) {
       ProductArgs<T> args = normed(weight, h_.get());
       args.out = qkv_.get();
-      fused_products_.run(Epilogue::kStore, args);
+      run_product(Epilogue::kStore, args);
       return;
     }
     const auto& linear = static_cast<const DeviceLinear<T>&>(weight);
@@ -199,7 +202,7 @@ class CudaBackend final : public Backend {
     if (fused_) {
       ProductArgs<T> args = normed(weight, h_.get());
       args.out = activated_.get();
-      fused_products_.run(Epilogue::kSilu, args);
+      run_product(Epilogue::kSilu, args);
       return;
     }
     dense_product(static_cast<const DeviceLinear<T>&>(weight), h_.get(), n_rows_, gate_up_.get(), element_type<T>(),
@@ -275,7 +278,9 @@ class CudaBackend final : public Backend {
     moved |= qkv_.grow(rows * shape_.qkv_dim());
     moved |= attended_.grow(rows * shape_.n_heads * shape_.head_dim);
     moved |= activated_.grow(rows * shape_.intermediate);
-    moved |= squares_.grow(static_cast<size_t>(kMaxFusedRows) * ((shape_.hidden + kSquaresTile - 1) / kSquaresTile));
+    const size_t fused_rows = many_rows_ ? rows : kMaxFusedRows;
+    const int squares_tile = many_rows_ ? PrefillProducts<T>::kLeastSquaresTile : kSquaresTile;
+    moved |= squares_.grow(fused_rows * ((shape_.hidden + squares_tile - 1) / squares_tile));
     if (!fused_) moved |= gate_up_.grow(rows * 2 * shape_.intermediate);
     moved |= final_.grow(logit_rows * shape_.hidden);
     moved |= final_squares_.grow(squares_.bytes() / sizeof(float));
@@ -320,8 +325,16 @@ class CudaBackend final : public Backend {
     args.n_squares = n_squares();
     return args;
   }
+  void run_product(Epilogue epilogue, const ProductArgs<T>& args) const {
+    if (many_rows_) {
+      prefill_products_.run(epilogue, args);
+    } else {
+      fused_products_.run(epilogue, args);
+    }
+  }
   int n_squares() const {
-    const int tile = fused_products_.squares_tile(n_rows_, shape_.hidden);
+    const int tile = many_rows_ ? prefill_products_.squares_tile(n_rows_, shape_.hidden)
+                                : fused_products_.squares_tile(n_rows_, shape_.hidden);
     return (shape_.hidden + tile - 1) / tile;
   }
 
@@ -340,7 +353,8 @@ class CudaBackend final : public Backend {
       args.next_norm = data(next_norm);
       args.next_x = h_.get();
       args.next_squares = squares_.get();
-      fused_products_.run(Epilogue::kResidual, args);
+      run_product(Epilogue::kResidual, args);
+      last_norm_ = data(next_norm);
       return;
     }
     dense_product(static_cast<const DeviceLinear<T>&>(linear), from, n_rows_, x_.get(), ElementType::kF32, true);
@@ -349,6 +363,11 @@ class CudaBackend final : public Backend {
   }
 
   void head_product(const Linear& head) {
+    // cuBLAS wants whole norms.
+    if (fused_ && n_logits_ > kMaxFusedRows) {
+      launch_(add_norm_kernel<T>, dim3(n_rows_), kRowThreads, 0, x_.get(), static_cast<const T*>(nullptr), last_norm_,
+              shape_.hidden, shape_.eps, h_.get());
+    }
     const T* rows = h_.get();
     const float* squares = squares_.get();
     if (n_logits_ != n_rows_) {  // gather the wanted rows
@@ -379,6 +398,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Cublas> cublas_;
   Attention<T> attention_;
   FusedProducts<T> fused_products_;
+  PrefillProducts<T> prefill_products_;
   DeviceSampler sampler_;
   std::map<const void*, std::shared_ptr<Memory<T>>> tables_;  // by identity()
 
@@ -389,7 +409,9 @@ class CudaBackend final : public Backend {
   // Of the step that is being launched.
   const Batch* batch_ = nullptr;
   int slot_ = 0, n_rows_ = 0, n_logits_ = 0;
-  bool fused_ = false, replaying_ = false, recording_ = false;
+  bool fused_ = false, many_rows_ = false;  // many: fused by prefill_products_
+  const T* last_norm_ = nullptr;            // that h has been multiplied by
+  bool replaying_ = false, recording_ = false;
   using GraphKey = std::tuple<int, int, int>;  // slot, rows, spans
   GraphKey key_;
   std::map<GraphKey, cudaGraphExec_t> graphs_;

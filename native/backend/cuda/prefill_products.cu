@@ -9,7 +9,7 @@ namespace jsg::cuda {
 namespace {
 
 // Below, too few tiles for the SMs: cuBLAS splits columns.
-constexpr int kLeastRows = 384;
+constexpr int kLeastRows = 1024;
 // Features that a tile of 128 computes in the time that one of 256 computes 256: it reads more for each.
 constexpr double kNarrowCost = 0.56;
 
