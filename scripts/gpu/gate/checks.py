@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,9 @@ class Gate:
         directory = str(make_model(model, dtype, self._work))
         common = ["--model-path", directory, "--skip-tokenizer-init", "--device", self.device, "--max-total-tokens", "32768"]
         return Server(self._command, [*common, *(("--dtype", dtype) if self.device == "cuda" else ()), *args])
+
+    def has_flag(self, flag: str) -> bool:
+        return flag in subprocess.run([*self._command, "launch", "--help"], capture_output=True, text=True).stdout
 
     def oracle(self, model: str, dtype: str, kv_dtype: str = "auto") -> Oracle:
         from oracle import load_oracle  # imports transformers, which takes seconds: servers start meanwhile
@@ -204,6 +208,10 @@ def chunks(gate: Gate) -> None:
 
 def graphs(gate: Gate) -> None:
     """decode steps from recorded graphs against steps launched kernel by kernel"""
+
+    if not gate.has_flag("--disable-cuda-graph"):
+        print("skip graphs: this jsg has no --disable-cuda-graph; cuda_backend_test compares the two")
+        return
 
     def serve(model: str, dtype: str) -> tuple[list[Answer], list[Answer]]:
         runs = []
