@@ -159,7 +159,8 @@ function commandTree(setExitCode: (code: number) => void): Command {
 
   verb(program, 'doctor', 'is this machine ready?', async () => (await import('./commands/doctor.js')).doctor)
     .option('--json', 'as JSON')
-    .option('--root <DIR>', 'examine the files of a copied machine instead of this one');
+    .option('--root <DIR>', 'examine the files of a copied machine instead of this one')
+    .option('--log <FILE>', "explain a failed build's or launch's log instead; - is stdin");
   return program;
 }
 

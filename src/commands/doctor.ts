@@ -12,12 +12,14 @@ import { formatFindings } from '../doctor/report.js';
 import { JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
+import { explainLog } from './doctor-log.js';
 import type { Options } from './settings.js';
 
 const NEXT = 'jsg launch --profile smollm2';
 
 /** Exit code 0: nothing fails; 1: something does; 2 (thrown): it could not look. */
 export async function doctor(options: Options): Promise<number> {
+  if (options.log !== undefined) return explainLog(String(options.log), Boolean(options.json));
   const facts = await gatherFacts(options);
   const findings = examine(facts);
   if (options.json) process.stdout.write(`${JSON.stringify(toJson(facts, findings), null, 2)}\n`);
