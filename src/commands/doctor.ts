@@ -3,8 +3,11 @@ import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadBinding } from '../addon/binding.js';
 import { probeMachine } from '../device/machine.js';
-import { probeToolchain } from '../device/probe.js';
+import { probeMemory, probeToolchain } from '../device/probe.js';
+import { type Python, probePython } from '../device/python.js';
+import { parseTegraRelease } from '../device/release.js';
 import { type Source, sourceUnder } from '../device/source.js';
+import { jetsonIndexUrl } from '../doctor/checks/wheels-table.js';
 import { examine, exitCodeOf } from '../doctor/examine.js';
 import type { AddonFacts, Facts, StoreFacts } from '../doctor/facts.js';
 import { toJson } from '../doctor/json.js';
@@ -13,6 +16,7 @@ import { JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
 import { explainLog } from './doctor-log.js';
+import { profilesOf, speedOf } from './doctor-plan.js';
 import type { Options } from './settings.js';
 
 const NEXT = 'jsg launch --profile smollm2';
@@ -34,16 +38,33 @@ function headline({ board, release, device }: Facts): string {
   return `${board?.name ?? 'Jetson'}, ${jetpack}, L4T ${release.l4t ?? 'not told'}, ${system}`;
 }
 
-async function gatherFacts({ root }: Options): Promise<Facts> {
-  const source = sourceOf(root as string | undefined);
+async function gatherFacts(options: Options): Promise<Facts> {
+  const source = sourceOf(options.root as string | undefined);
   const here = source.isHere;
-  const [machine, toolchain, addon] = await Promise.all([
+  const [machine, toolchain, python, addon] = await Promise.all([
     probeMachine(source),
     here ? probeToolchain(source) : null,
+    gatherPython(source, options),
     here ? probeAddon() : null,
   ]);
-  const facts = { ...machine, toolchain, addon, store: here ? probeStore() : null };
-  return { ...facts, speed: null, profile: null };
+  const facts = { ...machine, toolchain, python, addon, store: here ? probeStore() : null };
+  return {
+    ...facts,
+    speed: speedOf(machine),
+    profiles: await profilesOf(machine, options.profile as string | undefined),
+  };
+}
+
+/** A CUDA context with the libraries of torch; where less is free, a kernel could cost a running server its life. */
+const LAUNCH_BYTES = 1.5 * 2 ** 30;
+
+function gatherPython(source: Source, { torch, offline }: Options): Promise<Python> {
+  const mayLaunch = source.isHere && (probeMemory(source).availableBytes ?? 0) >= LAUNCH_BYTES;
+  const l4t = parseTegraRelease(source.read('/etc/nv_tegra_release') ?? '');
+  return probePython(source, {
+    torch: torch === false ? 'files' : mayLaunch ? 'launch' : 'ask',
+    indexUrl: source.isHere && !offline ? jetsonIndexUrl(l4t) : null,
+  });
 }
 
 /** Throws E_USAGE where there is nothing to look at. */

@@ -7,7 +7,9 @@ import { cuda, cudnn, distribution, jetpackPackage, tensorrt } from './checks/li
 import { cpu, os } from './checks/machine.js';
 import { desktop, memory, swap, zram } from './checks/memory.js';
 import { powerDefault, powerMode } from './checks/power.js';
-import { profile } from './checks/profile.js';
+import { profile, profiles } from './checks/profile.js';
+import { indexAnswer, pipIndex, python, pythonEnvironment } from './checks/python.js';
+import { torch, torchArch, torchCopies, torchCuda, torchLaunch } from './checks/python-torch.js';
 import { addon, store } from './checks/runtime.js';
 import { container, disk, docker } from './checks/storage.js';
 import { ceilings, superFlash } from './checks/super.js';
@@ -18,9 +20,10 @@ import { type Finding, WORST_FIRST } from './finding.js';
 const CHECKS: Check[] = [
   ...[board, os, cpu, gpu, gpuAccess, container, disk],
   ...[powerMode, powerDefault, superFlash, ceilings, clocksLocked, temperature, throttling, powerRails],
-  ...[memory, swap, zram, desktop],
+  ...[memory, profiles, swap, zram, desktop],
   ...[jetpack, knownBad, jetpackPackage, cuda, cudnn, tensorrt, distribution, toolchain, docker],
-  pip,
+  ...[pip, python, pythonEnvironment, pipIndex, indexAnswer],
+  ...[torch, torchCuda, torchArch, torchLaunch, torchCopies],
   ...[profile, addon, store],
 ];
 

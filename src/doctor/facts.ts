@@ -12,8 +12,8 @@ export interface Facts extends Machine {
   store: StoreFacts | null;
   /** Null: the board's bandwidth is not known. */
   speed: SpeedFacts | null;
-  /** The profile that readiness is asked for; null: none. */
-  profile: ProfileFacts | null;
+  /** The profile that readiness is asked for, then those with a documented speed. */
+  profiles: ProfileFacts[];
 }
 
 /** What the byte model predicts for one stream, tokens a second. */
@@ -30,11 +30,14 @@ export interface SpeedFacts {
 
 export interface ProfileFacts {
   name: string;
-  /** What it takes with its load-time peak, bytes; null: not known. */
+  /** Whether it is the one that --profile names. */
+  isAsked: boolean;
+  /** What it takes, its load-time peak included, bytes; null: not known. */
   neededBytes: number | null;
-  /** Whether it needs a GPU. */
+  /** What there is for it, where its weights go, bytes; null: not known. */
+  availableBytes: number | null;
   needsCuda: boolean;
-  /** Why it cannot run here whatever the memory; null: it can. */
+  /** Why it is refused here whatever the memory; null: it is not. */
   refusal: string | null;
 }
 

@@ -5,7 +5,8 @@ import type { Facts } from './facts.js';
 import type { Finding } from './finding.js';
 
 export function toJson(facts: Facts, findings: Finding[]) {
-  const { device, board, release, libraries, power, clocks, swap } = facts;
+  const { device, board, release, libraries, power, clocks, swap, python } = facts;
+  const torch = python?.torch ?? null;
   return {
     board: board && {
       name: board.name,
@@ -35,6 +36,7 @@ export function toJson(facts: Facts, findings: Finding[]) {
       swap_bytes: swap?.totalBytes ?? null,
       zram_bytes: swap?.zramBytes ?? null,
     },
+    torch: torch && { version: torch.version, cuda_available: torch.cudaAvailable, arch_list: torch.archList },
     checks: findings.map(({ id, status, found, expected, why, fix }) => ({ id, status, found, expected, why, fix })),
     ok: findings.every(({ status }) => status !== 'fail'),
   };

@@ -9,7 +9,10 @@ export const addon: Check = {
   look: ({ addon: found }) => {
     if (found === null) return notLooked;
     if (found.fault === null) return outcome('pass', `loads; kernels: ${found.isas.join(', ')}`);
-    return outcome('fail', found.fault.message, found.fault.hint ?? 'npm run build');
+    const { message, hint } = found.fault;
+    // A hint that says more than the command stays as it is.
+    const fix = hint === null || /npm run build/.test(hint) ? 'npm run build' : hint;
+    return outcome('fail', message, fix);
   },
 };
 

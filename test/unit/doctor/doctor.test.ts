@@ -11,7 +11,8 @@ const GIB = 1024 ** 3;
 const healthy: Facts = {
   ...laptopMachine,
   speed: null,
-  profile: null,
+  profiles: [],
+  python: null,
   toolchain: { cmake: '3.25.1', compiler: '12.2.0', make: '4.3', python: '3.11.7', pip: '23.0' },
   addon: { fault: null, isas: ['avx2', 'scalar'], hasCuda: false, cudaDevice: null },
   store: { path: '/home/me/.cache/jsg', hasDefaultModel: true, freeBytes: 10 * GIB },
@@ -118,7 +119,7 @@ describe('formatFindings', () => {
 
   it('fits 80 columns, the worst group first, and tells the command that mends it', () => {
     const reason = `cannot load the addon: ${'a long reason '.repeat(12)}/${'a-path-without-spaces'.repeat(6)}`;
-    const text = report({ ...healthy, addon: broken(reason, 'npm run build   # in the checkout') });
+    const text = report({ ...healthy, addon: broken(reason, 'npm run build') });
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(text).toMatch(/^A machine\n\nServing\n {2}fail {2}addon /);
     expect(text).toMatch(/^ {8}\$ npm run build$/m);
