@@ -160,7 +160,9 @@ function commandTree(setExitCode: (code: number) => void): Command {
   verb(program, 'doctor', 'is this machine ready?', async () => (await import('./commands/doctor.js')).doctor)
     .option('--json', 'as JSON')
     .option('--root <DIR>', 'examine the files of a copied machine instead of this one')
-    .option('--log <FILE>', "explain a failed build's or launch's log instead; - is stdin");
+    .option('--log <FILE>', "explain a failed build's or launch's log instead; - is stdin")
+    .option('--no-torch', "read torch's files only: importing it takes seconds")
+    .option('--offline', 'on a Jetson, do not ask whether the index of wheels answers');
   return program;
 }
 

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadBinding } from '../addon/binding.js';
 import { probeMachine } from '../device/machine.js';
-import { probeMemory, probeToolchain } from '../device/probe.js';
+import { smOf } from '../device/modules.js';
+import { probeBoard, probeMemory, probeToolchain } from '../device/probe.js';
 import { type Python, probePython } from '../device/python.js';
 import { parseTegraRelease } from '../device/release.js';
 import { type Source, sourceUnder } from '../device/source.js';
@@ -59,11 +60,14 @@ async function gatherFacts(options: Options): Promise<Facts> {
 const LAUNCH_BYTES = 1.5 * 2 ** 30;
 
 function gatherPython(source: Source, { torch, offline }: Options): Promise<Python> {
-  const mayLaunch = source.isHere && (probeMemory(source).availableBytes ?? 0) >= LAUNCH_BYTES;
+  const memory = probeMemory(source);
+  const mayLaunch = source.isHere && (memory.availableBytes ?? 0) >= LAUNCH_BYTES;
+  const soc = probeBoard(source, memory.totalBytes)?.soc ?? null;
   const l4t = parseTegraRelease(source.read('/etc/nv_tegra_release') ?? '');
   return probePython(source, {
     torch: torch === false ? 'files' : mayLaunch ? 'launch' : 'ask',
     indexUrl: source.isHere && !offline ? jetsonIndexUrl(l4t) : null,
+    arch: soc === null ? null : smOf(soc),
   });
 }
 

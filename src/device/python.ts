@@ -6,6 +6,7 @@ import { askTorch, type Torch, torchOfFiles } from './python-torch.js';
 import type { Source } from './source.js';
 import { type Distribution, listDistributions, type Site } from './wheels.js';
 import { readLibraries, type WheelLibrary } from './wheels-code.js';
+import { scanWheels, type WheelContents } from './wheels-scan.js';
 
 export interface Python {
   /** Null: none found, or a copied machine does not tell. */
@@ -18,6 +19,7 @@ export interface Python {
   distributions: Distribution[];
   torch: Torch | null;
   libraries: WheelLibrary[];
+  contents: WheelContents;
   indexes: PipIndex[];
   /** Null: the index was not asked. */
   index: IndexAnswer | null;
@@ -28,6 +30,8 @@ export interface PythonOptions {
   torch: 'files' | 'ask' | 'launch';
   /** Index to try; null: none. */
   indexUrl: string | null;
+  /** Compute capability times ten of the board's GPU; null: not known. */
+  arch: number | null;
 }
 
 /** For headers of libraries, all together; the rest of doctor answers within 2 s. */
@@ -51,6 +55,7 @@ export async function probePython(source: Source, options: PythonOptions): Promi
     distributions,
     torch: asked,
     libraries,
+    contents: scanWheels(sites, options.arch ?? asked?.gpu?.arch ?? null),
     indexes: probePipIndexes(source, prefix),
     index,
   };

@@ -14,6 +14,9 @@ import { addon, store } from './checks/runtime.js';
 import { container, disk, docker } from './checks/storage.js';
 import { ceilings, superFlash } from './checks/super.js';
 import { pip, toolchain } from './checks/toolchain.js';
+import { cudaLibraries, sglKernel, wheelArch, wheelCpu } from './checks/wheels.js';
+import { flashinfer, torchao, triton } from './checks/wheels-packages.js';
+import { numpyAbi, wheelTwins, wheelVersions } from './checks/wheels-versions.js';
 import type { Facts } from './facts.js';
 import { type Finding, WORST_FIRST } from './finding.js';
 
@@ -24,6 +27,7 @@ const CHECKS: Check[] = [
   ...[jetpack, knownBad, jetpackPackage, cuda, cudnn, tensorrt, distribution, toolchain, docker],
   ...[pip, python, pythonEnvironment, pipIndex, indexAnswer],
   ...[torch, torchCuda, torchArch, torchLaunch, torchCopies],
+  ...[wheelVersions, wheelTwins, wheelCpu, wheelArch, cudaLibraries, numpyAbi, sglKernel, flashinfer, triton, torchao],
   ...[profile, addon, store],
 ];
 

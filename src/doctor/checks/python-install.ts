@@ -1,9 +1,15 @@
 /** The commands that put the right wheels on a machine. */
 import { smOf } from '../../device/modules.js';
 import { stackOf } from '../../device/releases.js';
+import type { Distribution } from '../../device/wheels.js';
 import type { GpuTarget } from '../../device/wheels-arch.js';
 import type { Facts } from '../facts.js';
 import { jetsonIndexUrl } from './wheels-table.js';
+
+/** Those of these packages that are imported: no copy that another one hides. */
+export function importedOf({ python }: Facts, names: string[]): Distribution[] {
+  return python?.distributions.filter(({ name, isShadowed }) => names.includes(name) && !isShadowed) ?? [];
+}
 
 /** The GPU that wheels must hold code for; null: none, or not told. */
 export function gpuTarget({ board, python, addon }: Facts): GpuTarget | null {
