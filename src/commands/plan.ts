@@ -98,20 +98,20 @@ async function thisMachine(looked: Machine | null, settings: Settings, { root }:
   return machineOfThis(looked, isBoard ? NOTHING : await measureHere(settings.device === 'cuda' ? 'cuda' : 'cpu'));
 }
 
-const NOTHING: Measured = { bandwidthGBs: null, gpuMemory: null };
+const NOTHING: Measured = { bandwidthGBs: null, gpuMemory: null, notes: [] };
 /** Larger than any cache, small enough to be read in a moment. */
 const BANDWIDTH_BYTES = 256 * 2 ** 20;
 
-/** Null where the addon does not load or finds no GPU. */
 async function measureHere(backend: 'cpu' | 'cuda'): Promise<Measured> {
   try {
     const binding = await loadBinding();
     const gpu = backend === 'cuda' ? binding.cudaDevice() : null;
-    if (backend === 'cuda' && gpu === null) return NOTHING;
-    const bandwidthGBs = await binding.measureReadBandwidth(backend, BANDWIDTH_BYTES, 0).catch(() => null);
-    return { bandwidthGBs, gpuMemory: gpu === null || gpu.integrated ? null : gpu };
-  } catch {
-    return NOTHING;
+    if (backend === 'cuda' && gpu === null)
+      return { ...NOTHING, notes: ['CUDA finds no GPU here: nothing was measured'] };
+    const bandwidthGBs = await binding.measureReadBandwidth(backend, BANDWIDTH_BYTES, 0);
+    return { bandwidthGBs, gpuMemory: gpu === null || gpu.integrated ? null : gpu, notes: [] };
+  } catch (error) {
+    return { ...NOTHING, notes: [`nothing was measured: ${toJsgError(error).message}`] };
   }
 }
 

@@ -4,7 +4,7 @@ import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
-import { findModel } from '../plan/find-model.js';
+import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
@@ -31,8 +31,8 @@ export const nativeEngine: Engine = {
       return { backend, plan: planMemory(weights, settings, placement, backend.availableBytes, { force }) };
     };
     // Better now than after a download of many gigabytes.
-    const foreseen = await findModel(settings).catch(() => null);
-    if (foreseen !== null && foreseen.source !== 'files' && !force) planFor(foreseen);
+    const foreseen = force ? null : await foreseeDownload(settings);
+    if (foreseen !== null) planFor(foreseen);
 
     const model = await phase(progress, `finding ${modelPath}`, async () => {
       const loaded = await loadModel(toLoadOptions(settings, modelPath, progress));

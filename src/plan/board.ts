@@ -17,7 +17,7 @@ function toId(text: string): string {
 /** Throws E_USAGE with the nearest name. */
 export function findBoard(name: string): BoardSpec {
   const id = toId(name);
-  const found = BOARDS.find((board) => board.id === id || board.aliases.includes(id));
+  const found = BOARDS.find(({ id: known, aliases }) => known === id || aliases.includes(id));
   if (found !== undefined) return found;
   const ids = BOARDS.map((board) => board.id);
   const near = nearest(id, ids);
@@ -26,17 +26,25 @@ export function findBoard(name: string): BoardSpec {
   });
 }
 
+const isNamed = ({ id, aliases }: BoardSpec, name: string) =>
+  [id, ...aliases].some((known) => known === name || known === `${name}-super`);
+
 export interface BoardIdentity {
   /** `p3767-0005` */
   partNumber: string | null;
   isSuper: boolean;
   /** MemTotal; tells the sizes of one part number apart. 0: not known. */
   memoryBytes: number;
+  /** `Jetson Orin Nano 8GB`: where no part number is told, as in a container. */
+  name?: string;
 }
 
 /** The board that a machine is; null: none of those known. */
-export function boardOf({ partNumber, isSuper, memoryBytes }: BoardIdentity): BoardSpec | null {
-  const ofPart = BOARDS.filter((board) => partNumber !== null && board.partNumbers.includes(partNumber));
+export function boardOf({ partNumber, isSuper, memoryBytes, name }: BoardIdentity): BoardSpec | null {
+  const id = toId(name ?? '');
+  const ofPart = BOARDS.filter((board) =>
+    partNumber === null ? isNamed(board, id) : board.partNumbers.includes(partNumber),
+  );
   const candidates = ofPart.some((board) => board.isSuper === isSuper)
     ? ofPart.filter((board) => board.isSuper === isSuper)
     : ofPart;

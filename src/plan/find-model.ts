@@ -28,8 +28,8 @@ type ModelSettings = Pick<Settings, 'model-path' | 'revision' | 'load-format' | 
 /** Throws E_MODEL_NOT_FOUND saying what to do, or what is wrong with the files that are there. */
 export async function findModel(settings: ModelSettings): Promise<FoundModel> {
   const name = settings['model-path'] ?? DEFAULT_MODEL;
-  const path = (await pathOf(name, settings)) ?? null;
-  if (path !== null) return open(name, path, settings);
+  const here = await lookFor(name, settings);
+  if (here !== null) return open(name, here.path, settings);
   const known = knownModel(name.replace(/:.*/, ''));
   if (known !== null) return { name, source: 'known shape', path: null, ...tensorsOf(known) };
   const ids = KNOWN_MODELS.map(({ ids }) => ids[0]).join(', ');
@@ -38,20 +38,34 @@ export async function findModel(settings: ModelSettings): Promise<FoundModel> {
   });
 }
 
-/** Where the files of a model are, or its config.json alone; undefined: not here. */
-async function pathOf(name: string, settings: ModelSettings): Promise<string | null | undefined> {
-  if (name === DEFAULT_MODEL) return embeddedFile();
+/** What is known of a model that a launch would download; null: nothing, or nothing is to be downloaded. */
+export async function foreseeDownload(settings: ModelSettings): Promise<FoundModel | null> {
+  const here = await lookFor(settings['model-path'] ?? DEFAULT_MODEL, settings);
+  return here?.isComplete ? null : findModel(settings).catch(() => null);
+}
+
+interface Here {
+  /** A file or a folder; of an incomplete download at least with config.json. */
+  path: string;
+  /** Whether a launch would download nothing. */
+  isComplete: boolean;
+}
+
+async function lookFor(name: string, settings: ModelSettings): Promise<Here | null> {
+  const complete = (path: string | null) => (path === null ? null : { path, isComplete: true });
+  if (name === DEFAULT_MODEL) return complete(embeddedFile());
   const path = resolve(name.replace(/^~(?=\/)/, process.env.HOME ?? '~'));
-  if (existsSync(path)) return path;
-  if (!/^\w[\w.-]*\/[\w.-]+(:[\w.-]+)?$/.test(name) || name.endsWith('.gguf')) return null;
-  const cache = new RepoCache(parseHubId(name));
+  if (existsSync(path)) return complete(path);
   const revision = settings.revision ?? 'main';
-  if (!/^\w[\w./-]*$/.test(revision) || revision.includes('..')) return null;
+  const isHubId = /^\w[\w.-]*\/[\w.-]+(:[\w.-]+)?$/.test(name) && !name.endsWith('.gguf');
+  if (!isHubId || !/^\w[\w./-]*$/.test(revision) || revision.includes('..')) return null;
+  const cache = new RepoCache(parseHubId(name));
   const commit = await cache.commitOf(revision);
   if (commit === null) return null;
-  const complete = await cache.complete(commit, settings['load-format']);
-  const snapshot = cache.snapshot(commit);
-  return complete ?? (existsSync(join(snapshot, 'config.json')) ? snapshot : null);
+  const snapshot = await cache.complete(commit, settings['load-format']);
+  if (snapshot !== null) return complete(snapshot);
+  const partial = cache.snapshot(commit);
+  return existsSync(join(partial, 'config.json')) ? { path: partial, isComplete: false } : null;
 }
 
 /** The embedded default, where an earlier launch has unpacked it. */

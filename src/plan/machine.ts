@@ -40,15 +40,6 @@ export interface BoardOptions {
 /** Throws E_USAGE for a mode that the board lacks. */
 export function machineOfBoard(board: BoardSpec, { mode: name, headless }: BoardOptions): PlanMachine {
   const mode = findMode(board, name);
-  const totalBytes =
-    board.memTotalMib === null ? Math.floor(board.ramGib * 1024 * VISIBLE_SHARE) * MIB : board.memTotalMib * MIB;
-  const desktopBytes = headless ? 0 : DESKTOP_BYTES;
-  const notes = [
-    board.memTotalMib === null
-      ? `Linux sees ${Math.round(100 * VISIBLE_SHARE)} % of the memory as sold: no such board was looked at`
-      : `Linux sees ${board.memTotalMib} MiB, as tegrastats of such a board says`,
-    `the system takes ${SYSTEM_BYTES / MIB} MiB${headless ? '' : `, the desktop ${DESKTOP_BYTES / MIB}`} (idle boards)`,
-  ];
   return {
     name: board.name,
     board,
@@ -56,12 +47,26 @@ export function machineOfBoard(board: BoardSpec, { mode: name, headless }: Board
     clocks: mode,
     rates: ratesOf(board, mode, mode.watts),
     integrated: true,
-    totalBytes,
-    availableBytes: totalBytes - SYSTEM_BYTES - desktopBytes,
-    systemBytes: SYSTEM_BYTES,
-    desktopBytes,
-    notes: [...notes, ...clockNotes(board, mode)],
+    ...memoryOfBoard(board, headless),
+    notes: [...memoryNotes(board, headless), ...clockNotes(board, mode)],
   };
+}
+
+/** Of an idle board. */
+function memoryOfBoard({ memTotalMib, ramGib }: BoardSpec, headless: boolean): MemoryOf {
+  const totalBytes = Math.floor(memTotalMib ?? ramGib * 1024 * VISIBLE_SHARE) * MIB;
+  const desktopBytes = headless ? 0 : DESKTOP_BYTES;
+  const availableBytes = totalBytes - SYSTEM_BYTES - desktopBytes;
+  return { totalBytes, availableBytes, systemBytes: SYSTEM_BYTES, desktopBytes };
+}
+
+function memoryNotes({ memTotalMib }: BoardSpec, headless: boolean): string[] {
+  const visible =
+    memTotalMib === null
+      ? `Linux sees ${Math.round(100 * VISIBLE_SHARE)} % of the memory as sold: no such board was looked at`
+      : `Linux sees ${memTotalMib} MiB, as tegrastats of such a board says`;
+  const desktop = headless ? '' : `, the desktop ${DESKTOP_BYTES / MIB}`;
+  return [visible, `the system takes ${SYSTEM_BYTES / MIB} MiB${desktop} (idle boards)`];
 }
 
 /** What only running code can tell of a machine. Null: not known. */
@@ -70,55 +75,70 @@ export interface Measured {
   bandwidthGBs: number | null;
   /** Of a GPU with memory of its own; null: there is none, or it shares the system's. */
   gpuMemory: { totalBytes: number; freeBytes: number } | null;
+  /** Why something is not known. */
+  notes?: string[];
 }
 
 export type Looked = Pick<Machine, 'device' | 'power' | 'clocks' | 'desktop'>;
 
-/** Throws E_DEVICE_UNSUITABLE where nothing tells how much memory there is. */
+/** Throws E_DEVICE_UNSUITABLE where nothing tells how much memory there is, nor which board it is. */
 export function machineOfThis({ device, power, clocks, desktop }: Looked, measured: Measured): PlanMachine {
   const { memory, jetson, gpu, cpu } = device;
-  const board =
-    jetson === null
-      ? null
-      : boardOf({ partNumber: jetson.partNumber, isSuper: jetson.isSuper, memoryBytes: memory.totalBytes });
-  const { gpuMemory } = measured;
-  const totalBytes = gpuMemory?.totalBytes ?? memory.totalBytes;
-  const availableBytes = gpuMemory?.freeBytes ?? memory.availableBytes;
-  if (totalBytes === 0 || availableBytes === null) {
-    throw new JsgError('E_DEVICE_UNSUITABLE', 'nothing tells how much memory this machine has', {
-      hint: 'Name the board: --board orin-nano-8gb, for one.',
-    });
-  }
-  const modeName = power?.current?.name ?? null;
-  const mode = board?.modes.find(({ id, name }) => sameMode(name, modeName) || id === power?.current?.id) ?? null;
-  const bounds: ClockBounds = {
+  const board = jetson && boardOf({ ...jetson, memoryBytes: memory.totalBytes });
+  const current = power?.current ?? null;
+  const mode = board?.modes.find(({ id, name }) => sameMode(name, current?.name ?? null) || id === current?.id) ?? null;
+  const clockBounds: ClockBounds = {
     gpuMhz: toMhz(clocks?.gpuMaxHz) ?? mode?.gpuMhz ?? null,
     emcMhz: toMhz(clocks?.emcMaxHz) ?? mode?.emcMhz ?? null,
     numSms: mode?.numSms ?? null,
   };
-  const rates: Rates =
-    board === null
-      ? {
-          bandwidthGBs: measured.bandwidthGBs,
-          bandwidthIs: 'measured',
-          fp16Tflops: null,
-          int8Tops: null,
-          watts: null,
-        }
-      : ratesOf(board, bounds, mode?.watts ?? null);
+  const { gpuMemory } = measured;
+  const gpuName = gpu?.name ?? 'GPU';
+  const memoryOf = memoryOfThis({ device, desktop }, gpuMemory, board);
   return {
-    name: jetson?.name ?? (gpuMemory === null ? `this machine (${cpu.model})` : `this machine (${gpu?.name ?? 'GPU'})`),
+    name: board?.name ?? jetson?.name ?? `this machine (${gpuMemory === null ? cpu.model : gpuName})`,
     board,
-    mode: modeName,
-    clocks: board === null ? null : bounds,
-    rates,
+    mode: current?.name ?? mode?.name ?? null,
+    clocks: board === null ? null : clockBounds,
+    rates: board === null ? measuredRates(measured) : ratesOf(board, clockBounds, mode?.watts ?? null),
     integrated: gpuMemory === null,
-    totalBytes,
-    availableBytes,
-    systemBytes: null,
-    desktopBytes: gpuMemory === null ? desktop.bytes : 0,
-    notes: board === null ? [] : clockNotes(board, bounds),
+    ...memoryOf,
+    notes: [
+      ...(measured.notes ?? []),
+      ...(memoryOf.systemBytes === null ? [] : ['what is free is not told: as on an idle board of the kind']),
+      ...(board === null ? [] : clockNotes(board, clockBounds)),
+    ],
   };
+}
+
+const measuredRates = ({ bandwidthGBs }: Measured): Rates => ({
+  bandwidthGBs,
+  bandwidthIs: 'measured',
+  fp16Tflops: null,
+  int8Tops: null,
+  watts: null,
+});
+
+type MemoryOf = Pick<PlanMachine, 'totalBytes' | 'availableBytes' | 'systemBytes' | 'desktopBytes'>;
+
+/** As it is now; where that is not told, as on an idle board of the kind. */
+function memoryOfThis(
+  { device: { memory }, desktop }: Pick<Looked, 'device' | 'desktop'>,
+  gpuMemory: Measured['gpuMemory'],
+  board: BoardSpec | null,
+): MemoryOf {
+  if (gpuMemory !== null) {
+    const { totalBytes, freeBytes: availableBytes } = gpuMemory;
+    return { totalBytes, availableBytes, systemBytes: null, desktopBytes: 0 };
+  }
+  const { totalBytes, availableBytes } = memory;
+  if (totalBytes > 0 && availableBytes !== null) {
+    return { totalBytes, availableBytes, systemBytes: null, desktopBytes: desktop.bytes };
+  }
+  if (board !== null) return memoryOfBoard(board, false);
+  throw new JsgError('E_DEVICE_UNSUITABLE', 'nothing tells how much memory this machine has', {
+    hint: 'Name the board: --board orin-nano-8gb, for one.',
+  });
 }
 
 const toMhz = (hz: number | null | undefined) => (hz === null || hz === undefined ? null : hz / 1e6);

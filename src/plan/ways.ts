@@ -98,7 +98,10 @@ function together(request: PlanRequest, fits: (request: PlanRequest) => boolean)
     const fewer = taken.filter((other) => other !== step);
     if (fits(applyAll(request, fewer))) taken = fewer;
   }
-  const applied = taken.filter(({ apply }) => apply(request) !== null);
+  const longer = STEPS.filter(({ what }) => isContext(what))
+    .map((step) => taken.map((other) => (isContext(other.what) ? step : other)))
+    .find((steps) => fits(applyAll(request, steps)));
+  const applied = (longer ?? taken).filter(({ apply }) => apply(request) !== null);
   return applied.length > 0 ? [{ what: applied.map(({ what }) => what).join(', ') }] : [];
 }
 
