@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 4;
+export const CONTRACT = 5;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -71,6 +71,8 @@ export interface RuntimeSpec {
   dtype: 'f16' | 'bf16';
   /** The plain attention kernels (unfused, full softmax) instead of the fast ones; CUDA. */
   referenceAttention: boolean;
+  /** Decode steps are recorded and replayed; on the CPU there is nothing to record. */
+  useGraphs: boolean;
   config: ModelConfig;
   /** Absolute paths; memory-mapped read-only. */
   files: string[];

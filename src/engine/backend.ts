@@ -4,7 +4,7 @@ import type { Device } from '../device/device.js';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
 
-export type BackendSpec = Pick<RuntimeSpec, 'backend' | 'dtype' | 'referenceAttention' | 'kvCacheDtype'>;
+export type BackendSpec = Pick<RuntimeSpec, 'backend' | 'dtype' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'>;
 
 export interface ChosenBackend {
   spec: BackendSpec;
@@ -26,7 +26,13 @@ export function chooseBackend(
   const systemBytes = device.memory.availableBytes ?? device.memory.totalBytes;
   if (settings.device !== 'cuda') {
     const kvCacheDtype = cpuKvCacheDtype(settings);
-    const spec: BackendSpec = { backend: 'cpu', dtype: 'f16', referenceAttention: false, kvCacheDtype };
+    const spec: BackendSpec = {
+      backend: 'cpu',
+      dtype: 'f16',
+      referenceAttention: false,
+      useGraphs: false,
+      kvCacheDtype,
+    };
     const description = 'CPU, float32 over weights as stored';
     return { spec, availableBytes: systemBytes, integrated: false, description };
   }
@@ -37,7 +43,7 @@ export function chooseBackend(
   const kvCacheDtype = gpuKvCacheDtype(settings, dtype);
   const kv = kvCacheDtype === 'f16' ? '' : `, KV cache in ${kvCacheDtype}`;
   return {
-    spec: { backend: 'cuda', dtype, referenceAttention, kvCacheDtype },
+    spec: { backend: 'cuda', dtype, referenceAttention, useGraphs: !settings['disable-cuda-graph'], kvCacheDtype },
     // On an integrated GPU cudaMemGetInfo leaves out what the kernel would give back.
     availableBytes: gpu.integrated ? systemBytes : gpu.freeBytes,
     integrated: gpu.integrated,

@@ -110,6 +110,12 @@ export const FLAGS = {
     default: 'auto',
     help: 'attention kernels; the CPU has one set',
   },
+  'disable-cuda-graph': {
+    group: 'Device',
+    kind: 'toggle',
+    default: false,
+    help: 'launch the kernels of a decode step one by one instead of replaying a recorded graph',
+  },
   'torchao-config': {
     group: 'Device',
     kind: 'choice',
@@ -176,7 +182,7 @@ export const FLAGS = {
     min: 1,
     max: 65536,
     default: 512,
-    help: 'most prompt tokens one step takes',
+    help: 'most prompt tokens one step takes (default: 2048 on a GPU)',
   },
   'kv-cache-dtype': {
     group: 'Capacity',

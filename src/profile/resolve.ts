@@ -12,16 +12,21 @@ export interface Resolved {
   origins: Record<FlagName, Origin>;
 }
 
+/** Prompt rows that keep a GPU's products at full rate, and still let running streams go on a few times a second. */
+const GPU_PREFILL_ROWS = 2048;
+
 /** What the machine decides where nobody else does. */
-function deviceDefaults(device: Device): GivenSettings {
-  return { device: device.gpu !== null && BACKENDS.includes('cuda') ? 'cuda' : 'cpu' };
+function deviceDefaults(device: Device, asked: Settings['device'] | undefined): GivenSettings {
+  const found = device.gpu !== null && BACKENDS.includes('cuda') ? 'cuda' : 'cpu';
+  const rows = (asked ?? found) === 'cuda' ? { 'chunked-prefill-size': GPU_PREFILL_ROWS } : {};
+  return { device: found, ...rows };
 }
 
 export function resolveSettings(profile: Profile | null, device: Device, flags: GivenSettings): Resolved {
   const layers: [Origin, GivenSettings][] = [
     ['flag', flags],
     ['profile', profile?.settings ?? {}],
-    ['device', deviceDefaults(device)],
+    ['device', deviceDefaults(device, flags.device ?? profile?.settings.device)],
   ];
   const settings: Record<string, unknown> = {};
   const origins: Partial<Record<FlagName, Origin>> = {};

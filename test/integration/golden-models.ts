@@ -50,6 +50,7 @@ export function startRuntime(weights: ModelWeights, overrides: Partial<RuntimeSp
     backend: 'cpu',
     dtype: 'f16',
     referenceAttention: false,
+    useGraphs: false,
     ...weights,
     loadFormat: 'mmap',
     kvCacheDtype: 'f32',

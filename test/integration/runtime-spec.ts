@@ -28,6 +28,7 @@ export function dummySpec(overrides: Partial<RuntimeSpec> = {}, shape: Partial<M
     backend: 'cpu',
     dtype: 'f16',
     referenceAttention: false,
+    useGraphs: false,
     config,
     files: [],
     tensors: dummyTensors(config),

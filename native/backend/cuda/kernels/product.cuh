@@ -38,7 +38,7 @@ __device__ __forceinline__ float silu(float x) { return x / (1.0f + __expf(-x));
 
 // A logit and its id as one number that orders by logit, then by lowest id; all bits set for NaN, so that it wins.
 __device__ __forceinline__ uint64_t pack_best(float logit, int id) {
-  const uint32_t bits = __float_as_uint(logit);
+  const uint32_t bits = __float_as_uint(logit + 0.0f);  // -0 equals 0
   const uint32_t ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
   if (isnan(logit)) return ~uint64_t{0};
   return static_cast<uint64_t>(ordered) << 32 | (0xffffffffu - static_cast<uint32_t>(id));
