@@ -20,7 +20,7 @@ const CONTROL = 2;
 const TITLE = 3;
 
 /** States of the automaton: `next[state * numClasses + classOf[byte]]`; `found[state]`: literals that end there. */
-interface Automaton {
+export interface Automaton {
   numClasses: number;
   classOf: Uint8Array;
   next: Int32Array;
@@ -28,7 +28,7 @@ interface Automaton {
 }
 
 /** `literals`: lower case, not empty. Letters of a log match in either case. */
-function buildAutomaton(literals: string[]): Automaton {
+export function buildAutomaton(literals: string[]): Automaton {
   const bytes = literals.map((literal) => Buffer.from(literal));
   const classOf = new Uint8Array(256);
   let numClasses = 1;
@@ -86,8 +86,8 @@ export class LineScanner {
   #begunBytes = 0;
   #lineNumber = 1;
 
-  constructor(literals: string[], onLine: OnLine) {
-    this.#automaton = buildAutomaton(literals);
+  constructor(automaton: Automaton, onLine: OnLine) {
+    this.#automaton = automaton;
     this.#onLine = onLine;
   }
 

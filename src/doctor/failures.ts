@@ -4,8 +4,8 @@
  */
 import { stripVTControlCharacters } from 'node:util';
 import { requiredLiterals } from './failures-literal.js';
-import { LineScanner } from './failures-scan.js';
-import { type Failure, knownFailures, type Pattern } from './failures-table.js';
+import { type Automaton, buildAutomaton, LineScanner } from './failures-scan.js';
+import { type Failure, knownFailures } from './failures-table.js';
 
 export interface Explanation {
   /** Id of the known failure. */
@@ -21,48 +21,61 @@ export interface Explanation {
 
 const MAX_SHOWN_CHARS = 400;
 
+/** Where an expression of the table stands; its literal sends a line to it. */
+interface Place {
+  regex: RegExp;
+  failure: number;
+  /** Null: the expression that takes the failure back. */
+  pattern: number | null;
+  part: number;
+}
+
+interface Compiled {
+  automaton: Automaton;
+  /** By literal of the automaton. */
+  places: Place[];
+}
+
+const compiled = new WeakMap<Failure[], Compiled>();
+
+function compile(failures: Failure[]): Compiled {
+  const known = compiled.get(failures);
+  if (known !== undefined) return known;
+  const expressions = failures.flatMap(({ patterns, cleared }, failure): Place[] => [
+    ...patterns.flatMap(({ parts }, pattern) => parts.map((regex, part) => ({ regex, failure, pattern, part }))),
+    ...(cleared === undefined ? [] : [{ regex: cleared, failure, pattern: null, part: 0 }]),
+  ]);
+  const wanted = expressions.flatMap((place) =>
+    requiredLiterals(place.regex.source).map((literal) => ({ literal, place })),
+  );
+  const result = {
+    automaton: buildAutomaton(wanted.map(({ literal }) => literal)),
+    places: wanted.map(({ place }) => place),
+  };
+  compiled.set(failures, result);
+  return result;
+}
+
 interface Seen {
   line: string;
   lineNumber: number;
   groups: Record<string, string>;
 }
 
-/** One expression of a pattern, and where it was last seen. */
-interface Part {
-  regex: RegExp;
-  seen: Seen | null;
-}
-
-interface Watched {
-  failure: Failure;
-  patterns: { parts: Part[]; withinLines: number }[];
-  match: Seen | null;
-}
-
 export class Explainer {
-  readonly #watched: Watched[];
+  readonly #failures: Failure[];
   readonly #scanner: LineScanner;
+  /** By failure: where it was found first. */
+  readonly #matches = new Map<number, Seen>();
+  /** By failure, pattern and part: where the part was seen last, for patterns of several parts. */
+  readonly #parts = new Map<string, Seen>();
 
   constructor(failures: Failure[] = knownFailures()) {
-    this.#watched = failures.map(watch);
-    const literals: string[] = [];
-    const tests: ((line: string, lineNumber: number) => void)[] = [];
-    const on = (regex: RegExp, test: (line: string, lineNumber: number) => void) => {
-      for (const literal of requiredLiterals(regex.source)) {
-        literals.push(literal);
-        tests.push(test);
-      }
-    };
-    for (const watched of this.#watched) {
-      for (const pattern of watched.patterns) {
-        for (const part of pattern.parts) on(part.regex, (line, number) => test(watched, pattern, part, line, number));
-      }
-      const { cleared } = watched.failure;
-      if (cleared) on(cleared, (line) => cleared.test(line) && clear(watched));
-    }
-    this.#scanner = new LineScanner(literals, (bytes, lineNumber, hits) => {
+    this.#failures = failures;
+    const { automaton, places } = compile(failures);
+    this.#scanner = new LineScanner(automaton, (bytes, lineNumber, literals) => {
       const line = stripVTControlCharacters(bytes.toString('utf8')).trimEnd();
-      for (const hit of hits) tests[hit]?.(line, lineNumber);
+      for (const literal of literals) this.#try(places[literal] as Place, line, lineNumber);
     });
   }
 
@@ -79,18 +92,46 @@ export class Explainer {
   /** What is known of the log so far, what the rest comes from first; an unfinished line is taken as it is. */
   explanations(): Explanation[] {
     this.#scanner.end();
-    const matched = this.#watched.filter(({ match }) => match !== null);
+    const matched = [...this.#matches].flatMap(([index, seen]) => {
+      const failure = this.#failures[index];
+      return failure === undefined ? [] : [{ index, failure, seen }];
+    });
     const replaced = new Set(matched.flatMap(({ failure }) => failure.replaces));
-    matched.sort((a, b) => b.failure.priority - a.failure.priority || lineOf(a) - lineOf(b));
+    matched.sort(
+      (a, b) => b.failure.priority - a.failure.priority || a.seen.lineNumber - b.seen.lineNumber || a.index - b.index,
+    );
     const byId = new Map<string, Explanation>();
-    for (const { failure, match } of matched) {
-      if (match === null || replaced.has(failure.id) || byId.has(failure.id)) continue;
-      const { line, lineNumber, groups } = match;
-      const fill = (text: string) =>
-        text.replace(/\{(\w+)\}/g, (_, name: string) => groups[name] ?? failure.defaults[name] ?? '').trim();
-      byId.set(failure.id, { finding: failure.id, line, lineNumber, why: fill(failure.why), fix: fill(failure.fix) });
+    for (const { failure, seen } of matched) {
+      if (!replaced.has(failure.id) && !byId.has(failure.id)) byId.set(failure.id, explanationOf(failure, seen));
     }
     return [...byId.values()];
+  }
+
+  #try({ regex, failure, pattern, part }: Place, line: string, lineNumber: number): void {
+    if (pattern !== null && this.#matches.has(failure)) return;
+    const found = regex.exec(line);
+    if (found === null) return;
+    if (pattern === null) {
+      this.#forget(failure);
+      return;
+    }
+    const seen = { line: excerpt(line, found.index), lineNumber, groups: groupsOf(found) };
+    const { parts = [], withinLines = 0 } = this.#failures[failure]?.patterns[pattern] ?? {};
+    if (parts.length === 1) {
+      this.#matches.set(failure, seen);
+      return;
+    }
+    this.#parts.set(`${failure} ${pattern} ${part}`, seen);
+    const all = parts.flatMap((_, other) => this.#parts.get(`${failure} ${pattern} ${other}`) ?? []);
+    const isNear = all.every((other) => lineNumber - other.lineNumber <= withinLines);
+    const [first] = all;
+    if (first === undefined || all.length < parts.length || !isNear) return;
+    this.#matches.set(failure, { ...first, groups: Object.assign({}, ...all.map(({ groups }) => groups)) });
+  }
+
+  #forget(failure: number): void {
+    this.#matches.delete(failure);
+    for (const key of this.#parts.keys()) if (key.startsWith(`${failure} `)) this.#parts.delete(key);
   }
 }
 
@@ -102,37 +143,15 @@ export function explain(log: string | Iterable<string>): Explanation[] {
   return explainer.explanations();
 }
 
-function watch(failure: Failure): Watched {
-  const patterns = failure.patterns.map(({ parts, withinLines }: Pattern) => ({
-    parts: parts.map((regex) => ({ regex, seen: null })),
-    withinLines,
-  }));
-  return { failure, patterns, match: null };
-}
-
-const lineOf = ({ match }: Watched) => match?.lineNumber ?? 0;
-
-function test(watched: Watched, pattern: Watched['patterns'][number], part: Part, line: string, lineNumber: number) {
-  if (watched.match !== null) return;
-  const found = part.regex.exec(line);
-  if (found === null) return;
-  part.seen = { line: excerpt(line, found.index), lineNumber, groups: groupsOf(found) };
-  const seen = pattern.parts.map((other) => other.seen);
-  if (!seen.every((other) => other !== null)) return;
-  const numbers = seen.map((other) => other.lineNumber);
-  if (Math.max(...numbers) - Math.min(...numbers) > pattern.withinLines) return;
-  const groups = Object.assign({}, ...seen.map((other) => other.groups)) as Record<string, string>;
-  watched.match = { ...(seen[0] as Seen), groups };
-}
-
-function clear(watched: Watched): void {
-  watched.match = null;
-  for (const { parts } of watched.patterns) for (const part of parts) part.seen = null;
+function explanationOf({ id, why, fix, defaults }: Failure, { line, lineNumber, groups }: Seen): Explanation {
+  const fill = (text: string) =>
+    text.replace(/\{(\w+)\}/g, (_, name: string) => groups[name] ?? defaults[name] ?? '').trim();
+  // A placeholder that stands for nothing leaves two blanks.
+  return { finding: id, line, lineNumber, why: fill(why).replace(/ {2,}/g, ' '), fix: fill(fix) };
 }
 
 function groupsOf(found: RegExpExecArray): Record<string, string> {
-  const named = Object.entries(found.groups ?? {}).filter(([, text]) => text !== undefined && text !== '');
-  return Object.fromEntries(named) as Record<string, string>;
+  return Object.fromEntries(Object.entries(found.groups ?? {}).filter(([, text]) => Boolean(text)));
 }
 
 /** The line, or the part of a long one around `at`. */
