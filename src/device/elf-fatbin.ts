@@ -35,7 +35,7 @@ const MAX_PADDING = 4096;
 /** PyTorch 2.8 for sm_80 and sm_90 has one kernel file of 393 with code for sm_89. */
 const RARE_SHARE = 0.1;
 
-/** The code of one library; null where it holds none. `mayGoOn` is asked before each fat binary. */
+/** The code of one library; null where it holds none. `mayGoOn` is asked before each header. */
 export function readGpuCode(bytes: Bytes, mayGoOn: () => boolean = () => true): GpuCode | null {
   const sections = readElf(bytes)?.sections.filter(({ name, sizeBytes }) => SECTIONS.includes(name) && sizeBytes > 0);
   if (!sections || sections.length === 0) return null;
@@ -80,24 +80,32 @@ function readSection(bytes: Bytes, { offset, sizeBytes }: Section, found: Found,
     found.numFatbins += 1;
     const first = at + Math.max(CONTAINER_BYTES, header.readUInt16LE(6));
     const next = first + Number(header.readBigUInt64LE(8));
-    if (next > end || !readEntries(bytes, first, next, found)) return false;
+    if (next > end || !readEntries(bytes, { first, end: next }, found, mayGoOn)) return false;
     at = Math.ceil(next / ALIGNMENT) * ALIGNMENT;
   }
   return true;
 }
 
-function readEntries(bytes: Bytes, first: number, end: number, found: Found): boolean {
+interface Range {
+  first: number;
+  end: number;
+}
+
+function readEntries(bytes: Bytes, range: Range, found: Found, mayGoOn: () => boolean): boolean {
   const seen = { sass: new Set<string>(), ptx: new Set<string>() };
-  const isWhole = collectEntries(bytes, first, end, seen);
+  const isWhole = collectEntries(bytes, range, seen, mayGoOn);
   for (const kind of ['sass', 'ptx'] as const) {
     for (const arch of seen[kind]) found[kind].set(arch, (found[kind].get(arch) ?? 0) + 1);
   }
   return isWhole;
 }
 
-function collectEntries(bytes: Bytes, first: number, end: number, seen: Record<'sass' | 'ptx', Set<string>>): boolean {
+type Seen = Record<'sass' | 'ptx', Set<string>>;
+
+function collectEntries(bytes: Bytes, { first, end }: Range, seen: Seen, mayGoOn: () => boolean): boolean {
   let at = first;
   while (at + ENTRY_BYTES <= end) {
+    if (!mayGoOn()) return false;
     const header = bytes.read(at, ENTRY_BYTES);
     if (header.length < ENTRY_BYTES) return false;
     const headerBytes = header.readUInt32LE(4);

@@ -2,7 +2,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { neededLibraries, readElf, withBytes } from './elf.js';
 import { type GpuCode, readGpuCode } from './elf-fatbin.js';
-import type { Source } from './source.js';
 import type { Distribution, Site } from './wheels.js';
 
 export interface WheelLibrary {
@@ -81,7 +80,7 @@ export async function readLibraries(
   for (const distribution of distributions) {
     const site = sites.find(({ path }) => path === distribution.site);
     if (distribution.isShadowed || site === undefined) continue;
-    for (const file of librariesOf(distribution, site.source)) {
+    for (const file of librariesOf(distribution, site)) {
       if (performance.now() > deadline) return found;
       const path = site.source.find(`${site.path}/${file}`);
       const library = path === null ? null : readLibrary(path, deadline);
@@ -97,11 +96,14 @@ export async function readLibraries(
   return found;
 }
 
-function librariesOf({ name, files }: Distribution, { list }: Pick<Source, 'list'>): string[] {
+function librariesOf({ name, files }: Distribution, { path, source }: Site): string[] {
   const folders = FOLDERS[name];
   if (folders === undefined) return [];
   const all =
-    files ?? folders.flatMap((folder) => list(folder).map((file) => (folder === '.' ? file : `${folder}/${file}`)));
+    files ??
+    folders.flatMap((folder) =>
+      source.list(`${path}/${folder}`).map((file) => (folder === '.' ? file : `${folder}/${file}`)),
+    );
   const wanted = all.filter((file) => LIBRARY.test(file) && !file.startsWith('/') && !file.includes('..'));
   if (name === 'torch') return wanted.filter((file) => TORCH_KERNELS.test(file));
   if (name === 'flash-attn') return wanted.filter((file) => FLASH_ATTN.test(file));
