@@ -32,7 +32,9 @@ export const torch: Check = {
     if (isCpuBuild(found, facts)) {
       return outcome('fail', `${text}: a wheel built without CUDA`, replaceTorch(facts));
     }
-    if (found.cudaAvailable === false && !isForOtherCuda(facts, found)) {
+    if (found.cudaAvailable === false) {
+      // The reason is told by torch-cuda.
+      if (isForOtherCuda(facts, found)) return null;
       const fix = 'groups; ls -l /dev/nvhost-gpu /dev/nvmap /dev/nvidia*   # then sudo usermod -aG video,render $USER';
       return outcome('fail', `${text}: torch.cuda.is_available() is False`, fix);
     }

@@ -15,7 +15,7 @@ export const python: Check = {
     if (found === null) return null;
     if (found.interpreter === null) return notTold;
     const { version, path, kind } = found.interpreter;
-    const text = `Python ${version} (${kind}, ${path})${found.pip === null ? '' : `, pip ${found.pip}`}`;
+    const text = `Python ${version} (${kind}, ${path})`;
     const stack = release.l4t === null ? null : stackOf(release.l4t);
     if (stack === null || isOfLine(version, stack.python)) return outcome('pass', text);
     const wanted = stack.python;
@@ -48,8 +48,9 @@ export const pipIndex: Check = {
     const wanted = jetsonIndexUrl(release.l4t);
     const faults = found.indexes.map((index) => ({ index, fault: faultOf(index) }));
     const first = faults.find(({ fault }) => fault !== null);
-    const text = found.indexes.map(({ url, from }) => `${url} (${from})`).join(', ');
-    if (first === undefined) return outcome('pass', text);
+    const asked = found.indexes.filter(({ option }) => option !== 'find-links');
+    const text = asked.map(({ url, from }) => `${url} (${from})`).join(', ');
+    if (first === undefined) return asked.length === 0 ? null : outcome('pass', text);
     const { index, fault } = first;
     return outcome('warn', `${index.url} (${index.from}): ${fault}`, mend(index, wanted));
   },

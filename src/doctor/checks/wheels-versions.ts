@@ -24,14 +24,15 @@ export const wheelVersions: Check = {
   why: 'compiled operators of another version are not found or crash, at import or at the first request',
   look: (facts) => {
     const distributions = imported(facts);
-    if (distributions.every(({ name }) => name === 'pip' || name === 'numpy')) return null;
+    if (distributions.every(({ name }) => name === 'numpy' || BUILD_TOOLS.includes(name))) return null;
     const found = [
       ...pairMismatches(distributions),
       ...sameMismatches(distributions),
       ...required(facts, distributions),
     ];
     const unique = found.filter(({ text }, i) => found.findIndex((other) => other.text === text) === i);
-    const names = distributions.map(({ name, version }) => `${name} ${version}`).join(', ');
+    const served = distributions.filter(({ name }) => !BUILD_TOOLS.includes(name));
+    const names = served.map(({ name, version }) => `${name} ${version}`).join(', ');
     if (unique.length === 0) return outcome('pass', names);
     const mends = [...new Set(unique.map(({ mend }) => `'${mend}'`))].join(' ');
     const text = unique.map(({ text }) => text).join('; ');
