@@ -35,6 +35,7 @@ const PLAN_SETTINGS: readonly FlagName[] = [
   'device',
   'dtype',
   'attention-backend',
+  'disable-cuda-graph',
   'mem-fraction-static',
   'max-total-tokens',
   'max-running-requests',

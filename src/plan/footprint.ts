@@ -7,7 +7,7 @@ import type { Settings } from '../profile/flags.js';
 import { isProjection, matrixBytes, type Quant } from './weight-format.js';
 
 /** Where and how a model is to run. */
-export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'kvCacheDtype'> & {
+export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'> & {
   /** The GPU shares the system's memory (Jetson), so what the host holds counts, too. */
   integrated: boolean;
   /** What matrices become while they are loaded, on a GPU. Left out: 16 bits, whatever is stored. */
@@ -49,7 +49,7 @@ export function footprintOf(
   return {
     ...cudaWeights(config, tensors, placement),
     activations: cudaActivations(config, sizes, contextLength, placement),
-    graphs: placement.referenceAttention ? 0 : GRAPHS,
+    graphs: placement.useGraphs && !placement.referenceAttention ? GRAPHS : 0,
     context: placement.integrated ? INTEGRATED_CONTEXT : DISCRETE_CONTEXT,
     staging: (placement.integrated ? INTEGRATED_STAGING : 0) + quantisingBuffer(tensors, placement),
   };

@@ -117,6 +117,7 @@ export function placementOf({ settings, head, machine }: PlanRequest): Placement
   return {
     backend,
     referenceAttention: backend === 'cuda' && settings['attention-backend'] === 'torch_native',
+    useGraphs: !settings['disable-cuda-graph'],
     kvCacheDtype: isNarrow ? asked : backend === 'cpu' && isWide ? 'f32' : 'f16',
     integrated: machine.integrated,
     quant: { projections: settings['torchao-config'], head: HEAD_FORMATS[head] },

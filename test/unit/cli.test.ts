@@ -22,7 +22,7 @@ const jsg = (line: string) => run(['node', 'jsg', ...line.split(' ').filter(Bool
 describe('wrong command lines: exit 2, the fault and the nearest that exists', () => {
   it.each([
     ['lunch', "unknown command 'lunch' for jsg", 'Did you mean jsg launch?'],
-    ['frobnicate', "unknown command 'frobnicate'", 'There are: launch, chat, bench, profiles, doctor.'],
+    ['frobnicate', "unknown command 'frobnicate'", 'There are: launch, chat, bench, plan, profiles, doctor.'],
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],
     ['launch --context 10', 'unknown flag --context', 'Did you mean --context-length?'],

@@ -59,7 +59,13 @@ function tensorsOf(config: ModelConfig, dtype: DType): StoredTensor[] {
   });
 }
 
-const cpu: Placement = { backend: 'cpu', referenceAttention: false, kvCacheDtype: 'f16', integrated: false };
+const cpu: Placement = {
+  backend: 'cpu',
+  referenceAttention: false,
+  useGraphs: true,
+  kvCacheDtype: 'f16',
+  integrated: false,
+};
 const h100: Placement = { ...cpu, backend: 'cuda' };
 const orin: Placement = { ...h100, integrated: true };
 

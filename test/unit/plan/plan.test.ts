@@ -226,6 +226,15 @@ describe('context and streams', () => {
   });
 });
 
+describe('CUDA graphs', () => {
+  it('take nothing where they are switched off, or attention cannot be recorded', () => {
+    const given = { board: 'agx-orin-64gb', profile: 'triton' };
+    expect(planOf(given).graphs).toBeGreaterThan(0);
+    expect(planOf({ ...given, flags: { 'disable-cuda-graph': true } }).graphs).toBe(0);
+    expect(planOf({ ...given, profile: 'torch-native' }).graphs).toBe(0);
+  });
+});
+
 describe('loading', () => {
   it('SGLang holds the model in 16 bits before it quantises it', () => {
     const given = { board: 'orin-nx-16gb', profile: 'flashinfer-int4wo-128' };
