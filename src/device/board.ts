@@ -1,5 +1,6 @@
 /** Which Jetson this is, from its device tree and its boot control file. */
 import { type Module, moduleOfPart, moduleOfText } from './modules.js';
+import { oneValue } from './source.js';
 
 export interface Board {
   /** `Jetson AGX Orin 64GB` */
@@ -30,7 +31,7 @@ export interface BoardTexts {
 
 /** Null: nothing here says Jetson. */
 export function identifyBoard({ model: modelText, compatible, bootControl, memoryBytes }: BoardTexts): Board | null {
-  const model = modelText?.replace(/[\0\s]+/g, ' ').trim() || null;
+  const model = oneValue(modelText?.replaceAll('\0', '\n') ?? null);
   const items = (compatible ?? '')
     .toLowerCase()
     .split(/[\0\s]+/)

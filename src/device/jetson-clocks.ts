@@ -23,7 +23,7 @@ export function parseClocksShow(text: string): ShownClocks | null {
   const shown: ShownClocks = { cpus: [], gpu: [], emc: null, modeName: null };
   const onlineCores = parseCoreList(/^\s*Online CPUs:([^,\n]*(?:,\s*\d[^,\n]*)*)/im.exec(text)?.[1] ?? '');
   for (const line of text.split('\n')) {
-    const mode = /^\s*NV Power Mode\s*(?:\[\d+\])?:\s*([\w.+-]+)/i.exec(line)?.[1];
+    const mode = /^\s*NV Power Mode\s*(?:\[\d+\])?:\s*([\w.+-]{1,40})/i.exec(line)?.[1];
     if (mode !== undefined) shown.modeName = mode;
     const clock = parseClock(line);
     if (clock === null) continue;

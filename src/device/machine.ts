@@ -12,7 +12,7 @@ import { probePackages } from './packages.js';
 import { identifyPower, type Power } from './power.js';
 import { deviceOf, probeBoard, probeMemory } from './probe.js';
 import { identifyRelease, type Release } from './release.js';
-import type { Output, Source } from './source.js';
+import { type Output, oneValue, type Source } from './source.js';
 import { probeStorage, type Storage } from './storage.js';
 import { probeSwap, type Swap } from './swap.js';
 import { parseTegrastats } from './tegrastats.js';
@@ -79,7 +79,7 @@ export async function probeMachine(source: Source): Promise<Machine> {
     swap: probeSwap(read),
     storage: probeStorage(source),
     gpuAccess: probeGpuAccess(source),
-    gpuFault: smi === null || smi.code === 0 ? null : (firstLine(textOf(smi)) ?? 'no answer'),
+    gpuFault: smi === null || smi.code === 0 ? null : (oneValue(textOf(smi)) ?? 'no answer'),
     thermal: probeThermal(source, figures),
     container: probeContainer(source),
     docker: probeDocker(source, packages),
@@ -88,8 +88,3 @@ export async function probeMachine(source: Source): Promise<Machine> {
 }
 
 const textOf = (output: Output | null) => (output === null ? '' : `${output.stdout}\n${output.stderr}`);
-const firstLine = (text: string) =>
-  text
-    .split('\n')
-    .map((line) => line.trim())
-    .find(Boolean) ?? null;

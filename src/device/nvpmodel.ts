@@ -28,7 +28,7 @@ export function parseModesConf(text: string): ModesConf {
   const modes: PowerMode[] = [];
   let defaultId: number | null = null;
   for (const line of text.split('\n').map((raw) => raw.replace(/#.*/, '').trim())) {
-    const head = /^<\s*POWER_MODEL\s+(?=.*\bID\s*=\s*(\d+))(?=.*\bNAME\s*=\s*"?([\w.+-]+))[^>]*>/i.exec(line);
+    const head = /^<\s*POWER_MODEL\s+(?=.*\bID\s*=\s*(\d+))(?=.*\bNAME\s*=\s*"?([\w.+-]{1,40})\b)[^>]*>/i.exec(line);
     const standard = /^<\s*PM_CONFIG\s+.*?DEFAULT\s*=\s*(\d+)/i.exec(line);
     if (standard !== null) defaultId = Number(standard[1]);
     else if (head?.[2] !== undefined) modes.push({ ...emptyMode, id: Number(head[1]), name: head[2] });
@@ -56,13 +56,13 @@ export function parsePowerStatus(text: string): number | null {
 
 /** `NV Power Mode: MAXN`, then the id on a line of its own; around it lines about the fan, warnings and parameters. */
 export function parsePowerQuery(text: string): CurrentMode | null {
-  const match = /NV Power Mode\s*(?:\[(\d+)\])?\s*:\s*([\w.+-]+)/i.exec(text);
+  const match = /NV Power Mode\s*(?:\[(\d{1,3})\])?\s*:\s*([\w.+-]{1,40})/i.exec(text);
   if (match?.[2] === undefined) return null;
   const below = text
     .slice(match.index + match[0].length)
     .split('\n')
     .slice(1);
-  const id = match[1] ?? below.find((line) => /^\s*\d+\s*$/.test(line))?.trim();
+  const id = match[1] ?? below.find((line) => /^\s*\d{1,3}\s*$/.test(line))?.trim();
   return { id: id === undefined ? null : Number(id), name: match[2] };
 }
 

@@ -1,5 +1,6 @@
 /** Pure parsers of the texts that describe a machine. Each takes a file's content; unreadable parts come out as null. */
 import type { Gpu, Os } from './device.js';
+import { oneValue } from './source.js';
 
 /** /etc/os-release: shell assignments, values bare or quoted. */
 export function parseOsRelease(text: string): Os | null {
@@ -11,7 +12,11 @@ export function parseOsRelease(text: string): Os | null {
   const id = fields.get('ID');
   if (!id) return null;
   const versionId = fields.get('VERSION_ID') ?? '';
-  return { id, versionId, name: fields.get('PRETTY_NAME') ?? `${fields.get('NAME') ?? id} ${versionId}`.trim() };
+  return {
+    id,
+    versionId,
+    name: oneValue(fields.get('PRETTY_NAME') ?? `${fields.get('NAME') ?? id} ${versionId}`) ?? id,
+  };
 }
 
 /** /etc/lsb-release, which some images have in place of os-release. */
@@ -20,14 +25,14 @@ export function parseLsbRelease(text: string): Os | null {
   const [id, versionId] = [field('ID'), field('RELEASE') ?? ''];
   return id === undefined
     ? null
-    : { id: id.toLowerCase(), versionId, name: field('DESCRIPTION') ?? `${id} ${versionId}`.trim() };
+    : { id: id.toLowerCase(), versionId, name: oneValue(field('DESCRIPTION') ?? `${id} ${versionId}`) ?? id };
 }
 
 /** /proc/cpuinfo: the flags (x86 `flags`, Arm `Features`) and name of the first core, and how many cores there are. */
 export function parseCpuInfo(text: string): { model: string | null; flags: string[]; numCores: number } {
-  const field = (name: string) => new RegExp(`^${name}\\s*:\\s*(.*)$`, 'm').exec(text)?.[1]?.trim() || null;
+  const field = (name: string) => new RegExp(`^${name}\\s*:\\s*(.*)$`, 'm').exec(text)?.[1] ?? null;
   return {
-    model: field('model name') ?? field('Model'),
+    model: oneValue(field('model name') ?? field('Model')),
     flags: (field('flags') ?? field('Features') ?? '').split(/\s+/).filter(Boolean),
     numCores: text.match(/^processor\s*:/gm)?.length ?? 0,
   };
@@ -77,7 +82,7 @@ export function parseNvidiaSmi(text: string): Gpu | null {
   if (!row?.[1]) return null;
   const mib = /\/\s*(\d+)MiB\s*\|/.exec(text)?.[1];
   return {
-    name: row[1],
+    name: oneValue(row[1]) ?? 'NVIDIA GPU',
     driver: /Driver Version:\s*([\d.]+)/.exec(text)?.[1] ?? null,
     cudaVersion: /CUDA Version:\s*([\d.]+)/.exec(text)?.[1] ?? null,
     memoryBytes: mib === undefined ? null : Number(mib) * 1024 * 1024,

@@ -7,7 +7,7 @@ import type { Cpu, Device, Gpu, Jetson, Memory, Toolchain } from './device.js';
 import { probePackages } from './packages.js';
 import { parseCpuInfo, parseLsbRelease, parseMemInfo, parseNvidiaSmi, parseOsRelease, parseVersion } from './parse.js';
 import { identifyRelease, type Release } from './release.js';
-import { cleanText, type ReadText, type Source, sourceUnder } from './source.js';
+import { cleanText, oneValue, type ReadText, type Source, sourceUnder } from './source.js';
 
 const SMI_TIMEOUT_MS = 5000;
 
@@ -67,8 +67,8 @@ export function probeBoard({ read }: Source, memoryBytes: number): Board | null 
 }
 
 function kernelOf(read: ReadText): string | null {
-  const told = read('/proc/sys/kernel/osrelease')?.trim();
-  return told || (/^Linux version (\S+)/.exec(read('/proc/version') ?? '')?.[1] ?? null);
+  const told = oneValue(read('/proc/sys/kernel/osrelease'));
+  return told ?? /^Linux version (\S{1,100})/.exec(read('/proc/version') ?? '')?.[1] ?? null;
 }
 
 function probeCpu({ read, isHere }: Source): Cpu {

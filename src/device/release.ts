@@ -48,7 +48,7 @@ function jetpackOf(l4t: string | null, known: string | null, jetpackPackage: str
  * A revision that the text breaks off in is not taken for a shorter one.
  */
 export function parseTegraRelease(text: string): string | null {
-  const match = /^\s*#?\s*R(\d+)\s*\(\w+\)\s*,\s*REVISION:\s*(\d+(?:\.\d+)*)(\s*[,\n])?/im.exec(text);
+  const match = /^\s*#?\s*R(\d{1,4})\s*\(\w+\)\s*,\s*REVISION:\s*(\d{1,4}(?:\.\d{1,4}){0,3})(\s*[,\n])?/im.exec(text);
   const [, line, revision = '', end] = match ?? [];
   return line !== undefined && (end !== undefined || revision.includes('.')) ? `${line}.${revision}` : null;
 }

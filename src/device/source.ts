@@ -8,7 +8,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 
 /** A file's text under the probed root; null where it cannot be read. */
-export type ReadText = (path: string) => string | null;
+export type ReadText = (path: string, maxBytes?: number) => string | null;
 
 export interface Output {
   /** Exit status; null: it was ended, or could not be started. */
@@ -31,8 +31,8 @@ export interface Source {
   run: (command: string, args: string[], timeoutMs?: number) => Promise<Output | null>;
 }
 
-/** The largest text of interest is /var/lib/dpkg/status, some MiB on a full JetPack. */
-const MAX_FILE_BYTES = 32 * 2 ** 20;
+/** More than /proc/cpuinfo of the largest server; the few larger texts say so when they are read. */
+const MAX_FILE_BYTES = 2 ** 20;
 const MAX_OUTPUT_BYTES = 2 ** 20;
 const MAX_LINKS = 32;
 /** Commands run side by side, and doctor is to answer within 2 s. */
@@ -44,9 +44,9 @@ export function sourceUnder(root = '/'): Source {
   return {
     isHere: base === '/',
     find,
-    read: (path) => {
+    read: (path, maxBytes = MAX_FILE_BYTES) => {
       const found = find(path);
-      return found === null ? null : readText(found);
+      return found === null ? null : readText(found, maxBytes);
     },
     link: (path) => {
       const folder = find(dirname(path));
@@ -97,13 +97,13 @@ function findUnder(base: string, path: string): string | null {
   return at;
 }
 
-function readText(path: string): string | null {
+function readText(path: string, maxBytes: number): string | null {
   let file: number | null = null;
   try {
     // Opening a FIFO would wait for a writer.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (!fstatSync(file).isFile()) return null;
-    return cleanText(readUpTo(file, MAX_FILE_BYTES).toString('utf8'));
+    return cleanText(readUpTo(file, maxBytes).toString('utf8'));
   } catch {
     return null;
   } finally {
@@ -128,6 +128,22 @@ function readUpTo(file: number, maxBytes: number): Buffer {
 /** Text as the parsers want it: no colours, no byte order mark, lines ended by a newline; NUL ends one as well. */
 export function cleanText(raw: string): string {
   return stripVTControlCharacters(raw.replace(/^\uFEFF/, '').replace(/\r\n?|\0/g, '\n'));
+}
+
+const MAX_VALUE_CHARS = 120;
+
+/** The one value that a file holds, fit to be shown: its first line, printable, not endless. Null: none. */
+export function oneValue(text: string | null): string | null {
+  const line = text
+    ?.split('\n')
+    .map((each) =>
+      each
+        .replace(/[\p{C}\uFFFD]+/gu, ' ')
+        .replace(/\s+/g, ' ')
+        .trim(),
+    )
+    .find(Boolean);
+  return line === undefined ? null : line.slice(0, MAX_VALUE_CHARS);
 }
 
 async function runCommand(

@@ -1,5 +1,5 @@
 /** Temperatures, throttling and power rails: is the board held back by heat or by its supply? */
-import type { Source } from './source.js';
+import { oneValue, type Source } from './source.js';
 import type { Stats } from './tegrastats.js';
 
 export interface Sensor {
@@ -71,7 +71,7 @@ function probeSensors({ read, list }: Files): Sensor[] {
         .map((file) => numberIn(read, `${folder}/${file.replace('_type', '_temp')}`) ?? 0)
         .filter((at) => at > 0);
       const throttlesAt = points.length === 0 ? null : Math.min(...points) / 1000;
-      return [{ name: read(`${folder}/type`)?.trim() || zone, celsius: milli / 1000, throttlesAt }];
+      return [{ name: oneValue(read(`${folder}/type`)) ?? zone, celsius: milli / 1000, throttlesAt }];
     });
 }
 
@@ -79,7 +79,7 @@ function probeThrottling({ read, list }: Files): string[] {
   return list('/sys/class/thermal')
     .filter((name) => /^cooling_device\d+$/.test(name))
     .map((name) => ({
-      type: read(`/sys/class/thermal/${name}/type`)?.trim() ?? '',
+      type: oneValue(read(`/sys/class/thermal/${name}/type`)) ?? '',
       state: numberIn(read, `/sys/class/thermal/${name}/cur_state`) ?? 0,
     }))
     .filter(
@@ -106,8 +106,8 @@ function probeRails({ read, list }: Files): Rail[] {
     .flatMap((monitor) =>
       [1, 2, 3].flatMap((channel) => {
         const value = (file: string) => numberIn(read, `/sys/class/hwmon/${monitor}/${file}`);
-        const name = read(`/sys/class/hwmon/${monitor}/in${channel}_label`)?.trim();
-        if (!name || name === 'NC') return [];
+        const name = oneValue(read(`/sys/class/hwmon/${monitor}/in${channel}_label`));
+        if (name === null || name === 'NC') return [];
         const [millivolts, milliamps] = [value(`in${channel}_input`), value(`curr${channel}_input`)];
         const known = millivolts !== null && milliamps !== null;
         const limit = value(`curr${channel}_max`);
