@@ -144,6 +144,7 @@ export function assumptionsOf({ request, efficiency, decode, placement }: Plan):
       ? ['at this GPU clock no run is known to read so fast: the lower rate is what the SMs have been seen to read']
       : []),
     ...(quant !== null && groupSizeOf(quant) !== null ? ['embeddings stay in 16 bits'] : []),
+    ...(board !== null && onGpu && settings.engine === 'native' ? ['jsg itself was not yet measured on a Jetson'] : []),
     ...(settings.engine === 'sglang' ? ["bytes are those of jsg's runtime; PyTorch's own are not known"] : []),
     ...machine.notes,
   ];

@@ -256,6 +256,13 @@ describe('what does not fit is refused', () => {
     );
   });
 
+  it('unless forced: then the least that was asked for is planned', () => {
+    const { settings } = resolveSettings(null, laptop, {});
+    const model = { config: smollm2, tensors: tensorsOf(smollm2, 'F16') };
+    const forced = planMemory(model, settings, cpu, 50 * MIB, { force: true });
+    expect(forced).toMatchObject({ fits: false, contextLength: 8192, maxTotalTokens: 8192 });
+  });
+
   it('a pool of billions of tokens', () => {
     expect(refusal({ 'max-total-tokens': 2 ** 31 - 1 }, {}).code).toBe('E_OUT_OF_MEMORY');
   });
