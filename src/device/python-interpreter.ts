@@ -114,7 +114,7 @@ function versionOfLink({ link, list }: Source, path: string): string | null {
 function sitesUnder({ list, find }: Source, version: string | null): string[] {
   const homes = ['/root', ...list('/home').map((name) => `/home/${name}`)];
   const libraries = [...homes.map((home) => `${home}/.local/lib`), '/usr/local/lib', '/usr/lib', '/opt/conda/lib'];
-  const isWanted = (name: string) => (version === null ? /^python3/.test(name) : name === `python${version}`);
+  const isWanted = (name: string) => (version === null ? /^python3\.\d+$/.test(name) : name === `python${version}`);
   const folders = libraries.flatMap((folder) =>
     list(folder)
       .filter(isWanted)
@@ -132,11 +132,13 @@ function venvUnder(source: Source, path: string): Environment {
     .list(`${path}/lib`)
     .filter((name) => /^python3/.test(name))
     .map((name) => ({ path: `${path}/lib/${name}/site-packages`, source }));
-  const system = field('include-system-site-packages') === 'true' ? systemUnder(source).sites : [];
+  const system = field('include-system-site-packages') === 'true' ? sitesUnder(source, minorOf(version)) : [];
   return {
     interpreter:
       version === null ? null : { version, path: `${path}/bin/python3`, kind: 'venv', isExternallyManaged: false },
     prefix: path,
-    sites: [...own, ...system],
+    sites: [...own, ...system.map((path) => ({ path, source }))],
   };
 }
+
+const minorOf = (version: string | null) => /^3\.\d+/.exec(version ?? '')?.[0] ?? null;
