@@ -162,6 +162,10 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--json', 'as JSON')
     .option('--root <DIR>', 'examine the files of a copied machine instead of this one')
     .option('--log <FILE>', "explain a failed build's or launch's log instead; - is stdin")
+    .option('--fix', 'run the mends that are safe, each after asking')
+    .option('-y, --yes', 'with --fix: without asking')
+    .option('--dry-run', 'with --fix: only show them')
+    .option('--sudo', 'with --fix: use sudo for those that need root')
     .option('--no-torch', "read torch's files only: importing it takes seconds")
     .option('--offline', 'on a Jetson, do not ask whether the index of wheels answers');
   return program;

@@ -1,4 +1,4 @@
-/** `jsg doctor`: is this machine ready? Looks, changes nothing. */
+/** `jsg doctor`: is this machine ready? Looks, and changes nothing unless --fix is given. */
 import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadBinding } from '../addon/binding.js';
@@ -16,6 +16,7 @@ import { formatFindings } from '../doctor/report.js';
 import { JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
+import { checkFixOptions, type Examined, fix } from './doctor-fix.js';
 import { explainLog } from './doctor-log.js';
 import { profilesOf, speedOf } from './doctor-plan.js';
 import type { Options } from './settings.js';
@@ -25,11 +26,17 @@ const NEXT = 'jsg launch --profile smollm2';
 /** Exit code 0: nothing fails; 1: something does; 2 (thrown): it could not look. */
 export async function doctor(options: Options): Promise<number> {
   if (options.log !== undefined) return explainLog(String(options.log), Boolean(options.json));
-  const facts = await gatherFacts(options);
-  const findings = examine(facts);
+  checkFixOptions(options);
+  if (options.fix) return fix(options, () => examineMachine(options));
+  const { facts, findings } = await examineMachine(options);
   if (options.json) process.stdout.write(`${JSON.stringify(toJson(facts, findings), null, 2)}\n`);
   else process.stdout.write(formatFindings(headline(facts), findings, NEXT, styleFor(process.stdout)));
   return exitCodeOf(findings);
+}
+
+async function examineMachine(options: Options): Promise<Examined> {
+  const facts = await gatherFacts(options);
+  return { facts, findings: examine(facts) };
 }
 
 function headline({ board, release, device }: Facts): string {
