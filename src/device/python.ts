@@ -36,6 +36,8 @@ export interface PythonOptions {
 
 /** For headers of libraries, all together; the rest of doctor answers within 2 s. */
 const LIBRARIES_MS = 700;
+/** For the contents of a few files of tens of MB. */
+const CONTENTS_MS = 300;
 
 export async function probePython(source: Source, options: PythonOptions): Promise<Python> {
   const { interpreter, prefix, sites } = await probeEnvironment(source);
@@ -55,7 +57,11 @@ export async function probePython(source: Source, options: PythonOptions): Promi
     distributions,
     torch: asked,
     libraries,
-    contents: scanWheels(sites, options.arch ?? asked?.gpu?.arch ?? null),
+    contents: scanWheels(sites, {
+      arch: options.arch ?? asked?.gpu?.arch ?? null,
+      numpy: isNumpy2(distributions),
+      deadline: performance.now() + CONTENTS_MS,
+    }),
     indexes: probePipIndexes(source, prefix),
     index,
   };
@@ -66,3 +72,6 @@ function mayAsk({ isHere }: Source, sites: Site[], torch: Torch, options: Python
   if (options.torch === 'files') return false;
   return isHere || sites.some(({ path, source }) => path === torch.site && source.isHere);
 }
+
+const isNumpy2 = (distributions: Distribution[]) =>
+  distributions.some(({ name, version, isShadowed }) => name === 'numpy' && !isShadowed && /^[2-9]/.test(version));

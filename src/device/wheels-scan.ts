@@ -15,48 +15,60 @@ const CHUNK_BYTES = 2 ** 22;
 /** ptxas of CUDA 13 has 38 MB, libtorch_python 28 MB. */
 const MAX_SCAN_BYTES = 2 ** 27;
 
-/** Which of these texts stand somewhere in a file. */
-function textsIn(bytes: Bytes, texts: string[]): Set<string> {
+/** Which of these texts stand somewhere in a file; null: the deadline came first. */
+function textsIn(bytes: Bytes, texts: string[], deadline: number): Set<string> | null {
   const found = new Set<string>();
   const overlap = Math.max(...texts.map((text) => text.length));
   const end = Math.min(bytes.sizeBytes, MAX_SCAN_BYTES);
   for (let at = 0; at < end && found.size < texts.length; at += CHUNK_BYTES) {
+    if (performance.now() > deadline) return null;
     const chunk = bytes.read(at, CHUNK_BYTES + overlap);
     for (const text of texts) if (chunk.includes(text, 0, 'latin1')) found.add(text);
   }
   return found;
 }
 
-function scan(sites: Site[], file: string, texts: string[]): Set<string> | null {
+function scan(sites: Site[], file: string, texts: string[], deadline: number): Set<string> | null {
   for (const { path, source } of sites) {
     const found = source.find(`${path}/${file}`);
-    if (found !== null) return withBytes(found, (bytes) => textsIn(bytes, texts));
+    if (found !== null) return withBytes(found, (bytes) => textsIn(bytes, texts, deadline));
   }
   return null;
 }
 
-/** `arch`: compute capability times ten of the GPU; null: not known. */
-export function scanWheels(sites: Site[], arch: number | null): WheelContents {
+export interface Wanted {
+  /** Compute capability times ten of the GPU; null: not known. */
+  arch: number | null;
+  /** Whether it matters with which NumPy torch was compiled. */
+  numpy: boolean;
+  /** When to stop reading, ms of performance.now(). */
+  deadline: number;
+}
+
+/** Every ptxas that Triton ever brought knows the GPUs before this one. */
+const FIRST_NEW_ARCH = 100;
+
+export function scanWheels(sites: Site[], { arch, numpy, deadline }: Wanted): WheelContents {
   return {
-    ptxas: arch === null ? [] : scanPtxas(sites, arch),
-    torchNumpy: scanTorchNumpy(sites),
     torchaoMissing: missingFromTorchao(sites),
+    torchNumpy: numpy ? scanTorchNumpy(sites, deadline) : null,
+    ptxas: arch === null || arch < FIRST_NEW_ARCH ? [] : scanPtxas(sites, arch, deadline),
   };
 }
 
 /** Triton assembles its kernels with the ptxas it brings, not with the toolkit's. */
-function scanPtxas(sites: Site[], arch: number): WheelContents['ptxas'] {
+function scanPtxas(sites: Site[], arch: number, deadline: number): WheelContents['ptxas'] {
   return ['ptxas', 'ptxas-blackwell'].flatMap((name) => {
     const file = `triton/backends/nvidia/bin/${name}`;
-    const found = scan(sites, file, [`sm_${arch}`]);
+    const found = scan(sites, file, [`sm_${arch}`], deadline);
     return found === null ? [] : [{ file, knowsArch: found.size > 0 }];
   });
 }
 
 /** Code compiled with NumPy 2's headers asks for `numpy._core` first; NumPy 1's know `numpy.core` alone. */
-function scanTorchNumpy(sites: Site[]): 1 | 2 | null {
+function scanTorchNumpy(sites: Site[], deadline: number): 1 | 2 | null {
   const [ofNumpy2, ofBoth] = ['numpy._core', 'numpy.core'] as const;
-  const found = scan(sites, 'torch/lib/libtorch_python.so', [ofNumpy2, ofBoth]);
+  const found = scan(sites, 'torch/lib/libtorch_python.so', [ofNumpy2, ofBoth], deadline);
   if (found === null || found.size === 0) return null;
   return found.has(ofNumpy2) ? 2 : 1;
 }

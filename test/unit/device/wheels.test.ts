@@ -217,14 +217,26 @@ describe('readLibraries', () => {
 });
 
 describe('scanWheels', () => {
+  const wanted = { arch: 87, numpy: true, deadline: performance.now() + 60_000 };
+
+  it('reads no large file without need, nor after its time', () => {
+    const sites = sitesWith({
+      '/site/triton/backends/nvidia/bin/ptxas': 'sm_90',
+      '/site/torch/lib/libtorch_python.so': 'numpy.core',
+    });
+    expect(scanWheels(sites, { ...wanted, numpy: false })).toEqual({ ptxas: [], torchNumpy: null, torchaoMissing: [] });
+    const late = { ...wanted, arch: 110, deadline: performance.now() - 1 };
+    expect(scanWheels(sites, late)).toEqual({ ptxas: [], torchNumpy: null, torchaoMissing: [] });
+  });
+
   it("tells whether Triton's assembler knows the GPU", () => {
     const ptxas = Buffer.concat([Buffer.alloc(2 ** 22 - 3), Buffer.from('sm_110a')]);
     const sites = sitesWith({
       '/site/triton/backends/nvidia/bin/ptxas': 'sm_87 sm_101a',
       '/site/triton/backends/nvidia/bin/ptxas-blackwell': ptxas,
     });
-    expect(scanWheels(sites, 110).ptxas.map(({ knowsArch }) => knowsArch)).toEqual([false, true]);
-    expect(scanWheels(sites, null).ptxas).toEqual([]);
+    expect(scanWheels(sites, { ...wanted, arch: 110 }).ptxas.map(({ knowsArch }) => knowsArch)).toEqual([false, true]);
+    expect(scanWheels(sites, { ...wanted, arch: null }).ptxas).toEqual([]);
   });
 
   it.each([
@@ -232,7 +244,7 @@ describe('scanWheels', () => {
     ['numpy._core._multiarray_umath\0numpy.core._multiarray_umath', 2],
     ['nothing of the kind', null],
   ])('tells by %j with which NumPy torch was compiled', (text, numpy) => {
-    expect(scanWheels(sitesWith({ '/site/torch/lib/libtorch_python.so': text }), 87).torchNumpy).toBe(numpy);
+    expect(scanWheels(sitesWith({ '/site/torch/lib/libtorch_python.so': text }), wanted).torchNumpy).toBe(numpy);
   });
 
   it('finds what SGLang imports and torchao has no more', () => {
@@ -241,6 +253,6 @@ describe('scanWheels', () => {
         '    from torchao.quantization import (\n        int4_weight_only,\n        quantize_,  # kept\n    )\n    from torchao.quantization import int8_weight_only as i8\n',
       '/site/torchao/quantization/__init__.py': 'from .quant_api import Int4WeightOnlyConfig, quantize_\n',
     });
-    expect(scanWheels(sites, 87).torchaoMissing).toEqual(['int4_weight_only', 'int8_weight_only']);
+    expect(scanWheels(sites, wanted).torchaoMissing).toEqual(['int4_weight_only', 'int8_weight_only']);
   });
 });
