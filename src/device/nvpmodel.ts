@@ -28,8 +28,8 @@ export function parseModesConf(text: string): ModesConf {
   const modes: PowerMode[] = [];
   let defaultId: number | null = null;
   for (const line of text.split('\n').map((raw) => raw.replace(/#.*/, '').trim())) {
-    const head = /^<\s*POWER_MODEL\s+(?=.*\bID\s*=\s*(\d+))(?=.*\bNAME\s*=\s*"?([\w.+-]{1,40})\b)[^>]*>/i.exec(line);
-    const standard = /^<\s*PM_CONFIG\s+.*?DEFAULT\s*=\s*(\d+)/i.exec(line);
+    const head = /<\s*POWER_MODEL\s+(?=.*\bID\s*=\s*(\d+))(?=.*\bNAME\s*=\s*"?([\w.+-]{1,40})\b)[^>]*>/i.exec(line);
+    const standard = /<\s*PM_CONFIG\s+.*?DEFAULT\s*=\s*(\d+)/i.exec(line);
     if (standard !== null) defaultId = Number(standard[1]);
     else if (head?.[2] !== undefined) modes.push({ ...emptyMode, id: Number(head[1]), name: head[2] });
     else addParameter(modes.at(-1), line);

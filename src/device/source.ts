@@ -31,8 +31,8 @@ export interface Source {
   run: (command: string, args: string[], timeoutMs?: number) => Promise<Output | null>;
 }
 
-/** More than /proc/cpuinfo of the largest server; the few larger texts say so when they are read. */
-const MAX_FILE_BYTES = 2 ** 20;
+/** Several times the list of files of torch; the one larger text, dpkg's, says so when it is read. */
+const MAX_FILE_BYTES = 8 * 2 ** 20;
 const MAX_OUTPUT_BYTES = 2 ** 20;
 const MAX_LINKS = 32;
 /** Commands run side by side, and doctor is to answer within 2 s. */

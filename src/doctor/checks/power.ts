@@ -43,9 +43,14 @@ export const powerDefault: Check = {
   group: 'performance',
   expected: 'the current mode saved, so that a reboot keeps it',
   why: 'a board that falls back to its default mode after a reboot serves slower from then on',
-  look: ({ power }) => {
+  look: ({ power, clocks }) => {
     if (power === null || power.source !== 'nvpmodel' || power.current?.id == null) return null;
     const { current, savedId, defaultId, modes } = power;
+    const other = clocks?.modeName ?? null;
+    if (other !== null && current.name !== null && !sameName(other, current.name)) {
+      const found = `nvpmodel says ${current.name}, jetson_clocks says ${other}`;
+      return outcome('warn', found, `sudo nvpmodel -m ${current.id}   # sets it anew, then look again`);
+    }
     const next = savedId ?? defaultId;
     if (next === null) return null;
     const nextName = modes.find(({ id }) => id === next)?.name ?? `id ${next}`;

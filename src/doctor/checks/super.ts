@@ -61,11 +61,15 @@ function wantedCeilings({ power, board, device }: Facts): Ceilings | null {
   const asSuper = board && boardOf({ ...board, isSuper: true, memoryBytes: device.memory.totalBytes });
   const table = [known, asSuper].flatMap((spec) => spec?.modes ?? []).find((mode) => sameName(mode.name, name));
   const told = (hz: number | null | undefined) => (hz == null || !Number.isFinite(hz) ? null : hz / MHZ);
+  const least = sameName(name, 'MAXN_SUPER') ? LEAST_SUPER : null;
   return {
-    gpuMhz: told(own?.gpuMaxHz) ?? table?.gpuMhz ?? null,
-    emcMhz: told(own?.emcMaxHz) ?? table?.emcMhz ?? null,
+    gpuMhz: told(own?.gpuMaxHz) ?? table?.gpuMhz ?? least?.gpuMhz ?? null,
+    emcMhz: told(own?.emcMaxHz) ?? table?.emcMhz ?? least?.emcMhz ?? null,
   };
 }
+
+/** What MAXN_SUPER gives the slowest module that has it: an Orin Nano. */
+const LEAST_SUPER = { gpuMhz: 1020, emcMhz: 3199 };
 
 export const ceilings: Check = {
   id: 'clock-ceilings',
