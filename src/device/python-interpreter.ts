@@ -1,6 +1,6 @@
 /** Which Python serves here, and the folders it imports from. */
 import { delimiter } from 'node:path';
-import { type Source, sourceUnder } from './source.js';
+import { oneValue, type Source, sourceUnder } from './source.js';
 import type { Site } from './wheels.js';
 
 export interface Interpreter {
@@ -127,7 +127,7 @@ function sitesUnder({ list, find }: Source, version: string | null): string[] {
 function venvUnder(source: Source, path: string): Environment {
   const text = source.read(`${path}/pyvenv.cfg`) ?? '';
   const field = (name: string) => new RegExp(`^${name}\\s*=\\s*(\\S+)`, 'm').exec(text)?.[1];
-  const version = field('version(?:_info)?') ?? null;
+  const version = oneValue(field('version(?:_info)?') ?? null);
   const own = source
     .list(`${path}/lib`)
     .filter((name) => /^python3/.test(name))

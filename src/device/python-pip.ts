@@ -1,5 +1,5 @@
 /** From where pip installs on this machine: its configuration files and variables. */
-import type { Source } from './source.js';
+import { oneValue, type Source } from './source.js';
 
 export interface PipIndex {
   /** Address without user and password. */
@@ -65,7 +65,8 @@ function indexesOf(text: string, option: PipIndex['option'], from: string): PipI
   return text
     .split(/\s+/)
     .filter((word) => /^[\w+.-]*:\/\/|^\//.test(word))
-    .map((word) => ({ url: withoutCredentials(word), option, from }));
+    .flatMap((word) => oneValue(withoutCredentials(word)) ?? [])
+    .map((url) => ({ url, option, from }));
 }
 
 const withoutCredentials = (url: string) => url.replace(/^([\w+.-]+:\/\/)[^/@]*@/, '$1');

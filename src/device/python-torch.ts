@@ -1,5 +1,5 @@
 /** PyTorch: what its files say, and what it says itself when a short program asks it. */
-import type { Source } from './source.js';
+import { oneValue, type Source } from './source.js';
 import type { Distribution, Site } from './wheels.js';
 import { localTag } from './wheels-versions.js';
 
@@ -88,8 +88,8 @@ export function torchOfFiles(sites: Site[], distributions: Distribution[]): Torc
     if (version === null && start === null) continue;
     const text = `${version ?? ''}\n${start ?? ''}`;
     const packaged = distributions.find(({ name, site }) => name === 'torch' && site === path)?.version;
-    const told = /^__version__\s*=\s*['"]([^'"]+)['"]/m.exec(text)?.[1] ?? packaged;
-    if (told === undefined) continue;
+    const told = oneValue(/^__version__\s*=\s*['"]([^'"\n]+)['"]/m.exec(text)?.[1] ?? packaged ?? null);
+    if (told === null) continue;
     const cuda = /^cuda(?::[^=]*)?\s*=\s*['"](\d+(?:\.\d+)+)['"]/m.exec(version ?? '')?.[1];
     return { ...unasked, version: told, cuda: cuda ?? cudaOfTag(told), site: path };
   }
@@ -141,7 +141,10 @@ function parseAnswers(stdout: string): Partial<Torch> {
       // A line that something else printed.
     }
   }
-  const text = (name: string) => (typeof told[name] === 'string' ? { [name]: told[name] } : {});
+  const text = (name: string) => {
+    const value = typeof told[name] === 'string' ? oneValue(told[name]) : null;
+    return value === null ? {} : { [name]: value };
+  };
   const flag = (name: string) => (typeof told[name] === 'boolean' ? { [name]: told[name] } : {});
   const gpu = told.gpu as Torch['gpu'];
   return {
@@ -152,7 +155,11 @@ function parseAnswers(stdout: string): Partial<Torch> {
     ...text('fault'),
     ...flag('cudaAvailable'),
     ...flag('hasNumpyFault'),
-    ...(Array.isArray(told.archList) ? { archList: told.archList.map(String) } : {}),
-    ...(typeof gpu?.name === 'string' && typeof gpu.arch === 'number' ? { gpu } : {}),
+    ...(Array.isArray(told.archList) ? { archList: told.archList.map(String).filter(isArch) } : {}),
+    ...(typeof gpu?.name === 'string' && typeof gpu.arch === 'number'
+      ? { gpu: { name: oneValue(gpu.name) ?? 'GPU', arch: gpu.arch } }
+      : {}),
   };
 }
+
+const isArch = (entry: string) => /^(sm|compute)_\d+[a-z]?$/.test(entry);

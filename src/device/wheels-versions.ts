@@ -117,7 +117,9 @@ export function parseRequirement(line: string, facts: MarkerFacts): Requirement 
     /^\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*([^;]*?)\s*(?:;\s*(.+?)\s*)?$/.exec(line) ?? [];
   if (name === undefined || rest.startsWith('@')) return null;
   if (marker !== undefined && !holds(marker, facts)) return null;
-  return { name: normaliseName(name), specifier: rest.replace(/^\(|\)$/g, '').trim() };
+  const specifier = rest.replace(/^\(|\)$/g, '').trim();
+  // It is shown in commands to be copied.
+  return /^[\w.,<>=!~*+ -]*$/.test(specifier) ? { name: normaliseName(name), specifier } : null;
 }
 
 /** Conditions joined by `and` alone, or by `or` alone. */

@@ -1,5 +1,5 @@
 /** Python packages that serving needs, as they lie in the folders of an interpreter's path. */
-import type { Source } from './source.js';
+import { oneValue, type Source } from './source.js';
 import { normaliseName } from './wheels-versions.js';
 
 /** A folder of `sys.path`, first ones win. */
@@ -88,7 +88,7 @@ function readDistribution(
   const record = file('RECORD');
   return {
     name: named.name,
-    version: metadata('Version')[0] ?? named.version,
+    version: oneValue(metadata('Version')[0] ?? null) ?? named.version,
     site: path,
     requires: metadata('Requires-Dist'),
     tags: headersOf(file('WHEEL') ?? '')('Tag'),
@@ -109,5 +109,5 @@ function parseRecord(text: string): string[] {
     .split('\n', MAX_FILES)
     .map((line) => /^(?:"((?:[^"]|"")*)"|([^,]*)),/.exec(line))
     .map((match) => match?.[1] ?? match?.[2] ?? '')
-    .filter(Boolean);
+    .filter((path) => /^[\x20-\x7e]+$/.test(path));
 }

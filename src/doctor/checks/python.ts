@@ -71,6 +71,8 @@ function faultOf({ url, option }: PipIndex): string | null {
 /** The same file or variable, with the address that answers. */
 function mend({ url, option, from }: PipIndex, wanted: string | null): string {
   const { address, gone } = wheelTable().index;
+  // A command to be copied quotes nothing that could end its quotes.
+  if (![url, from].every((text) => /^[\w:/.+~%@-]+$/.test(text))) return `correct the address of the index in ${from}`;
   const path = URL.canParse(url) ? new URL(url).pathname.replace(/\/(\+simple\/?)?$/, '') : '';
   const isKnownPath = /^\/(jp\d|sbsa|amd64)\/cu\d+$/.test(path);
   const moved = wanted ?? (isKnownPath ? `${address}${path}/+simple/` : null);

@@ -52,8 +52,9 @@ export const flashinfer: Check = {
     const text = `${found.name} ${found.version}`;
     const hasHeaders = sources.some((file) => /cutlass\/include\//.test(file));
     if (sources.length === 0 || hasHeaders) return outcome('pass', text);
+    const tag = /^\d+(\.\d+)*(\.post\d+)?$/.test(found.version) ? `-b v${found.version} ` : '';
     const fix =
-      `git clone --recursive -b v${found.version} https://github.com/flashinfer-ai/flashinfer && cd flashinfer && ` +
+      `git clone --recursive ${tag}https://github.com/flashinfer-ai/flashinfer && cd flashinfer && ` +
       'python3 -m pip install --no-build-isolation --no-deps --force-reinstall .';
     return outcome('fail', `${text} holds no headers of CUTLASS`, fix);
   },

@@ -15,7 +15,15 @@ interface Mismatch {
   isFatal: boolean;
 }
 
-const imported = ({ python }: Facts) => python?.distributions.filter(({ isShadowed }) => !isShadowed) ?? [];
+type Installed = Pick<Distribution, 'name' | 'version' | 'requires'>;
+
+/** The packages that are imported; a torch that has no list of its own is known by what it says of itself. */
+function imported({ python }: Facts): Installed[] {
+  const found = python?.distributions.filter(({ isShadowed }) => !isShadowed) ?? [];
+  const torch = python?.torch ?? null;
+  if (torch === null || found.some(({ name }) => name === 'torch')) return found;
+  return [...found, { name: 'torch', version: torch.version, requires: [] }];
+}
 
 export const wheelVersions: Check = {
   id: 'wheel-pins',
@@ -24,7 +32,6 @@ export const wheelVersions: Check = {
   why: 'compiled operators of another version are not found or crash, at import or at the first request',
   look: (facts) => {
     const distributions = imported(facts);
-    if (distributions.every(({ name }) => name === 'numpy' || BUILD_TOOLS.includes(name))) return null;
     const found = [
       ...pairMismatches(distributions),
       ...sameMismatches(distributions),
@@ -32,6 +39,7 @@ export const wheelVersions: Check = {
     ];
     const unique = found.filter(({ text }, i) => found.findIndex((other) => other.text === text) === i);
     const served = distributions.filter(({ name }) => !BUILD_TOOLS.includes(name));
+    if (served.length < 2) return null;
     const names = served.map(({ name, version }) => `${name} ${version}`).join(', ');
     if (unique.length === 0) return outcome('pass', names);
     const mends = [...new Set(unique.map(({ mend }) => `'${mend}'`))].join(' ');
@@ -42,7 +50,7 @@ export const wheelVersions: Check = {
   },
 };
 
-function pairMismatches(distributions: Distribution[]): Mismatch[] {
+function pairMismatches(distributions: Installed[]): Mismatch[] {
   return wheelTable().pairs.flatMap(({ package: name, with: other, why, versions }) => {
     const [own, base] = [name, other].map((wanted) => distributions.find((found) => found.name === wanted));
     const line = base && Object.entries(versions).find(([from]) => isOfLine(base.version, from))?.[1];
@@ -52,7 +60,7 @@ function pairMismatches(distributions: Distribution[]): Mismatch[] {
   });
 }
 
-function sameMismatches(distributions: Distribution[]): Mismatch[] {
+function sameMismatches(distributions: Installed[]): Mismatch[] {
   return wheelTable().same.flatMap(([base, name]) => {
     const [first, second] = [base, name].map((wanted) => distributions.find((found) => found.name === wanted));
     if (!first || !second || release(first.version) === release(second.version)) return [];
@@ -67,7 +75,7 @@ const release = (version: string) => version.split('+')[0] ?? version;
 const BUILD_TOOLS = ['setuptools', 'wheel', 'ninja', 'pybind11', 'pip'];
 
 /** Requirements among the packages that are looked at, those of extras that pin what a release was tested with included. */
-function required({ python, device }: Facts, distributions: Distribution[]): Mismatch[] {
+function required({ python, device }: Facts, distributions: Installed[]): Mismatch[] {
   const machine = device.cpu.arch === 'arm64' ? 'aarch64' : 'x86_64';
   const markers: MarkerFacts = { pythonVersion: python?.interpreter?.version ?? null, machine };
   return distributions.flatMap((user) =>

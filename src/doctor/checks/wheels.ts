@@ -25,9 +25,11 @@ function withoutCode(facts: Facts, name: string): { all: WheelLibrary[]; lacking
 }
 
 function archsOf(libraries: WheelLibrary[]): string {
-  const sass = libraries.flatMap(({ gpu }) => gpu?.sass ?? []).map((arch) => `sm_${arch}`);
-  const ptx = libraries.flatMap(({ gpu }) => gpu?.ptx ?? []).map((arch) => `compute_${arch}`);
-  return [...new Set([...sass, ...ptx])].join(' ') || 'no GPU';
+  const sorted = (archs: string[]) =>
+    [...new Set(archs)].sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
+  const sass = sorted(libraries.flatMap(({ gpu }) => gpu?.sass ?? [])).map((arch) => `sm_${arch}`);
+  const ptx = sorted(libraries.flatMap(({ gpu }) => gpu?.ptx ?? [])).map((arch) => `compute_${arch}`);
+  return [...sass, ...ptx].join(' ') || 'no GPU';
 }
 
 export const sglKernel: Check = {

@@ -172,6 +172,17 @@ describe('torch', () => {
     expect(await askTorch(answering(output), known, false)).toMatchObject({ version: '2.8.0', cuda: '12.6', fault });
   });
 
+  it('shows no control characters and no odd entries of what it says', async () => {
+    const told = {
+      version: '2.8.0\u001b[31m\nfail',
+      archList: ['sm_87', 'sm_87; reboot', 5],
+      gpu: { name: '\u0007', arch: 87 },
+    };
+    const asked = await askTorch(answering(said(`jsg ${JSON.stringify(told)}`)), known, false);
+    expect(asked).toMatchObject({ version: expect.stringMatching(/^2\.8\.0[ -~]*$/), archList: ['sm_87'] });
+    expect(asked.gpu).toEqual({ name: 'GPU', arch: 87 });
+  });
+
   it('shows an ABI that does not fit', async () => {
     const stderr = 'A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.2.6 as it may crash.\n';
     const asked = await askTorch(answering(said('jsg {"version": "2.5.0"}', 0, stderr)), known, false);

@@ -99,6 +99,8 @@ describe('parseRequirement', () => {
     ['numpy<2; python_version < "3.10"', null],
     ['torchao==0.9.0; extra == "srt"', null],
     ['torch @ https://example.org/torch.whl', null],
+    ["torch=='; reboot '", null],
+    ['torch==`reboot`', null],
     ['', null],
   ])('%s', (line, wanted) => {
     expect(parseRequirement(line, orin)).toEqual(wanted);

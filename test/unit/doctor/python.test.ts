@@ -215,6 +215,11 @@ describe('pip-index', () => {
     },
   );
 
+  it.each(["https://x';reboot;'.", 'https://x/#e;.', 'https://x&y.'])('%s is quoted in no command', (url) => {
+    const finding = index(`${url}${gone[0]}/jp6/cu126`);
+    expect(finding?.fix ?? '').not.toMatch(/sed|reboot/);
+  });
+
   it('keeps the path on a board whose release is not told', () => {
     const facts = onOrin({
       indexes: [{ url: `https://${gone[0]}/jp6/cu128`, option: 'index-url', from: 'PIP_INDEX_URL' }],

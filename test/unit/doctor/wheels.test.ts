@@ -104,7 +104,14 @@ describe('wheel-pins', () => {
     [[installed('flashinfer-python', '0.6.13'), installed('flashinfer-jit-cache', '0.6.13+cu130')], 'pass'],
     [[installed('torch', '2.8.0'), installed('xgrammar', '0.1.11', { requires: ['torch>=1.10', 'pybind11'] })], 'pass'],
     [[installed('torch', '2.8.0'), installed('sglang-kernel', '0.4.10', { requires: ['torch==2.14.1'] })], 'warn'],
-    [[installed('torch', '2.8.0'), installed('torch', '2.9.0', { isShadowed: true, requires: ['numpy<1'] })], 'pass'],
+    [
+      [
+        installed('torch', '2.8.0'),
+        installed('numpy', '1.26.4'),
+        installed('torch', '2.9.0', { isShadowed: true, requires: ['numpy<1'] }),
+      ],
+      'pass',
+    ],
   ] as const)('%#', (distributions, status) => {
     expect(pins(...distributions)?.status).toBe(status);
   });
@@ -127,9 +134,14 @@ describe('wheel-pins', () => {
   });
 
   it('says nothing of an environment without any of them', () => {
-    expect(
-      pins(installed('numpy', '1.21.5'), installed('pip', '22.0.2'), installed('setuptools', '59.6.0')),
-    ).toBeUndefined();
+    const distributions = [installed('numpy', '1.21.5'), installed('pip', '22.0.2'), installed('setuptools', '59.6.0')];
+    expect(find(onOrin({ distributions, torch: null }), 'wheel-pins')).toBeUndefined();
+    expect(find(onOrin({ distributions: [] }), 'wheel-pins')).toBeUndefined();
+  });
+
+  it('takes the version that torch tells where no list of packages has it', () => {
+    const finding = pins(installed('sglang-kernel', '0.4.10', { requires: ['torch==2.14.1'] }));
+    expect(finding?.found).toBe('sglang-kernel 0.4.10 requires torch==2.14.1, there is 2.8.0');
   });
 });
 
