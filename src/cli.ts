@@ -160,6 +160,7 @@ function commandTree(setExitCode: (code: number) => void): Command {
 
   verb(program, 'doctor', 'is this machine ready?', async () => (await import('./commands/doctor.js')).doctor)
     .option('--json', 'as JSON')
+    .option('--profile <NAME|FILE>', 'judge whether this profile can run')
     .option('--root <DIR>', 'examine the files of a copied machine instead of this one')
     .option('--log <FILE>', "explain a failed build's or launch's log instead; - is stdin")
     .option('--fix', 'run the mends that are safe, each after asking')

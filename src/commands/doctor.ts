@@ -13,7 +13,7 @@ import { examine, exitCodeOf } from '../doctor/examine.js';
 import type { AddonFacts, Facts, StoreFacts } from '../doctor/facts.js';
 import { toJson } from '../doctor/json.js';
 import { formatFindings } from '../doctor/report.js';
-import { JsgError, toJsgError } from '../errors.js';
+import { ERRORS, JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
 import { styleFor } from '../style.js';
 import { checkFixOptions, type Examined, fix } from './doctor-fix.js';
@@ -21,9 +21,10 @@ import { explainLog } from './doctor-log.js';
 import { profilesOf, speedOf } from './doctor-plan.js';
 import type { Options } from './settings.js';
 
+const COULD_NOT_LOOK = 2;
 const NEXT = 'jsg launch --profile smollm2';
 
-/** Exit code 0: nothing fails; 1: something does; 2 (thrown): it could not look. */
+/** Exit code 0: nothing fails; 1: something does; 2: it could not look. */
 export async function doctor(options: Options): Promise<number> {
   if (options.log !== undefined) return explainLog(String(options.log), Boolean(options.json));
   checkFixOptions(options);
@@ -35,8 +36,16 @@ export async function doctor(options: Options): Promise<number> {
 }
 
 async function examineMachine(options: Options): Promise<Examined> {
-  const facts = await gatherFacts(options);
-  return { facts, findings: examine(facts) };
+  try {
+    const facts = await gatherFacts(options);
+    return { facts, findings: examine(facts) };
+  } catch (thrown) {
+    const { code, message, hint } = toJsgError(thrown);
+    if (ERRORS[code].exit === COULD_NOT_LOOK) throw thrown;
+    // An exit code of 1 would say that something fails.
+    const why = { ...(hint === undefined ? {} : { hint }), cause: thrown };
+    throw new JsgError('E_USAGE', `could not look at this machine: ${message}`, why);
+  }
 }
 
 function headline({ board, release, device }: Facts): string {
