@@ -85,9 +85,8 @@ export function torchOfFiles(sites: Site[], distributions: Distribution[]): Torc
   for (const { path, source } of sites) {
     const version = source.read(`${path}/torch/version.py`);
     const start = source.read(`${path}/torch/__init__.py`);
-    if (version === null && start === null) continue;
-    const text = `${version ?? ''}\n${start ?? ''}`;
     const packaged = distributions.find(({ name, site }) => name === 'torch' && site === path)?.version;
+    const text = `${version ?? ''}\n${start ?? ''}`;
     const told = oneValue(/^__version__\s*=\s*['"]([^'"\n]+)['"]/m.exec(text)?.[1] ?? packaged ?? null);
     if (told === null) continue;
     const cuda = /^cuda(?::[^=]*)?\s*=\s*['"](\d+(?:\.\d+)+)['"]/m.exec(version ?? '')?.[1];

@@ -11,9 +11,10 @@ export const python: Check = {
   group: 'python',
   expected: "the Python of the board's Ubuntu, which the wheels for JetPack are compiled for",
   why: 'a wheel is compiled for one Python; with another, pip finds none or takes one without CUDA',
-  look: ({ python: found, release }) => {
+  look: ({ python: found, release, toolchain }) => {
     if (found === null) return null;
-    if (found.interpreter === null) return notTold;
+    // On this very machine the check of pip says that there is none.
+    if (found.interpreter === null) return toolchain === null ? notTold : null;
     const { version, path, kind } = found.interpreter;
     const text = `Python ${version} (${kind}, ${path})`;
     const stack = release.l4t === null ? null : stackOf(release.l4t);

@@ -11,6 +11,7 @@ import { probeEnvironment } from '../../../src/device/python-interpreter.js';
 import { parsePipConfig, probePipIndexes } from '../../../src/device/python-pip.js';
 import { askTorch, cudaOfTag, type Torch, torchOfFiles } from '../../../src/device/python-torch.js';
 import { type Output, type Source, sourceUnder } from '../../../src/device/source.js';
+import { listDistributions } from '../../../src/device/wheels.js';
 
 const folders: string[] = [];
 afterAll(() => {
@@ -127,6 +128,11 @@ describe('torch', () => {
       cuda,
       site: '/site',
     });
+  });
+
+  it('is known by its package alone where its files cannot be read', () => {
+    const sites = siteOf({ '/site/torch-2.8.0+cpu.dist-info/METADATA': 'Version: 2.8.0+cpu\n' });
+    expect(torchOfFiles(sites, listDistributions(sites))).toMatchObject({ version: '2.8.0+cpu', cuda: null });
   });
 
   it('is not a folder of that name with nothing in it', () => {
