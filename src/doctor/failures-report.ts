@@ -17,10 +17,16 @@ export function formatExplanations(found: Explanation[], name: string, numLines:
     ...wrap(line, COLUMNS - 4).map((text) => `${INDENT}${style.dim('|')} ${text}`),
     ...wrap(`why: ${why}`, COLUMNS - INDENT.length).map((text) => INDENT + text),
     `${INDENT}fix:`,
-    // Commands stay on one line, so that they can be copied.
-    ...fix.split('\n').map((text) => INDENT + INDENT + text.trim()),
+    ...fix.split('\n').flatMap(fixLines),
   ]);
   return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+/** A command stays on one line, so that it can be copied; its note goes before it. */
+function fixLines(line: string): string[] {
+  const [, command = line, note] = /^(.*?)(?:^|\s{2,})#\s+(.*)$/.exec(line) ?? [];
+  const notes = note === undefined ? [] : wrap(note, COLUMNS - 6).map((text) => `# ${text}`);
+  return [...notes, ...(command === '' ? [] : [command])].map((text) => INDENT + INDENT + text);
 }
 
 export function toJson({ finding, line, lineNumber, why, fix }: Explanation) {

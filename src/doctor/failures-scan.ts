@@ -85,15 +85,16 @@ export class LineScanner {
   #begun: Buffer[] = [];
   #begunBytes = 0;
   #lineNumber = 1;
+  #isLineEmpty = true;
 
   constructor(automaton: Automaton, onLine: OnLine) {
     this.#automaton = automaton;
     this.#onLine = onLine;
   }
 
-  /** Lines begun so far. */
-  get lineNumber(): number {
-    return this.#lineNumber;
+  /** Lines so far, one that has not ended included. */
+  get numLines(): number {
+    return this.#lineNumber - (this.#isLineEmpty ? 1 : 0);
   }
 
   push(chunk: Buffer): void {
@@ -105,6 +106,7 @@ export class LineScanner {
       if (byte === NEWLINE || byte === RETURN || byte === 0) {
         this.#endLine(chunk.subarray(start, i));
         if (byte === NEWLINE) this.#lineNumber += 1;
+        this.#isLineEmpty = byte === NEWLINE;
         state = 0;
         start = i + 1;
         continue;
@@ -123,6 +125,7 @@ export class LineScanner {
     }
     this.#state = state;
     if (start < chunk.length) {
+      this.#isLineEmpty = false;
       this.#begun.push(Buffer.from(chunk.subarray(start)));
       this.#begunBytes += chunk.length - start;
     }

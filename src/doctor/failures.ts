@@ -81,7 +81,7 @@ export class Explainer {
 
   /** Lines read so far. */
   get numLines(): number {
-    return this.#scanner.lineNumber;
+    return this.#scanner.numLines;
   }
 
   /** Takes a part of a log; it may end anywhere. */

@@ -323,6 +323,64 @@ export const FAILING: [finding: string, text: string][] = [
   ],
   ['device-busy', 'RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable'],
   ['flag-unknown', 'launch_server.py: error: unrecognized arguments: --torchao-confg int4wo-128'],
+  ['build-oom', 'FAILED: x.cu.o\nKilled\nERROR: Failed building wheel for flash-attn'],
+  ['build-oom', 'DEBUG Killed\nDEBUG [160/312] Building CUDA object vllm-flash-attn/x.cu.o\nKilled'],
+  ['build-oom', "subprocess.CalledProcessError: Command '['cmake', '--build', '.']' died with <Signals.SIGKILL: 9>."],
+  ['build-oom', 'make[1]: *** [CMakeFiles/Makefile2:1234: all] Killed'],
+  [
+    'container-cuda-requirement',
+    'nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8 brand=tesla, driver>=470',
+  ],
+  ['flashinfer-jit', "RuntimeError: Error building extension 'batch_decode_with_kv_cache_dtype_q_f16': [1/4] c++ -MMD"],
+  [
+    'index-down',
+    "Could not fetch URL https://pypi.jetson-ai-lab.io/jp6/cu126/torch/: There was a problem confirming the ssl certificate: HTTPSConnectionPool(host='x', port=443): Max retries exceeded - skipping",
+  ],
+  [
+    'index-down',
+    "WARNING: Retrying (Retry(total=1, connect=None, read=None, redirect=None, status=None)) after connection broken by 'ProtocolError('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))': /jp6/cu126/pip/",
+  ],
+  [
+    'index-down',
+    'error: Failed to fetch: `https://pypi.jetson-ai-lab.dev/jp6/cu126/torch/`\n  Caused by: dns error: failed to lookup address information: Name or service not known',
+  ],
+  ['numpy-abi', 'AttributeError: `np.float_` was removed in the NumPy 2.0 release. Use `np.float64` instead.'],
+  ['numpy-abi', 'ImportError: numpy.core.multiarray failed to import'],
+  [
+    'nvmap-alloc',
+    'NvMapMemAllocInternalTagged: 1075072515 error 12\nNvMapMemHandleAlloc: error 0\nError: CUDA error: out of memory',
+  ],
+  ['nvpmodel-reboot-required', 'NVPM ERROR: optMask is 1, no request for power mode'],
+  ['needs-root', 'sudo: no tty present and no askpass program specified'],
+  ['needs-root', 'NVPM ERROR: Error opening /sys/devices/gpu.0/power/control: 13'],
+  ['needs-root', 'jetson_clocks: please run with sudo'],
+  ['needs-root', 'nvidia is not in the sudoers file.  This incident will be reported.'],
+  [
+    'torch-wrong-cuda-major',
+    '/x/torch/cuda/__init__.py:174: UserWarning: CUDA initialization: The NVIDIA driver on your system is too old (found version 12020).',
+  ],
+  ['torch-cpu-wheel', 'PyTorch version: 2.6.0+cpu\nIs debug build: False\nCUDA used to build PyTorch: None'],
+  ['torch-cpu-wheel', 'torch                    2.9.1+cpu'],
+  [
+    'torch-wrong-cuda-major',
+    'PyTorch version: 2.9.0+cu130\nCUDA used to build PyTorch: 13.0\nIs CUDA available: False',
+  ],
+  [
+    'sgl-kernel-import',
+    "ImportError: cannot import name 'sgl_per_token_quant_fp8' from 'sgl_kernel' (/x/sgl_kernel/__init__.py)",
+  ],
+  [
+    'triton-ptxas',
+    "LLVM ERROR: Cannot select\n'sm_110a' is not a recognized processor for this target (ignoring processor)",
+  ],
+  [
+    'triton-ptxas',
+    "FileNotFoundError: [Errno 2] No such file or directory: '/x/triton/backends/nvidia/bin/ptxas-blackwell'",
+  ],
+  ['nvcc-arch-list', "CMake Error: nvcc fatal   : Unsupported gpu architecture 'compute_89'"],
+  ['missing-library', 'OSError: libmpi_cxx.so.40: cannot open shared object file: No such file or directory'],
+  ['missing-library', 'ImportError: libcublasLt.so.13: cannot open shared object file: No such file or directory'],
+  ['missing-library', 'RuntimeError: Failed to load library libcudnn_graph.so.9: cannot open shared object file'],
 ];
 
 export const HEALTHY: [name: string, text: string][] = [
@@ -395,5 +453,45 @@ Get:1 https://repo.download.nvidia.com/jetson/common r36.4 InRelease [2,555 B]
 0 upgraded, 0 newly installed, 0 to remove and 12 not upgraded.
 Setting up nvidia-jetpack (6.2.1+b38) ...
 Processing triggers for libc-bin (2.35-0ubuntu3.8) ...`,
+  ],
+  [
+    'commands echoed by a script',
+    `+ git submodule update --init --recursive
++ export CMAKE_ARGS=-DCMAKE_POLICY_VERSION_MINIMUM=3.5
++ python3 -m sglang.launch_server --model-path x --trust-remote-code --mem-fraction-static 0.8 --attention-backend flashinfer
++ sudo nvpmodel -q
+ENV HF_HUB_ENABLE_HF_TRANSFER=1
++ docker run --runtime nvidia --gpus all x`,
+  ],
+  [
+    'CMake that looks for what may be absent',
+    `-- Could NOT find OpenMP_CXX (missing: OpenMP_CXX_FLAGS OpenMP_CXX_LIB_NAMES)
+-- Could NOT find Protobuf (missing: Protobuf_LIBRARIES Protobuf_INCLUDE_DIR)
+-- Could NOT find CUDNN (missing: CUDNN_LIBRARY_PATH)
+-- Performing Test HAVE_MMAP - Failed
+-- Looking for cudnn.h - not found
+-- USE_CUDNN is set to 0. Compiling without cuDNN support
+-- checking for ninja... /usr/bin/ninja
+CMake Warning (dev) at x.cmake:3 (find_package):
+  Policy CMP0146 is not set: The FindCUDA module is removed.
+-- Configuring done
+-- Generating done`,
+  ],
+  [
+    'warnings of a launch',
+    `W0123 21:00:00 Skipping import of cpp extensions due to incompatible torch version 2.8.0 for torchao version 0.14.1
+A matching Triton is not available, some optimizations will not be enabled
+Token indices sequence length is longer than the specified maximum sequence length for this model (9000 > 8192).
+/x/transformers/utils/hub.py: FutureWarning: Using TRANSFORMERS_CACHE is deprecated
+[W] CUDNN_STATUS_SUCCESS
+DeprecationWarning: pkg_resources is deprecated as an API`,
+  ],
+  [
+    'nvidia-smi -q',
+    'SW Thermal Slowdown               : Not Active\nHW Power Brake Slowdown            : Not Active\nSW Power Cap                      : Not Active',
+  ],
+  [
+    'a boot log',
+    'tegra_soctherm 700e2000.thermal-sensor: Initialized\nthermal_sys: Registered thermal governor step_wise\nEXT4-fs (nvme0n1p1): mounted filesystem with ordered data mode. Quota mode: none.\nzram: Added device: zram0',
   ],
 ];

@@ -71,6 +71,19 @@ describe('explain', () => {
     expect(whole.explanations().map(({ finding }) => finding)).toEqual(['disk-full', 'cuda-oom']);
   });
 
+  it.each([
+    ['', 0],
+    ['one', 1],
+    ['one\n', 1],
+    ['one\ntwo', 2],
+    ['\n\n', 2],
+  ])('counts the lines of %j', (text, lines) => {
+    const explainer = new Explainer();
+    explainer.push(text);
+    explainer.explanations();
+    expect(explainer.numLines).toBe(lines);
+  });
+
   it('takes back what came right later', () => {
     const retry = "WARNING: Retrying after connection broken by 'ReadTimeoutError(x)': /simple/torch/";
     expect(findings(retry)).toEqual(['index-down']);
