@@ -7,6 +7,8 @@ export interface Torch {
   version: string;
   /** CUDA it was built for: `12.6`; null: built without, or not told. */
   cuda: string | null;
+  /** Whether it was built with CUDA; null: not told. */
+  hasCuda: boolean | null;
   /** Folder it is imported from; null: not told. */
   site: string | null;
   /** Null: it was not asked, or could not say. */
@@ -60,8 +62,8 @@ try:
     if torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability(0)
         say(gpu={'name': str(torch.cuda.get_device_name(0)), 'arch': major * 10 + minor})
-except Exception as error:
-    say(cudaFault=why(error))
+except Exception:
+    pass
 if sys.argv[1:] == ['launch'] and torch.cuda.is_available() and hasattr(torch, 'arange'):
     try:
         x = torch.arange(64, device='cuda').to(torch.float16)
@@ -85,18 +87,22 @@ export function torchOfFiles(sites: Site[], distributions: Distribution[]): Torc
   for (const { path, source } of sites) {
     const version = source.read(`${path}/torch/version.py`);
     const start = source.read(`${path}/torch/__init__.py`);
-    const packaged = distributions.find(({ name, site }) => name === 'torch' && site === path)?.version;
+    const packaged = distributions.find(({ name, site }) => name === 'torch' && site === path);
     const text = `${version ?? ''}\n${start ?? ''}`;
-    const told = oneValue(/^__version__\s*=\s*['"]([^'"\n]+)['"]/m.exec(text)?.[1] ?? packaged ?? null);
+    const told = oneValue(/^__version__\s*=\s*['"]([^'"\n]+)['"]/m.exec(text)?.[1] ?? packaged?.version ?? null);
     if (told === null) continue;
-    const cuda = /^cuda(?::[^=]*)?\s*=\s*['"](\d+(?:\.\d+)+)['"]/m.exec(version ?? '')?.[1];
-    return { ...unasked, version: told, cuda: cuda ?? cudaOfTag(told), site: path };
+    const cuda = /^cuda(?::[^=]*)?\s*=\s*['"](\d+(?:\.\d+)+)['"]/m.exec(version ?? '')?.[1] ?? cudaOfTag(told);
+    const saysNone = /^cuda(?::[^=]*)?\s*=\s*None\b/m.test(version ?? '');
+    const library = packaged?.files?.some((file) => file.includes('libtorch_cuda')) ?? null;
+    const hasCuda = cuda !== null || (hasCudaByTag(told) ?? library ?? (saysNone ? false : null));
+    return { ...unasked, version: told, cuda, hasCuda, site: path };
   }
   return null;
 }
 
 const unasked: Omit<Torch, 'version'> = {
   cuda: null,
+  hasCuda: null,
   site: null,
   cudaAvailable: null,
   archList: null,
@@ -113,14 +119,28 @@ export function cudaOfTag(version: string): string | null {
   return match ? `${match[1]}.${match[2]}` : null;
 }
 
+/** `cpu` or `cu126`; NVIDIA's own builds have CUDA always. Null: the tag does not tell. */
+function hasCudaByTag(version: string): boolean | null {
+  const tag = localTag(version) ?? '';
+  return /^cpu/.test(tag) ? false : /^cu\d|nv\d/.test(tag) ? true : null;
+}
+
 /** `known`: what the files say; it stays where torch says nothing. `launch`: whether a kernel may run. */
 export async function askTorch({ run }: Pick<Source, 'run'>, known: Torch, launch: boolean): Promise<Torch> {
   const output = await run('python3', ['-B', '-c', ASK, ...(launch ? ['launch'] : [])], TIMEOUT_MS);
   if (output === null) return known;
   const told = parseAnswers(output.stdout);
-  const asked = { ...known, ...told, cuda: told.cuda ?? cudaOfTag(told.version ?? '') ?? known.cuda };
+  const cuda = told.cuda ?? cudaOfTag(told.version ?? '') ?? known.cuda;
+  const asked = { ...known, ...told, cuda, hasCuda: hasCudaAsTold(told, cuda) ?? known.hasCuda };
   const hasNumpyFault = asked.hasNumpyFault || /compiled using NumPy 1\.x/.test(output.stderr);
   return { ...asked, hasNumpyFault, fault: told.fault ?? faultOf(output.code, told) };
+}
+
+/** A torch that has answered and named no CUDA has none. Null: it did not answer. */
+function hasCudaAsTold({ version, cudaAvailable, archList }: Partial<Torch>, cuda: string | null): boolean | null {
+  if (cuda !== null || cudaAvailable === true || (archList?.length ?? 0) > 0) return true;
+  if (version === undefined || cudaAvailable === undefined) return null;
+  return hasCudaByTag(version) ?? false;
 }
 
 /** A process that ended before it named a version, or while a kernel was running. */

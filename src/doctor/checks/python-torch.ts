@@ -1,18 +1,13 @@
 /** PyTorch: built for CUDA, for this CUDA, for this GPU, and does a kernel run? */
 import type { Torch } from '../../device/python-torch.js';
 import { codeOfArchList, runsOn } from '../../device/wheels-arch.js';
-import { localTag } from '../../device/wheels-versions.js';
 import { type Check, outcome } from '../check.js';
 import type { Facts } from '../facts.js';
 import { archText, boardCuda, gpuTarget, replaceTorch } from './python-install.js';
 
-/** A version that was built without CUDA says so by its tag, or by naming no CUDA at all. */
-function isCpuBuild({ version, cuda, cudaAvailable, archList }: Torch, { python }: Facts): boolean {
-  const tag = localTag(version) ?? '';
-  if (/^cpu/.test(tag)) return true;
-  if (cuda !== null || cudaAvailable === true || /^cu\d|nv\d|rocm|xpu/.test(tag)) return false;
-  const holdsKernels = python?.libraries.some((library) => library.package === 'torch' && library.gpu !== null);
-  return !holdsKernels && (archList?.length ?? 0) === 0;
+/** Kernels in its libraries say more than a version. */
+function hasCuda({ hasCuda: told }: Torch, { python }: Facts): boolean | null {
+  return python?.libraries.some((library) => library.package === 'torch' && library.gpu !== null) || told;
 }
 
 const isForCuda = (facts: Facts) => facts.device.gpu !== null || gpuTarget(facts) !== null;
@@ -29,9 +24,10 @@ export const torch: Check = {
     const text = describe(found);
     if (found.fault !== null) return outcome('fail', `${text}: ${found.fault}`, replaceTorch(facts));
     if (!isForCuda(facts)) return outcome('pass', text);
-    if (isCpuBuild(found, facts)) {
+    if (hasCuda(found, facts) === false) {
       return outcome('fail', `${text}: a wheel built without CUDA`, replaceTorch(facts));
     }
+    if (hasCuda(found, facts) === null) return outcome('skip', `${text}: not told whether it was built with CUDA`);
     if (found.cudaAvailable === false) {
       // The reason is told by torch-cuda.
       if (isForOtherCuda(facts, found)) return null;
@@ -87,7 +83,7 @@ export const torchArch: Check = {
   look: (facts) => {
     const gpu = gpuTarget(facts);
     const found = facts.python?.torch ?? null;
-    if (facts.python === null || found === null || gpu === null || isCpuBuild(found, facts)) return null;
+    if (facts.python === null || found === null || gpu === null || hasCuda(found, facts) === false) return null;
     const library = facts.python.libraries.find((each) => each.package === 'torch' && each.gpu !== null)?.gpu ?? null;
     const listed = found.archList !== null && found.archList.length > 0 ? codeOfArchList(found.archList) : null;
     const code = listed ?? library;

@@ -118,21 +118,45 @@ describe('torch', () => {
   ) as Torch;
 
   it.each([
-    ["from typing import Optional\n__version__ = '2.8.0+cu126'\ncuda: Optional[str] = '12.6'\n", '2.8.0+cu126', '12.6'],
-    ["__version__ = '2.14.0+cpu'\ndebug = False\ncuda: Optional[str] = None\n", '2.14.0+cpu', null],
-    ["__version__ = '2.1.0a0+41361538.nv23.06'\ncuda = '11.4'\n", '2.1.0a0+41361538.nv23.06', '11.4'],
-    ["__version__ = '2.11.0+cu130'\n", '2.11.0+cu130', '13.0'],
-  ])('is read from its files: %j', (text, version, cuda) => {
-    expect(torchOfFiles(siteOf({ '/site/torch/version.py': text }), [])).toMatchObject({
-      version,
-      cuda,
-      site: '/site',
-    });
+    [
+      "from typing import Optional\n__version__ = '2.8.0+cu126'\ncuda: Optional[str] = '12.6'\n",
+      '2.8.0+cu126',
+      '12.6',
+      true,
+    ],
+    ["__version__ = '2.14.0+cpu'\ndebug = False\ncuda: Optional[str] = None\n", '2.14.0+cpu', null, false],
+    ["__version__ = '2.9.0'\ncuda = None\n", '2.9.0', null, false],
+    ["__version__ = '2.1.0a0+41361538.nv23.06'\ncuda = '11.4'\n", '2.1.0a0+41361538.nv23.06', '11.4', true],
+    ["__version__ = '2.1.0a0+41361538.nv23.06'\n", '2.1.0a0+41361538.nv23.06', null, true],
+    ["__version__ = '2.11.0+cu130'\n", '2.11.0+cu130', '13.0', true],
+    ["__version__ = '2.8.0'\n", '2.8.0', null, null],
+  ])('is read from its files: %j', (text, version, cuda, hasCuda) => {
+    const wanted = { version, cuda, hasCuda, site: '/site' };
+    expect(torchOfFiles(siteOf({ '/site/torch/version.py': text }), [])).toMatchObject(wanted);
+  });
+
+  it.each([
+    ['torch/lib/libtorch_cuda.so,,\n', true],
+    ['torch/lib/libtorch_cpu.so,,\n', false],
+  ])('tells by the files it brought whether it has CUDA', (record, hasCuda) => {
+    const sites = siteOf({ '/site/torch-2.8.0.dist-info/METADATA': '', '/site/torch-2.8.0.dist-info/RECORD': record });
+    expect(torchOfFiles(sites, listDistributions(sites))).toMatchObject({ version: '2.8.0', hasCuda });
+  });
+
+  it.each([
+    [[{ version: '2.9.0', cuda: null }, { cudaAvailable: false }, { archList: [] }], false],
+    [[{ version: '2.11.0', cuda: null }, { cudaAvailable: true }, { archList: ['sm_87'] }], true],
+    [[{ version: '2.1.0a0+1.nv23.06', cuda: null }, { cudaAvailable: false }], true],
+    [[{ version: '2.9.0', cuda: null }], null],
+  ])('has CUDA, by its answers %j: %s', async (answers, hasCuda) => {
+    const untold = { ...known, cuda: null, hasCuda: null };
+    const stdout = answers.map((each) => `jsg ${JSON.stringify(each)}`).join('\n');
+    expect((await askTorch(answering(said(stdout)), untold, false)).hasCuda).toBe(hasCuda);
   });
 
   it('is known by its package alone where its files cannot be read', () => {
     const sites = siteOf({ '/site/torch-2.8.0+cpu.dist-info/METADATA': 'Version: 2.8.0+cpu\n' });
-    expect(torchOfFiles(sites, listDistributions(sites))).toMatchObject({ version: '2.8.0+cpu', cuda: null });
+    expect(torchOfFiles(sites, listDistributions(sites))).toMatchObject({ version: '2.8.0+cpu', hasCuda: false });
   });
 
   it('is not a folder of that name with nothing in it', () => {

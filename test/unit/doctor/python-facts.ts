@@ -10,6 +10,7 @@ import { laptopMachine, orinMachine } from '../device/machines.js';
 export const goodTorch: Torch = {
   version: '2.8.0',
   cuda: '12.6',
+  hasCuda: true,
   site: '/usr/local/lib/python3.10/dist-packages',
   cudaAvailable: true,
   archList: ['sm_87'],

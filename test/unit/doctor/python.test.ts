@@ -28,34 +28,30 @@ describe('a board in order', () => {
 });
 
 describe('torch', () => {
+  const cpu = { cuda: null, hasCuda: false };
+
   it.each([
-    ['a CPU wheel', torchIs({ version: '2.14.0+cpu', cuda: null, cudaAvailable: false, archList: [] })],
-    [
-      'a CPU wheel known by its files alone',
-      { ...torchIs({ ...asked, version: '2.14.0+cpu', cuda: null }), libraries: [] },
-    ],
-    [
-      'the public wheel of older releases, without a tag',
-      { ...torchIs({ ...asked, version: '2.9.0', cuda: null }), libraries: [] },
-    ],
-  ])('is replaced when it is %s', (_, python) => {
-    const finding = find(onOrin(python), 'torch');
+    ['asked', torchIs({ ...cpu, version: '2.14.0+cpu', cudaAvailable: false, archList: [] })],
+    ['known by its files alone', torchIs({ ...asked, ...cpu, version: '2.9.0' })],
+  ])('is replaced when it is a CPU wheel, %s', (_, python) => {
+    const finding = find(onOrin({ ...python, libraries: [] }), 'torch');
     expect(finding).toMatchObject({ status: 'fail', found: expect.stringContaining('without CUDA') });
     expect(finding?.fix).toMatch(
       /^python3 -m pip uninstall -y torch torchvision && .*--index-url \S+\/jp6\/cu126\/\+simple\/$/,
     );
   });
 
-  it.each([
-    ['sees the GPU though no file names its CUDA', torchIs({ version: '2.11.0', cuda: null })],
-    ['is built by NVIDIA', torchIs({ ...asked, version: '2.5.0a0+872d972e41.nv24.08', cuda: null })],
-    ['has kernels in its library', torchIs({ ...asked, version: '2.8.0', cuda: null })],
-  ])('is no CPU wheel when it %s', (_, python) => {
-    expect(find(onOrin(python), 'torch')?.status).toBe('pass');
+  it('is believed to have CUDA when its library holds kernels', () => {
+    expect(find(onOrin(torchIs({ ...asked, ...cpu })), 'torch')?.status).toBe('pass');
+  });
+
+  it('is accused of nothing when its files do not tell', () => {
+    const python = { ...torchIs({ ...asked, cuda: null, hasCuda: null }), libraries: [] };
+    expect(find(onOrin(python), 'torch')?.status).toBe('skip');
   });
 
   it('is right without CUDA where there is no GPU', () => {
-    const python = torchIs({ version: '2.8.0+cpu', cuda: null, cudaAvailable: false, archList: [], gpu: null });
+    const python = torchIs({ ...cpu, version: '2.8.0+cpu', cudaAvailable: false, archList: [], gpu: null });
     expect(find(onLaptop(python), 'torch')?.status).toBe('pass');
   });
 
@@ -95,7 +91,10 @@ describe('torch-cuda', () => {
   });
 
   it('does not offer wheels for CUDA 12.6 to a release before 36.4', () => {
-    const finding = find(onL4t('36.3.0', torchIs({ ...asked, version: '2.8.0+cpu', cuda: null })), 'torch');
+    const finding = find(
+      onL4t('36.3.0', { libraries: [], ...torchIs({ ...asked, cuda: null, hasCuda: false }) }),
+      'torch',
+    );
     expect(finding?.fix).toContain('JetPack 6.1');
     expect(finding?.fix).not.toContain('cu126');
   });
