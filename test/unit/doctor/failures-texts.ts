@@ -381,6 +381,22 @@ export const FAILING: [finding: string, text: string][] = [
   ['missing-library', 'OSError: libmpi_cxx.so.40: cannot open shared object file: No such file or directory'],
   ['missing-library', 'ImportError: libcublasLt.so.13: cannot open shared object file: No such file or directory'],
   ['missing-library', 'RuntimeError: Failed to load library libcudnn_graph.so.9: cannot open shared object file'],
+  ['no-kernel-image', 'RuntimeError: Error named symbol not found at line 233 in file /src/csrc/ops.cu'],
+  [
+    'cuda-vmm',
+    'ggml_cuda_pool_vmm: cuMemAddressReserve(&pool_addr, CUDA_POOL_VMM_MAX_SIZE, 0, 0, 0) failed: out of memory',
+  ],
+  ['nvml-missing', 'pynvml.NVMLError_NotSupported: Not Supported'],
+  ['vllm-import', "AttributeError: '_OpNamespace' 'vllm' object has no attribute 'unified_attention_with_output'"],
+  ['jetson-clocks-failed', 'Error: Failed to max GPU frequency!'],
+  [
+    'missing-library',
+    'could not start driver service: load library failed: libcuda.so.1: cannot open shared object file: no such file or directory',
+  ],
+  [
+    'container-runtime-missing',
+    'error running hook: exit status 1, stdout: , stderr: nvidia-container-cli: mount error: file creation failed',
+  ],
 ];
 
 export const HEALTHY: [name: string, text: string][] = [
