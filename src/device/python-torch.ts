@@ -73,13 +73,13 @@ if sys.argv[1:] == ['launch'] and torch.cuda.is_available() and hasattr(torch, '
         say(launch=why(error))
     try:
         import sgl_kernel
-        y = sgl_kernel.rmsnorm(x.reshape(1, 64).contiguous(), torch.ones(64, device='cuda', dtype=torch.float16))
-        torch.cuda.synchronize()
-        say(sglKernelLaunch='ok')
-    except ModuleNotFoundError:
-        pass
+        if hasattr(sgl_kernel, 'rmsnorm'):
+            sgl_kernel.rmsnorm(x.reshape(1, 64).contiguous(), torch.ones(64, device='cuda', dtype=torch.float16))
+            torch.cuda.synchronize()
+            say(sglKernelLaunch='ok')
     except BaseException as error:
-        say(sglKernelLaunch=why(error))
+        if getattr(error, 'name', None) != 'sgl_kernel':
+            say(sglKernelLaunch=why(error))
 `;
 
 /** What is imported as torch, by its files alone; null: there is none. */
