@@ -11,7 +11,7 @@ export interface Board {
   model: string | null;
   /** `tegra234` */
   soc: string | null;
-  /** Whether the device tree is the one of a Super flash. */
+  /** Whether the device tree is the one of a Super flash: it says so in `compatible`, and at the end of `model`. */
   isSuper: boolean;
   /** Whether the boot control file names a Super flash; null: it is not there or tells nothing. */
   isSuperInBootControl: boolean | null;
@@ -49,7 +49,7 @@ export function identifyBoard({ model: modelText, compatible, bootControl, memor
     partNumber,
     model,
     soc: soc ?? module?.soc ?? null,
-    isSuper: items.some((item) => /-super$/.test(item)) || (items.length === 0 && /\bSuper$/i.test(model ?? '')),
+    isSuper: items.some((item) => /-super$/.test(item)) || /\bSuper$/i.test(model ?? ''),
     isSuperInBootControl: spec?.isSuper ?? null,
     ramGib,
   };

@@ -86,7 +86,8 @@ describe('jsg', () => {
     const { code, stdout } = await jsg(['doctor', '--json']);
     const report = JSON.parse(stdout);
     const ids = report.checks.map(({ id }: { id: string }) => id);
-    for (const id of ['addon', 'cpu', 'gpu', 'memory', 'model-store', 'os', 'pip', 'toolchain']) expect(ids).toContain(id);
+    for (const id of ['addon', 'cpu', 'gpu', 'memory', 'model-store', 'os', 'pip', 'toolchain'])
+      expect(ids).toContain(id);
     const fails = report.checks.some(({ status }: { status: string }) => status === 'fail');
     expect({ code, ok: report.ok }).toEqual({ code: fails ? 1 : 0, ok: !fails });
     for (const check of report.checks)

@@ -1,7 +1,9 @@
 /** Is the board in its fastest power mode, and will it stay there? */
 import type { PowerMode } from '../../device/nvpmodel.js';
-import { type CurrentMode, type Power, sameName } from '../../device/power.js';
+import { type CurrentMode, sameName } from '../../device/power.js';
+import { boardOf } from '../../plan/board.js';
 import { type Check, outcome } from '../check.js';
+import type { Facts } from '../facts.js';
 import { lossBetween } from '../loss.js';
 
 export const powerMode: Check = {
@@ -9,7 +11,8 @@ export const powerMode: Check = {
   group: 'performance',
   expected: 'the highest power mode of the active configuration',
   why: 'decoding is bound by the memory clock and prefill by the GPU clock; both are capped by the mode',
-  look: ({ power, speed }) => {
+  look: (facts) => {
+    const { power, speed } = facts;
     if (power === null) return null;
     const { current, max, isMax } = power;
     if (current === null || max === null || isMax === null) {
@@ -20,23 +23,34 @@ export const powerMode: Check = {
     if (isMax) return outcome('pass', `${describe(current)}, the highest of ${power.modes.length}${from}`);
     const expected = `${describe(max)}, the highest by name of ${list(power.modes)}`;
     const why = `${powerMode.why}${lossBetween(speed, speed?.now ?? null, speed?.atMax ?? null)}`;
-    return { ...outcome('warn', `${describe(current)}${from}`, switchTo(power, max)), expected, why };
+    return { ...outcome('warn', `${describe(current)}${from}`, switchTo(facts, max)), expected, why };
   },
 };
 
 const describe = ({ id, name }: CurrentMode | PowerMode) => `${name ?? 'mode'}${id === null ? '' : ` (id ${id})`}`;
 const list = (modes: PowerMode[]) => modes.map(({ name }) => name).join(', ');
 
-/** `#` notes stay with the command: what is pasted runs as it is. */
-function switchTo(power: Power, max: PowerMode): string {
-  const now = power.modes.find(({ name }) => power.current?.name != null && sameName(name, power.current.name));
-  const reboots = now !== undefined && now.gating !== max.gating;
-  const gated = reboots || asksForReboot(power.current?.name ?? '');
-  return `sudo nvpmodel -m ${max.id}${gated ? '   # asks for a reboot: the GPU is gated otherwise in this mode' : ''}`;
+function switchTo(facts: Facts, max: PowerMode): string {
+  const reboots = asksForReboot(facts, max);
+  const note = { yes: '   # asks for a reboot', no: '', unknown: '   # may ask for a reboot' }[reboots];
+  return `sudo nvpmodel -m ${max.id}${note}`;
 }
 
-/** Modes that NVIDIA ships with other gating masks than the highest has, where the file was not there to compare. */
-const asksForReboot = (name: string) => /^(?:MODE_)?(?:7W(?:_\w+)?|10W|15W|70W|90W)$/.test(name);
+/**
+ * A mode that powers other parts of the GPU takes a restart: by the masks of the board's own file, else by the number of
+ * SMs that the table of boards has for both.
+ */
+function asksForReboot({ power, board, device }: Facts, max: PowerMode): 'yes' | 'no' | 'unknown' {
+  const name = power?.current?.name;
+  if (name == null) return 'unknown';
+  const now = power?.modes.find((each) => sameName(each.name, name));
+  if (now?.gating && max.gating) return now.gating === max.gating ? 'no' : 'yes';
+  const modes = board === null ? [] : (boardOf({ ...board, memoryBytes: device.memory.totalBytes })?.modes ?? []);
+  const numSms = (wanted: string) => modes.find((each) => sameName(each.name, wanted))?.numSms ?? null;
+  const [before, after] = [numSms(name), numSms(max.name)];
+  if (before === null || after === null) return 'unknown';
+  return before === after ? 'no' : 'yes';
+}
 
 export const powerDefault: Check = {
   id: 'power-saved',

@@ -40,7 +40,10 @@ export const superFlash: Check = {
 };
 
 const FLASH =
-  'sudo ./flash.sh jetson-orin-nano-devkit-super internal   # on a PC, board in recovery mode; this wipes it';
+  'sudo ./tools/kernel_flash/l4t_initrd_flash.sh --external-device nvme0n1p1 ' +
+  '-c tools/kernel_flash/flash_l4t_t234_nvme.xml -p "-c bootloader/generic/cfg/flash_t234_qspi.xml" ' +
+  '--showlogs --network usb0 jetson-orin-nano-devkit-super internal' +
+  '   # in Linux_for_Tegra on a PC, the board in recovery mode; this wipes it';
 
 /** Clocks step; a ceiling within this share of the wanted one is that one. */
 const TOLERANCE = 0.96;
@@ -101,11 +104,11 @@ export const ceilings: Check = {
 
 const mhz = (value: number) => `${Number(value.toFixed(2))} MHz`;
 
-/** Whether Super can be had as the board stands: in its configuration, and not contradicted by the live ceilings. */
+/** Whether Super can be had as the board stands: flashed or listed, and not contradicted by the live ceilings. */
 export function isSuperAvailable(facts: Facts): boolean {
   const { board, power } = facts;
   if (board === null || !canBeSuper(board)) return false;
-  const isListed = power !== null && power.modes.length > 0 && power.isFromConf ? power.hasSuperMode : board.isSuper;
+  const isListed = board.isSuper || power?.hasSuperMode === true;
   const isCapped = /MAXN_SUPER/.test(power?.current?.name ?? '') && ceilings.look(facts)?.status === 'warn';
   return isListed && !isCapped;
 }
