@@ -19,7 +19,7 @@ const COMMON = ['errors', 'log', 'nearest', 'style', 'table', 'version', 'client
 const LAYERS: Record<string, string[]> = {
   cli: ['usage', 'commands', 'profile/flags', 'server/limits'],
   usage: [],
-  commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'device', 'model', 'addon'],
+  commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'device', 'model', 'addon', 'registry'],
   engine: ['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
   server: ['addon', 'model'],
   bench: [],
@@ -29,6 +29,8 @@ const LAYERS: Record<string, string[]> = {
   profile: ['device'],
   recipe: ['device'],
   model: ['addon/binding (types)'],
+  // The index of wheels: finds, downloads and verifies; knows Python's versions and tags.
+  registry: ['device'],
   device: [],
   addon: [],
 };
