@@ -3,7 +3,7 @@ import type { Machine } from '../device/machine.js';
 import { sameName } from '../device/power.js';
 import type { ProfileFacts, SpeedFacts } from '../doctor/facts.js';
 import { toJsgError } from '../errors.js';
-import { boardOf } from '../plan/board.js';
+import { boardOf, ratesOf } from '../plan/board.js';
 import type { BoardSpec } from '../plan/boards.js';
 import { findModel, tensorsOf } from '../plan/find-model.js';
 import { machineOfBoard, machineOfThis, type PlanMachine } from '../plan/machine.js';
@@ -19,7 +19,7 @@ const MODEL = 'meta-llama/Llama-3.1-8B-Instruct';
 const WORKLOAD = { name: 'an 8B model in int4', quant: 'int4wo-128' } as const;
 
 /** Null where the board's bandwidth is not known. */
-export function speedOf({ device, power }: Machine): SpeedFacts | null {
+export function speedOf({ device, power, clocks }: Machine): SpeedFacts | null {
   if (device.jetson === null) return null;
   const { partNumber, isSuper } = device.jetson;
   const known = (asSuper: boolean) => boardOf({ partNumber, isSuper: asSuper, memoryBytes: device.memory.totalBytes });
@@ -28,20 +28,25 @@ export function speedOf({ device, power }: Machine): SpeedFacts | null {
   const asSuper = isSuper ? null : known(true);
   return {
     workload: WORKLOAD.name,
-    now: decodeIn(board, power?.current?.name ?? null),
+    now: decodeIn(board, power?.current?.name ?? null, clocks?.emcMaxHz ?? null),
     atMax: decodeIn(board, power?.max?.name ?? null),
     afterSuper: asSuper?.isSuper ? decodeIn(asSuper, asSuper.modes[0]?.name ?? null) : null,
   };
 }
 
-/** Tokens a second of one stream; null: the mode, or its memory clock, is not known. */
-function decodeIn(board: BoardSpec, modeName: string | null): number | null {
+/**
+ * Tokens a second of one stream; null: the mode, or its memory clock, is not known. `emcHz`: the ceiling of the memory's
+ * clock that was read, where it is lower than the mode's.
+ */
+function decodeIn(board: BoardSpec, modeName: string | null, emcHz: number | null = null): number | null {
   const mode = board.modes.find(({ name }) => modeName !== null && sameName(name, modeName));
   const shape = knownModel(MODEL);
   if (mode === undefined || shape === null) return null;
   const model = { name: MODEL, source: 'known shape' as const, path: null, ...tensorsOf(shape) };
   const { settings } = resolveSettings(null, GPU, { device: 'cuda', 'torchao-config': WORKLOAD.quant });
-  const machine = machineOfBoard(board, { mode: mode.name, headless: true });
+  const nominal = machineOfBoard(board, { mode: mode.name, headless: true });
+  const emcMhz = emcHz === null || mode.emcMhz === null ? mode.emcMhz : Math.min(mode.emcMhz, emcHz / 1e6);
+  const machine = { ...nominal, rates: ratesOf(board, { ...mode, emcMhz }, mode.watts) };
   return makePlan({ model, settings, head: 'fp16', streams: 1, machine }).decode[0]?.tokensPerSecond ?? null;
 }
 

@@ -64,7 +64,9 @@ function fixLines(finding: Finding): string[] {
 /** A note behind `#` gets a line of its own; a command is continued by a backslash. */
 function breakCommand(line: string, columns: number): string[] {
   const [, command = line, note] = /^(.*?)\s{2,}(#.*)$/.exec(line) ?? [];
-  const lines = wrap(command, columns - 2);
+  // A line break within quotes would become part of the argument.
+  const quoted = command.replace(/"[^"]*"|'[^']*'/g, (text) => text.replaceAll(' ', '\u0001'));
+  const lines = wrap(quoted, columns - 2).map((text) => text.replaceAll('\u0001', ' '));
   const continued = lines.map((text, i) => (i < lines.length - 1 ? `${text} \\` : text));
   return [...continued, ...(note === undefined ? [] : wrap(note.slice(1), columns - 2).map((text) => `# ${text}`))];
 }

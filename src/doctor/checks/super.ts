@@ -94,9 +94,10 @@ export const ceilings: Check = {
     if (capped.length === 0) return { ...outcome('pass', found), expected };
     const named = facts.power?.current?.name ?? 'this mode';
     const isSuperMode = /MAXN_SUPER/.test(named);
-    const why = isSuperMode
-      ? `${ceilings.why}; MAXN_SUPER without the Super firmware keeps the old ceilings`
-      : ceilings.why;
+    const reason = isSuperMode ? '; MAXN_SUPER without the Super firmware keeps the old ceilings' : '';
+    const { speed } = facts;
+    const loss = facts.power?.isMax === true ? lossBetween(speed, speed?.now ?? null, speed?.atMax ?? null) : '';
+    const why = `${ceilings.why}${reason}${loss}`;
     const fix = isSuperMode ? FLASH : `sudo nvpmodel -m ${facts.power?.current?.id ?? 0} && sudo reboot`;
     return { ...outcome('warn', `${found} in ${named}`, fix), expected, why };
   },

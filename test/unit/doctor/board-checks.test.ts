@@ -223,6 +223,7 @@ describe('Super', () => {
     const capped = onNano({ clocks: clocks(624.75, 2133) });
     expect(find(capped, 'clock-ceilings')).toMatchObject({ status: 'warn', expected: 'GPU 1020 MHz, memory 3199 MHz' });
     expect(isSuperAvailable(capped)).toBe(false);
+    expect(find({ ...capped, speed }, 'clock-ceilings')?.why).toContain('10.0 tok/s instead of 15.0');
     // Also where the module is not known.
     expect(find({ ...capped, board: null }, 'clock-ceilings')?.status).toBe('warn');
   });

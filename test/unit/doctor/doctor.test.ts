@@ -137,6 +137,11 @@ describe('formatFindings', () => {
     expect(command.replace(/ \\\n\s+/g, ' ')).toContain(`sudo apt-get install ${'one-package '.repeat(12).trim()}`);
   });
 
+  it('breaks no command within quotes', () => {
+    const addon = broken('x', `${'tool '.repeat(14)}"one argument of several words" end`);
+    expect(report({ ...healthy, addon })).toContain('"one argument of several words"');
+  });
+
   it('ends with what to do next', () => {
     expect(report(healthy)).toMatch(/Ready\. Next: jsg launch --profile smollm2\n$/);
   });
