@@ -47,6 +47,10 @@ const BENCH_NOTES = `
 Measures over HTTP, as a client sees it. Give a profile or a model to start an engine for the time of the run, or --url
 for any OpenAI-compatible server that is already running.`;
 
+const INDEX_NOTES = `
+The mirrors are those of recipes/index/jetson.yaml, then those of JSG_INDEX_URLS (with commas between them). Exit codes:
+0 one of them answers, 1 none does.`;
+
 /** Ends the process with the command's exit code. */
 export async function main(argv: string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -158,6 +162,19 @@ function commandTree(setExitCode: (code: number) => void): Command {
     async () => (await profileCommands()).validate,
   ).option('--json', 'as JSON');
 
+  const indexCommands = () => import('./commands/index.js');
+  const indexLs = async () => (await indexCommands()).ls;
+  const index = command(program.command('index')).description('the Jetson index of Python wheels');
+  addPlatform(verb(index, 'ls [package]', 'its packages, or the files of one', indexLs))
+    .option('--python <VERSION>', 'for this Python: 3.10 (default: the one here)')
+    .option('--all', 'files that do not fit too')
+    .option('--json', 'as JSON');
+  addPlatform(
+    verb(index, 'status', 'which of its mirrors answer, and how fast', async () => (await indexCommands()).status),
+  )
+    .option('--json', 'as JSON')
+    .addHelpText('after', INDEX_NOTES);
+
   verb(program, 'doctor', 'is this machine ready?', async () => (await import('./commands/doctor.js')).doctor)
     .option('--json', 'as JSON')
     .option('--profile <NAME|FILE>', 'judge whether this profile can run')
@@ -181,6 +198,10 @@ function command(self: Command): Command {
       if (error.exitCode === 0 || error.code === 'commander.help') throw error;
       throw usageError(self, error);
     });
+}
+
+function addPlatform(self: Command): Command {
+  return self.option('--platform <PATH>', 'path of the index: jp6/cu126 (default: the one of this board)');
 }
 
 /** Settings of the table as options, under their group's heading. */

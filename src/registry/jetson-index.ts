@@ -73,7 +73,7 @@ export class JetsonIndex {
     let refused = 0;
     const candidatesOf = ({ files }: Project) => {
       const fitting = selectFiles(files, wanted, this.target, options);
-      const own = options.elsewhere ? fitting : fitting.filter((file) => this.mayTake(file));
+      const own = options.elsewhere ? fitting : fitting.filter((file) => this.mayTake(wanted.name, file));
       refused += fitting.length - own.length;
       return pin === undefined ? own : own.filter(({ sha256 }) => sha256 === pin.sha256);
     };
@@ -136,11 +136,15 @@ export class JetsonIndex {
     return [url, ...others.map(({ baseUrl }) => baseUrl + url.slice(base.length))];
   }
 
-  /** A package compiled against CUDA must be of this platform: from its path, or a wheel that no public index takes. */
-  private mayTake({ name, url, filename }: Candidate): boolean {
-    if (!indexTable().cuda_packages.includes(name)) return true;
+  /** Built for this platform: it lies below the platform's path, or is a wheel that no public index takes. */
+  isOwn({ url, filename }: ProjectFile): boolean {
     if (new URL(url).pathname.includes(`/${this.path}/`)) return true;
     return parseWheelName(filename)?.tags.every((tag) => /-linux_\w+$/.test(tag)) ?? false;
+  }
+
+  /** A package compiled against CUDA must be of this platform; others may come from wherever the index has them. */
+  mayTake(name: string, file: ProjectFile): boolean {
+    return this.isOwn(file) || !indexTable().cuda_packages.includes(name);
   }
 
   private async filesAt(mirror: Mirror, name: string, signal?: AbortSignal): Promise<Project> {

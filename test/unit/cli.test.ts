@@ -22,7 +22,11 @@ const jsg = (line: string) => run(['node', 'jsg', ...line.split(' ').filter(Bool
 describe('wrong command lines: exit 2, the fault and the nearest that exists', () => {
   it.each([
     ['lunch', "unknown command 'lunch' for jsg", 'Did you mean jsg launch?'],
-    ['frobnicate', "unknown command 'frobnicate'", 'There are: launch, chat, bench, plan, profiles, doctor.'],
+    [
+      'frobnicate',
+      "unknown command 'frobnicate'",
+      'There are: launch, chat, bench, plan, build, build-flashinfer, build-kernel, profiles, index, doctor.',
+    ],
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],
     ['launch --context 10', 'unknown flag --context', 'Did you mean --context-length?'],
@@ -41,6 +45,9 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     ['profiles lst', "unknown command 'lst' for jsg profiles", 'Did you mean jsg profiles list?'],
     ['profiles show', "missing required argument 'profile'", 'See jsg profiles show --help.'],
     ['profiles validate nope', '', ''],
+    ['index lss', "unknown command 'lss' for jsg index", 'Did you mean jsg index ls?'],
+    ['index ls --platform jp6', "--platform: 'jp6' is not a path of the index", ''],
+    ['index status --python 3.10', 'unknown flag --python for jsg index status', ''],
     ['bench --batch 1,x', "--batch: 'x' is not a whole number from 1 to 256", ''],
     ['bench --repeats 0', "--repeats: '0' is not a whole number", ''],
     ['bench --url ftp://x', "'ftp://x' is not a URL", ''],
