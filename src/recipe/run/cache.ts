@@ -74,6 +74,11 @@ export class StepCache {
     rmSync(this.#path(id, 'begun'), { force: true });
   }
 
+  /** It ended, and by itself. */
+  fail(id: string): void {
+    rmSync(this.#path(id, 'begun'), { force: true });
+  }
+
   #path(id: string, kind: 'done' | 'begun'): string {
     return join(this.#folder, `${id.replace(/[^\w.-]/g, '_')}.${kind}`);
   }

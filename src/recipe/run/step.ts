@@ -1,0 +1,42 @@
+/** One step of a plan: its command with everything filled in, and what is done before it can run again. */
+import { rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { JsgError } from '../../errors.js';
+import type { Step } from '../plan.js';
+import { findGlob, newestMatch } from './files.js';
+
+/** The words to run: `{jobs}` and globs filled in. */
+export function argvOf(step: Step, cwd: string, jobs: number): string[] {
+  return step.argv.map((word) => {
+    const filled = withJobs(word, jobs);
+    if (!filled.includes('*')) return filled;
+    const match = newestMatch(cwd, filled);
+    if (match === null) throw new JsgError('E_IO_FAILED', `${step.title}: no file matches ${filled} in ${cwd}`);
+    return match;
+  });
+}
+
+export const withJobs = (text: string, jobs: number): string => text.replaceAll('{jobs}', String(jobs));
+
+export const withJobsIn = (env: Record<string, string>, jobs: number): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [name, withJobs(value, jobs)]));
+
+/** Whether the step changes the virtual environment. */
+export const installs = ({ argv }: Step): boolean =>
+  argv.includes('install') && argv.some((word) => /^pip[\d.]*$/.test(basename(word)));
+
+/**
+ * Removes what an earlier try may have left half-written. setuptools copies only what is newer, so a file that a kill cut
+ * short would go into the wheel; compiled objects stay, ninja knows which of them are whole.
+ */
+export function removeRemains({ outputs, argv }: Step, build: string, cwd: string): void {
+  for (const path of outputs.flatMap((glob) => findGlob(build, glob))) {
+    if (/\.(whl|tar\.gz|zip)$/.test(path)) rmSync(join(build, path), { force: true });
+  }
+  const usesSetuptools =
+    argv.some((word) => basename(word) === 'setup.py') || argv.includes('install') || argv.includes('wheel');
+  if (!usesSetuptools) return;
+  for (const glob of ['build/lib*', 'build/bdist.*', '*.egg-info']) {
+    for (const path of findGlob(cwd, glob)) rmSync(join(cwd, path), { recursive: true, force: true });
+  }
+}

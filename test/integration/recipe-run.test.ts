@@ -1,0 +1,126 @@
+/** The runner of recipes, in this process: sources, steps, cache, failures, the lock and interruption. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { explain } from '../../src/doctor/failures.js';
+import type { Plan } from '../../src/recipe/plan.js';
+import type { RunEvent } from '../../src/recipe/run/events.js';
+import { sha256OfFile } from '../../src/recipe/run/files.js';
+import { type RunOptions, runPlan } from '../../src/recipe/run/run.js';
+import { buildWheel, installWheel, makeUpstream, planOf, step, WHEEL } from './recipe-run-spec.js';
+
+const root = mkdtempSync(join(tmpdir(), 'jsg-recipe-run-'));
+let upstream: { env: NodeJS.ProcessEnv; commit: string };
+let numBuilds = 0;
+const newBuild = () => join(root, `build-${numBuilds++}`);
+
+beforeAll(() => {
+  upstream = makeUpstream(join(root, 'upstream'));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const run = (plan: Plan, build: string, options: Partial<RunOptions> = {}) =>
+  runPlan(plan, {
+    build,
+    venv: null,
+    signal: new AbortController().signal,
+    onEvent: () => {},
+    explain,
+    env: upstream.env,
+    ...options,
+  });
+
+/** A process that nobody has waited for yet is not running. */
+function isRunning(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !/\) [ZX] /.test(readFileSync(path, 'latin1'));
+}
+
+describe('runPlan', () => {
+  it('clones what is needed, builds and installs, and does nothing the second time', async () => {
+    const build = newBuild();
+    const plan = planOf(upstream.commit, [buildWheel, installWheel]);
+    const events: RunEvent[] = [];
+    const first = await run(plan, build, { onEvent: (event) => events.push(event) });
+    expect(first).toMatchObject({ numRun: 2, commits: { demo: upstream.commit } });
+    expect(existsSync(join(build, 'demo/3rdparty/lib/include/lib.h'))).toBe(true);
+    expect(existsSync(join(build, 'demo/3rdparty/unused/README.md'))).toBe(false);
+    const shares = events.flatMap((event) => (event.kind === 'progress' && event.share !== null ? [event.share] : []));
+    expect(shares.at(-1)).toBe(1);
+    const hash = await sha256OfFile(join(build, WHEEL));
+    expect((await run(plan, build)).numRun).toBe(0);
+
+    // An output that was changed is made again; what depends on its bytes follows only if they changed.
+    writeFileSync(join(build, WHEEL), 'cut short');
+    expect((await run(plan, build)).numRun).toBe(1);
+    expect(await sha256OfFile(join(build, WHEEL))).toBe(hash);
+  });
+
+  it('refuses another commit, and a tag that is not there', async () => {
+    const wrong = run(planOf('0'.repeat(40), [buildWheel]), newBuild());
+    await expect(wrong).rejects.toMatchObject({ code: 'E_CHECKSUM_MISMATCH' });
+    const plan = planOf(null, [buildWheel]);
+    const missing = {
+      ...plan,
+      sources: plan.sources.map((source) => ({ ...source, tag: 'v9.9.9' })) as Plan['sources'],
+    };
+    await expect(run(missing, newBuild())).rejects.toThrow('v9.9.9');
+  });
+
+  it('tells the submodule that is empty', async () => {
+    const plan = planOf(upstream.commit, []);
+    const build = newBuild();
+    await run(plan, build);
+    rmSync(join(build, 'demo/3rdparty/lib/include'), { recursive: true });
+    await expect(run(plan, build)).rejects.toThrow('3rdparty/lib');
+  });
+
+  it('tells of a failure the command, the last lines, the known cause and how to resume; then resumes', async () => {
+    const build = newBuild();
+    const plan = planOf(upstream.commit, [buildWheel]);
+    const error = await run(plan, build, { env: { ...upstream.env, FAIL: '1' } }).catch((cause) => cause);
+    expect(error.message).toContain('python3 setup.py --verbose bdist_wheel');
+    expect(error.message).toContain("No module named 'setuptools'");
+    expect(error.message).toContain('known cause');
+    expect(error.hint).toContain('setuptools');
+    expect(error.hint).toContain('resume');
+    expect((await run(plan, build)).numRun).toBe(1);
+  });
+
+  it('does not take a command for done whose output or result is missing', async () => {
+    const silent = step({ id: 'silent', argv: ['python3', '-c', 'pass'], outputs: ['*.whl'] });
+    await expect(run(planOf(null, [silent]), newBuild())).rejects.toThrow('did not make *.whl');
+    const untold = step({ id: 'untold', argv: ['python3', '-c', 'pass'], expects: 'Successfully installed' });
+    await expect(run(planOf(null, [untold]), newBuild())).rejects.toThrow('does not say "Successfully installed"');
+  });
+
+  it('goes on with fewer jobs where memory runs out', async () => {
+    const code = `import sys\nif sys.argv[1] != '1': sys.exit('c++: fatal error: Killed signal terminated program cc1plus')`;
+    const hungry = step({ id: 'hungry', argv: ['python3', '-c', code, '{jobs}'] });
+    const plan = { ...planOf(null, [hungry]), jobs: { count: 4, memoryBytesPerJob: 1 } };
+    const notes: string[] = [];
+    await run(plan, newBuild(), { onEvent: (event) => event.kind === 'note' && notes.push(event.text) });
+    expect(notes.map((note) => /(\d) jobs/.exec(note)?.[1])).toEqual(['2', '1']);
+  });
+
+  it('lets one run at a time into a folder, and ends all its processes when interrupted', async () => {
+    const build = newBuild();
+    const pidFile = join(root, 'grandchild.pid');
+    // A grandchild in a session of its own, which ignores a polite end.
+    const code = `import subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-c', 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print("up", flush=True); time.sleep(600)'], start_new_session=True, stdout=subprocess.PIPE)
+child.stdout.readline()
+open(${JSON.stringify(pidFile)}, 'w').write(str(child.pid))
+time.sleep(600)`;
+    const plan = planOf(null, [step({ id: 'endless', argv: ['python3', '-c', code] })]);
+    const controller = new AbortController();
+    const first = run(plan, build, { signal: controller.signal }).catch((error) => error);
+    while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '') await sleep(20);
+    await expect(run(plan, build)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+    controller.abort();
+    expect((await first).message).toContain('interrupted');
+    expect(isRunning(Number(readFileSync(pidFile, 'utf8')))).toBe(false);
+  });
+});
