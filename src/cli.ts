@@ -147,6 +147,27 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--json', 'as JSON');
   addSettings(plan, PLAN_SETTINGS).addHelpText('after', PLAN_NOTES);
 
+  const buildCommands = () => import('./commands/build.js');
+  const buildOptions = (self: Command) =>
+    self
+      .option('--variant <NAME>', 'seed: the documented versions; latest: current ones (default: seed)')
+      .option('--print', 'show the commands as a person would type them')
+      .option('--dry-run', 'show what would be done, do nothing')
+      .option('--json', 'with --dry-run: the plan as JSON')
+      .option('--root <DIR>', 'plan for the files of a copied machine');
+  buildOptions(
+    verb(
+      program,
+      'build <recipe>',
+      'how torch, flashinfer, sglang, sgl-kernel, xgrammar, native or all is built',
+      async () => (await buildCommands()).build,
+    ),
+  );
+  buildOptions(
+    verb(program, 'build-flashinfer', 'build flashinfer', async () => (await buildCommands()).buildFlashinfer),
+  );
+  buildOptions(verb(program, 'build-kernel', 'build sgl-kernel', async () => (await buildCommands()).buildKernel));
+
   const profileCommands = () => import('./commands/profiles.js');
   const list = async () => (await profileCommands()).list;
   const profiles = verb(program, 'profiles', 'list, show and check profiles', list).option('--json', 'as JSON');

@@ -1,6 +1,7 @@
 /**
  * The plan of a build: plain JSON, the same for the same recipe, variant and device. It says all that the runner does, and
- * nothing of how far it got. Paths are relative to the build folder, whose place the runner chooses.
+ * nothing of how far it got. Paths are relative to the build folder, whose place the runner chooses; `{package}` at the
+ * start of a path stands for jsg's own folder.
  */
 
 /** The name in `--variant`. `seed`: the versions of the documented steps. */
@@ -66,6 +67,8 @@ export interface Step {
   /** Unique in the plan: `flashinfer/build-wheel`. */
   id: string;
   title: string;
+  /** Name of the git source that this step fetches: where it lies there already, it is verified and not fetched again. */
+  source: string | null;
   /** Why a command is not the document's, for a reader; null: it is, or speaks for itself. */
   note: string | null;
   /** Folder relative to the build folder, `.` for itself; the runner makes it only if `makeCwd`. */
@@ -96,7 +99,13 @@ export type Check =
   /** Some binary of the wheel or installed package holds SASS of `sm`, compute capability times ten, or PTX it can take. */
   | { kind: 'sm'; file: string; sm: number }
   /** Imports in a clean interpreter of the environment, outside the build folder. */
-  | { kind: 'import'; module: string; version: string | null }
+  | {
+      kind: 'import';
+      module: string;
+      version: string | null;
+      /** Modules without which the import proves nothing, so that it is skipped and said so. */
+      needs: string[];
+    }
   /** torch was built for CUDA `cuda` (null: any, but not none) and lists `sm`. */
   | { kind: 'torch'; cuda: string | null; sm: number | null }
   /** Python code that launches a kernel and raises if the result is wrong; only where a GPU is. */
@@ -106,6 +115,7 @@ export type Check =
 export interface PlanDevice {
   /** `Jetson AGX Orin 64GB`, or the CPU's architecture. */
   name: string;
+  isJetson: boolean;
   /** Node's name of the architecture: `x64`, `arm64`. */
   arch: string;
   l4t: string | null;

@@ -19,7 +19,7 @@ const COMMON = ['errors', 'log', 'nearest', 'style', 'table', 'version', 'client
 const LAYERS: Record<string, string[]> = {
   cli: ['usage', 'commands', 'profile/flags', 'server/limits'],
   usage: [],
-  commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'device', 'model', 'addon', 'registry'],
+  commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'recipe', 'device', 'model', 'addon', 'registry'],
   engine: ['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
   server: ['addon', 'model'],
   bench: [],

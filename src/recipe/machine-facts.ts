@@ -1,0 +1,36 @@
+/** What of a machine a plan depends on. Free memory and load are left out: they would make another plan every minute. */
+import { isJetson, type Machine } from '../device/machine.js';
+import { smOf } from '../device/modules.js';
+import type { PlanDevice } from './plan.js';
+import type { MatrixRow } from './schema.js';
+import { rowFor } from './variants.js';
+
+export interface Looked {
+  machine: Machine;
+  /** `3.10.12`; null: not known. */
+  python: string | null;
+  /** Compute capability times ten that the driver tells, for GPUs that are no Jetson's. */
+  sm: number | null;
+}
+
+const minor = (version: string | null) => /^\d+\.\d+/.exec(version ?? '')?.[0] ?? null;
+
+/** What the machine tells comes first, then what its JetPack brings. */
+export function planDevice({ machine, python, sm }: Looked, rows: MatrixRow[]): PlanDevice {
+  const { device, board, release, libraries } = machine;
+  const jetson = isJetson(machine);
+  const row = rowFor({ l4t: release.l4t, isJetson: jetson }, rows);
+  return {
+    name: device.jetson?.name ?? device.gpu?.name ?? device.cpu.arch,
+    isJetson: jetson,
+    // A copied Jetson may not tell its CPU; all that run a supported JetPack are of one kind.
+    arch: jetson ? 'arm64' : device.cpu.arch,
+    l4t: release.l4t,
+    jetpack: release.jetpack,
+    cuda: minor(libraries.cuda) ?? row?.cuda ?? null,
+    python: minor(python) ?? row?.python ?? null,
+    sm: board?.soc ? smOf(board.soc) : jetson ? null : sm,
+    cores: device.cpu.usableCores,
+    memoryBytes: device.memory.totalBytes || (device.jetson?.ramGib ?? 0) * 2 ** 30,
+  };
+}

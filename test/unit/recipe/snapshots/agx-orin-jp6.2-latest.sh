@@ -1,0 +1,72 @@
+# all (latest) for Jetson AGX Orin 64GB, JetPack 6.2, CUDA 12.6, Python 3.10, sm_87
+# needs python3, git, nvcc, c++, cmake, ninja; 38 GB of disk; 10 jobs of 6 GB
+# warning: sgl-kernel: upstream leaves out kernels below sm_90 on aarch64; ENABLE_BELOW_SM90 turns them on, and some sources may still not compile for Orin
+
+python3 -m venv .venv && . .venv/bin/activate   # never into the system Python
+
+# install torch 2.8.0
+# a wheel was once rebuilt under the same name, so the hash of what came is recorded.
+pip install torch==2.8.0 --index-url https://pypi.jetson-ai-lab.io/jp6/cu126/+simple/
+
+# clone flashinfer v0.6.17
+git clone -b v0.6.17 https://github.com/flashinfer-ai/flashinfer.git --depth 1
+
+# fetch the submodules of flashinfer that are used
+cd flashinfer
+git submodule update --init --depth 1 3rdparty/cutlass 3rdparty/spdlog
+
+# build the wheel
+export TORCH_CUDA_ARCH_LIST=8.7
+export FLASHINFER_CUDA_ARCH_LIST=8.7
+python3 -m pip wheel . --no-deps -w dist
+
+# install the wheel
+# --no-deps keeps pip from fetching a torch without CUDA; it comes from `jsg build torch`.
+cd dist
+pip3 install flashinfer_python-*.whl --no-deps --force-reinstall
+
+# clone sglang v0.5.11
+cd ../..
+git clone -b v0.5.11 https://github.com/sgl-project/sglang --depth 1
+
+# install the build tools
+unset TORCH_CUDA_ARCH_LIST FLASHINFER_CUDA_ARCH_LIST
+python3 -m pip install setuptools wheel
+
+# install SGLang from its clone
+# --no-deps keeps pip from replacing the torch with CUDA; `jsg doctor` names Python packages that are missing.
+cd sglang/python
+pip install -e . --no-deps
+
+# install the build tools
+cd ../..
+export TORCH_CUDA_ARCH_LIST=8.7
+export CMAKE_ARGS=-DENABLE_BELOW_SM90=ON
+export MAX_JOBS=10
+export CMAKE_BUILD_PARALLEL_LEVEL=10
+python3 -m pip install scikit-build-core wheel ninja
+
+# build the wheel
+cd sglang/sgl-kernel
+python3 -m pip wheel . --no-build-isolation --no-deps -w dist
+
+# install the wheel
+cd dist
+pip3 install sgl*_kernel-*.whl --no-deps --force-reinstall
+
+# install the build tools
+# cmake stops without tvm_ffi.
+cd ../../..
+unset TORCH_CUDA_ARCH_LIST CMAKE_ARGS MAX_JOBS
+export CXXFLAGS=-Wno-error=maybe-uninitialized
+python3 -m pip install apache-tvm-ffi scikit-build-core wheel
+
+# build the wheel
+# --no-binary names the one package: for :all: pip would build the build tools too.
+mkdir -p xgrammar && cd xgrammar
+python3 -m pip wheel xgrammar==0.2.8 --no-binary xgrammar --no-deps -w .
+
+# install the wheel
+python3 -m pip install xgrammar-0.2.8-*.whl --no-deps --force-reinstall
+
+cd ..
