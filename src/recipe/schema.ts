@@ -7,7 +7,11 @@ const relative = text.regex(/^(?!\/)(?!.*(?:^|\/)\.\.(?:\/|$))/, 'a path within 
 const version = z.string('a version in quotes').regex(/^\d+(\.\d+)*$/, "a version in quotes, such as '12.6'");
 const positive = z.number('a number above 0').positive('a number above 0');
 const strings = z.array(text, 'a list of texts').default([]);
-const environment = z.record(z.string().regex(/^[A-Za-z_]\w*$/, 'a name of a variable'), z.string('text in quotes'));
+const environment = z.record(
+  z.string().regex(/^[A-Za-z_]\w*$/, 'a name of a variable'),
+  z.string('text in quotes'),
+  'a mapping of variables to texts',
+);
 
 /** Machines that a step or check is for. */
 const when = z.enum(['always', 'jetson', 'other', 'gpu'], 'one of always, jetson, other, gpu').default('always');
@@ -85,7 +89,7 @@ const variant = z.strictObject({
 
 export const recipeSchema = z.union([
   z.strictObject({ description: text, includes: z.array(text).min(1) }),
-  z.strictObject({ description: text, variants: z.record(text, variant) }),
+  z.strictObject({ description: text, variants: z.record(text, variant, 'a mapping of names to variants') }),
 ]);
 
 /** The two kinds apart, so that a fault is told of the kind that is meant. */

@@ -50,6 +50,7 @@ describe('loadRecipe', () => {
     ],
     ['no steps', variant({ steps: [] }), /steps: \[\]; expected at least one step/],
     ['an odd check', variant({ checks: [{ wheel: 'x' }] }), /checks\.0: .*expected a check: wheel with min_kb/],
+    ['a mapping without variants', 'description: x', /variants: missing; expected a mapping of names to variants/],
     ['no mapping', '- 1', /mine\.yaml: the file: \[1\]; expected a mapping/],
     ['an empty file', '', /mine\.yaml: the file: null; expected a mapping/],
     ['no YAML', 'a: [', /mine\.yaml: /],
