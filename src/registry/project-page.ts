@@ -93,18 +93,30 @@ interface Link {
 
 /** Anchors of a page; a page of an index without any is an index's only if it says so. */
 function parseLinks({ text, url }: Page): Link[] {
-  const html = text.replace(/<!--[\s\S]*?-->/g, '');
-  const base = attributesOf(/<base\s([^>]*)>/i.exec(html)?.[1] ?? '').get('href');
+  const html = withoutComments(text);
+  const base = attributesOf(/<base\s([^<>]*)>/i.exec(html)?.[1] ?? '').get('href');
   const from = (base === undefined ? null : absolute(base, url)) ?? url;
-  const links = [...html.matchAll(/<a\s((?:"[^"]*"|'[^']*'|[^'">])*)>([^<]*)<\/a\s*>/gi)].flatMap((match) => {
-    const attributes = attributesOf(match[1] ?? '');
-    const href = absolute(attributes.get('href') ?? '', from);
-    return href === null ? [] : { attributes, text: decodeEntities(match[2] ?? '').trim(), url: href };
-  });
+  // Cut at each anchor first: a pattern that looks for the end of one from each place takes for ever on a broken page.
+  const links = html
+    .split(/<a\s/i)
+    .slice(1)
+    .flatMap((piece) => {
+      const match = /^((?:"[^"]*"|'[^']*'|[^'">])*)>([^<]*)<\/a\s*>/i.exec(piece);
+      if (match === null) return [];
+      const attributes = attributesOf(match[1] ?? '');
+      const href = absolute(attributes.get('href') ?? '', from);
+      return href === null ? [] : { attributes, text: decodeEntities(match[2] ?? '').trim(), url: href };
+    });
   if (links.length === 0 && !/pypi:repository-version|links\s+for|simple\s+index/i.test(html)) {
     throw new PageError(`${url}: not a page of an index`);
   }
   return links;
+}
+
+function withoutComments(html: string): string {
+  const [before = '', ...rest] = html.split('<!--');
+  const behind = rest.map((piece) => (piece.includes('-->') ? piece.slice(piece.indexOf('-->') + 3) : ''));
+  return before + behind.join('');
 }
 
 function fileOfLink(attributes: Map<string, string>, text: string, url: string): ProjectFile[] {

@@ -1,0 +1,75 @@
+/** Which path of the index is a machine's, and in which order its mirrors are asked. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { indexTable, mirrorAt, mirrorsFor, type PathFacts, platformPath } from '../../../src/registry/mirrors.js';
+import { targetOfPath } from '../../../src/registry/target.js';
+
+const jetson = (l4t: string | null, cuda: string | null = null): PathFacts => ({
+  l4t,
+  cuda,
+  isJetson: true,
+  hasGpu: true,
+  machine: 'aarch64',
+});
+
+describe('platformPath', () => {
+  it.each([
+    ['JetPack 6.1', jetson('36.4.0', '12.6.68'), 'jp6/cu126'],
+    ['JetPack 6.2.1 without a toolkit', jetson('36.4.7'), 'jp6/cu126'],
+    ['a release of R36 that is newer than the table', jetson('36.5.2'), 'jp6/cu126'],
+    ['JetPack 6 with a newer CUDA', jetson('36.4.3', '12.9.1'), 'jp6/cu129'],
+    ['JetPack 6 with CUDA 12.8', jetson('36.4.3', '12.8'), 'jp6/cu128'],
+    ['JetPack 6 with a CUDA that has no path of its own', jetson('36.4.3', '12.7'), 'jp6/cu126'],
+    ['JetPack 6 with a CUDA of another major version', jetson('36.4.7', '13.0'), 'jp6/cu126'],
+    ['JetPack 6.0', jetson('36.3.0', '12.2'), null],
+    ['JetPack 5', jetson('35.4.1', '11.4.315'), 'jp5/cu114'],
+    ['JetPack 4', jetson('32.7.1', '10.2'), null],
+    ['Thor on JetPack 7.0', jetson('38.2.0', '13.0.48'), 'sbsa/cu130'],
+    ['JetPack 7.2', jetson('39.2.0', '13.2.78'), 'jp7/cu132'],
+    ['a Jetson that hides its release', jetson(null, '12.6'), null],
+    ['an ARM server with CUDA 12.9', { ...jetson(null, '12.9'), isJetson: false }, 'sbsa/cu129'],
+    ['an ARM server with CUDA 13', { ...jetson(null, '13.1'), isJetson: false }, 'sbsa/cu130'],
+    ['a PC with CUDA 12.8', { ...jetson(null, '12.8'), isJetson: false, machine: 'x86_64' }, 'amd64/cu128'],
+    ['a PC without a GPU', { ...jetson(null, '12.8'), isJetson: false, hasGpu: false, machine: 'x86_64' }, null],
+  ])('%s', (_, facts, expected) => {
+    expect(platformPath(facts)).toBe(expected);
+  });
+
+  it("agrees with doctor's table", () => {
+    const { index } = parse(readFileSync(new URL('../../../wheels/jetson.yaml', import.meta.url), 'utf8'));
+    for (const { from, path } of index.paths) expect(platformPath(jetson(from)), from).toBe(path);
+    expect(indexTable().mirrors[0]).toBe(index.address);
+  });
+
+  it('tells the Python and the C library of the JetPack', () => {
+    expect(targetOfPath('jp6/cu126')).toEqual({ python: '3.10', machine: 'aarch64', glibc: '2.35' });
+    expect(targetOfPath('jp5/cu114').python).toBe('3.8');
+    expect(targetOfPath('amd64/cu130')).toEqual({ python: '3.12', machine: 'x86_64', glibc: '2.39' });
+  });
+});
+
+describe('mirrors', () => {
+  it('are those of the table, then those of JSG_INDEX_URLS, each once', () => {
+    const table = indexTable().mirrors;
+    const env = { JSG_INDEX_URLS: `http://a:1, http://b/jp6/cu126/ ${table[0]}` };
+    expect(mirrorsFor('jp6/cu126', env).map(({ simpleUrl }) => simpleUrl)).toEqual([
+      ...table.map((url) => `${url}/jp6/cu126/+simple/`),
+      'http://a:1/jp6/cu126/+simple/',
+      'http://b/jp6/cu126/+simple/',
+    ]);
+  });
+
+  it.each([
+    ['http://a/x/+simple/', 'http://a/x/+simple/', 'http://a/x/'],
+    ['http://a/simple', 'http://a/simple/', 'http://a/'],
+    ['http://a/devpi/', 'http://a/devpi/jp6/cu126/+simple/', 'http://a/devpi/jp6/cu126/'],
+    ['http://a/jp6/cu126/+simple/?x#y', 'http://a/jp6/cu126/+simple/', 'http://a/jp6/cu126/'],
+  ])('%s', (address, simpleUrl, baseUrl) => {
+    expect(mirrorAt(address, 'jp6/cu126')).toEqual({ simpleUrl, baseUrl });
+  });
+
+  it.each(['ftp://x', 'x', 'file:///etc'])('%s is refused', (address) => {
+    expect(() => mirrorAt(address, 'jp6/cu126')).toThrow('is not a URL');
+  });
+});
