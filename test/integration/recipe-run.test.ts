@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explain } from '../../src/doctor/failures.js';
-import type { Plan } from '../../src/recipe/plan.js';
+import type { Check, Plan } from '../../src/recipe/plan.js';
 import type { RunEvent } from '../../src/recipe/run/events.js';
 import { sha256OfFile } from '../../src/recipe/run/files.js';
 import { type RunOptions, runPlan } from '../../src/recipe/run/run.js';
+import { verify } from '../../src/recipe/run/verify.js';
 import { buildWheel, installWheel, makeUpstream, planOf, step, WHEEL } from './recipe-run-spec.js';
 
 const root = mkdtempSync(join(tmpdir(), 'jsg-recipe-run-'));
@@ -51,6 +52,20 @@ describe('runPlan', () => {
     expect(shares.at(-1)).toBe(1);
     const hash = await sha256OfFile(join(build, WHEEL));
     expect((await run(plan, build)).numRun).toBe(0);
+
+    const statuses = async (checks: Check[]) => (await verify(checks, build, first.venv)).map(({ status }) => status);
+    expect(
+      await statuses([
+        { kind: 'wheel', file: 'demo/*.whl', minBytes: 500 },
+        { kind: 'wheel', file: 'demo/*.whl', minBytes: 10_000_000 },
+        { kind: 'wheel', file: 'none/*.whl', minBytes: 1 },
+        { kind: 'contents', file: 'demo/*.whl', prefix: 'demo/part', count: 10 },
+        { kind: 'contents', file: 'demo/*.whl', prefix: 'demo/part', count: 11 },
+        { kind: 'import', module: 'demo', version: '0.2.0' },
+        { kind: 'import', module: 'demo', version: '0.3.0' },
+        { kind: 'import', module: 'not_there', version: null },
+      ]),
+    ).toEqual(['passed', 'failed', 'failed', 'passed', 'failed', 'passed', 'failed', 'failed']);
 
     // An output that was changed is made again; what depends on its bytes follows only if they changed.
     writeFileSync(join(build, WHEEL), 'cut short');
