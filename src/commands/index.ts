@@ -2,6 +2,7 @@
 import { probeMachine } from '../device/machine.js';
 import { sourceUnder } from '../device/source.js';
 import { JsgError } from '../errors.js';
+import { withoutCredentials } from '../registry/http.js';
 import { JetsonIndex } from '../registry/jetson-index.js';
 import type { ProjectFile } from '../registry/project-page.js';
 import { parseRequirement, type Requirement, selectFiles } from '../registry/select.js';
@@ -23,7 +24,7 @@ export async function status(options: Options): Promise<number> {
     const isUp = mirrors.some((mirror) => mirror.isUp);
     if (options.json) {
       const entries = mirrors.map(({ simpleUrl, isUp, latencyMs, status, fault }) => ({
-        url: simpleUrl,
+        url: withoutCredentials(simpleUrl),
         up: isUp,
         latency_ms: latencyMs,
         status,
@@ -32,7 +33,7 @@ export async function status(options: Options): Promise<number> {
       print(json({ platform: index.path, up: isUp, mirrors: entries }));
     } else {
       const rows = mirrors.map(({ simpleUrl, latencyMs, fault }) => [
-        simpleUrl,
+        withoutCredentials(simpleUrl),
         fault === null ? 'answers' : fault,
         latencyMs === null ? '-' : `${latencyMs} ms`,
       ]);
@@ -76,7 +77,7 @@ async function listProjects(index: JetsonIndex, { json: asJson }: Options): Prom
   const sorted = [...new Set(names)].sort();
   print(
     asJson
-      ? json({ platform: index.path, index: mirror.simpleUrl, projects: sorted })
+      ? json({ platform: index.path, index: withoutCredentials(mirror.simpleUrl), projects: sorted })
       : sorted.map((name) => `${name}\n`).join(''),
   );
   return 0;
@@ -102,7 +103,7 @@ async function listFiles(index: JetsonIndex, text: string, options: Options): Pr
       size_bytes: file.sizeBytes,
     }));
     const { python, machine } = index.target;
-    print(json({ platform: index.path, index: mirror.simpleUrl, python, machine, files: entries }));
+    print(json({ platform: index.path, index: withoutCredentials(mirror.simpleUrl), python, machine, files: entries }));
     return 0;
   }
   const rows = shown.map((file) => [

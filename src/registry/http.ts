@@ -1,6 +1,6 @@
 /** HTTP as an index needs it: proxies, limits on silence, redirects that never leave TLS, faults as one short line. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Agent, EnvHttpProxyAgent, fetch, type Response } from 'undici';
+import { EnvHttpProxyAgent, fetch, type Response } from 'undici';
 import { version } from '../version.js';
 import { ACCEPT, type Page } from './project-page.js';
 
@@ -36,7 +36,9 @@ export class HttpFault extends Error {
 }
 
 export class HttpClient {
-  private readonly dispatcher: Agent | EnvHttpProxyAgent;
+  private readonly dispatcher: EnvHttpProxyAgent;
+  /** Origin -> Authorization. */
+  private readonly logins = new Map<string, string>();
 
   constructor(limits: Limits = LIMITS) {
     this.dispatcher = new EnvHttpProxyAgent({
@@ -49,8 +51,12 @@ export class HttpClient {
   /** The answer's head; its body is still to be read, or cancelled. Throws HttpFault, or the signal's reason. */
   async open(url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
     try {
-      const sent = { 'User-Agent': `jsg/${version()}`, ...headers };
-      const response = await fetch(url, { headers: sent, dispatcher: this.dispatcher, signal: signal ?? null });
+      const { bare, origin, authorization } = splitCredentials(url);
+      // An index's files lie behind the same login as its pages, whose links do not repeat it.
+      if (authorization !== null) this.logins.set(origin, authorization);
+      const login = this.logins.get(origin);
+      const sent = { 'User-Agent': `jsg/${version()}`, ...(login && { Authorization: login }), ...headers };
+      const response = await fetch(bare, { headers: sent, dispatcher: this.dispatcher, signal: signal ?? null });
       const leftTls = url.startsWith('https:') && !response.url.startsWith('https:');
       if (response.ok && !leftTls) return response;
       await response.body?.cancel();
@@ -91,6 +97,20 @@ export class HttpClient {
     await this.dispatcher.destroy();
   }
 }
+
+/** `https://user:token@host/`: fetch takes no such address, and drops the header where a redirect leads elsewhere. */
+function splitCredentials(text: string): { bare: string; origin: string; authorization: string | null } {
+  const url = new URL(text);
+  const { username, password, origin } = url;
+  if (username === '' && password === '') return { bare: text, origin, authorization: null };
+  url.username = '';
+  url.password = '';
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { bare: url.href, origin, authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+/** An address as it may be shown and logged. */
+export const withoutCredentials = (url: string) => url.replace(/^(https?:\/\/)[^/@]*@/i, '$1');
 
 const REASONS: Record<string, string> = {
   ENOTFOUND: 'the host is not known (ENOTFOUND)',

@@ -9,7 +9,7 @@
 import { JsgError } from '../errors.js';
 import { type DownloadOptions, downloadFile } from './download.js';
 import { checkMirrors, type MirrorHealth } from './health.js';
-import { backOff, HttpClient, HttpFault } from './http.js';
+import { backOff, HttpClient, HttpFault, withoutCredentials } from './http.js';
 import type { LockFile } from './lock.js';
 import { indexTable, type Mirror, mirrorsFor } from './mirrors.js';
 import { type Page, PageError, type ProjectFile, parseProjectPage, parseRootPage } from './project-page.js';
@@ -192,7 +192,7 @@ export class JetsonIndex {
           if (!(error instanceof HttpFault || error instanceof PageError)) throw error;
           if (error instanceof HttpFault && error.status === 404) isAbsent = true;
           else mayPass ||= error instanceof HttpFault && error.isPassing;
-          faults.push(`${mirror.simpleUrl}: ${error.message}`);
+          faults.push(`${withoutCredentials(mirror.simpleUrl)}: ${error.message}`);
         }
       }
       if (projects.length > 0) return { found: null, projects };

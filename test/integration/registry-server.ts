@@ -43,6 +43,8 @@ export class IndexServer {
     htmlOnly: false,
     wrongContent: null,
   };
+  /** What the Authorization header must be; null: anybody may read. */
+  login: string | null = null;
   /** `GET /jp6/cu126/+simple/torch/ bytes=5-`, in order. */
   readonly requests: string[] = [];
   private readonly server = createServer((request, response) => void this.answer(request, response));
@@ -70,6 +72,7 @@ export class IndexServer {
     const url = request.url ?? '';
     this.requests.push([request.method, url, request.headers.range].filter(Boolean).join(' '));
     if (this.faults.isDown) return this.fail(response, 503);
+    if (this.login !== null && request.headers.authorization !== this.login) return this.fail(response, 401);
     const page = new RegExp(`^/${this.path}/\\+simple/(?:([^/]+)(/?))?$`).exec(url);
     if (page !== null) return this.page(page[1], page[2] === '/', request, response);
     const file = Object.values(this.projects)

@@ -183,6 +183,19 @@ describe('download', () => {
     expect(await readFile(await index.download(found, directory, { unhashed: true }))).toEqual(contentOf('torch', 6));
   });
 
+  it('logs in for pages and files alike, and keeps the password out of what is written', async () => {
+    first.login = `Basic ${Buffer.from('board:s3cret').toString('base64')}`;
+    const mirrors = [mirrorAt(first.url.replace('http://', 'http://board:s3cret@'), path)];
+    const own = new JetsonIndex({ path, target, mirrors });
+    const [found] = (await own.find('torch')) as [Candidate];
+    expect(found.url).not.toContain('s3cret');
+    expect(await readFile(await own.download(found, directory))).toEqual(contentOf('torch'));
+    const message = await own.find('no-such').catch((error: Error) => error.message);
+    expect(message).toMatch(/not on the Jetson index/);
+    expect(message).not.toContain('s3cret');
+    await own.close();
+  });
+
   it('never writes outside the folder', async () => {
     const found = { ...(await best('torch')), filename: '../torch.whl' };
     await expect(index.download(found, directory)).rejects.toMatchObject({ code: 'E_DOWNLOAD_FAILED' });
