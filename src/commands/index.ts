@@ -1,12 +1,14 @@
 /** `jsg index`: what the Jetson index has for this board, and whether it answers. Changes nothing. */
+
 import { probeMachine } from '../device/machine.js';
 import { sourceUnder } from '../device/source.js';
+import { parseWheelName } from '../device/wheel-name.js';
 import { JsgError } from '../errors.js';
 import { withoutCredentials } from '../registry/http.js';
 import { JetsonIndex } from '../registry/jetson-index.js';
 import type { ProjectFile } from '../registry/project-page.js';
 import { parseRequirement, type Requirement, selectFiles } from '../registry/select.js';
-import { parseWheelName, type Target } from '../registry/tags.js';
+import type { Target } from '../registry/tags.js';
 import { pathOfMachine, targetOfPath, targetOfPython } from '../registry/target.js';
 import { formatTable } from '../table.js';
 import type { Options } from './settings.js';

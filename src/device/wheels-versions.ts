@@ -1,4 +1,5 @@
 /** Versions of Python packages and what is required of them (PEP 440, PEP 508), as far as installed wheels use them. */
+import { compareVersions, isPreRelease, parseVersion, publicVersion, type Version } from './python-version.js';
 
 export interface Requirement {
   /** Normalised name. */
@@ -12,75 +13,34 @@ export function normaliseName(name: string): string {
   return name.toLowerCase().replace(/[-_.]+/g, '-');
 }
 
-interface Version {
-  release: number[];
-  /** Before (negative) or after (positive) the plain release: dev, a, b, rc, final, post. */
-  stage: number;
-  stageNumber: number;
-  local: string | null;
-}
-
-const STAGES: Record<string, number> = { dev: -4, a: -3, b: -2, rc: -1, post: 1 };
-const PATTERN =
-  /^\s*v?(?:\d+!)?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc|alpha|beta|pre)[-_.]?(\d*))?(?:[-_.]?(?:post|rev|r)[-_.]?(\d*)|-(\d+))?(?:[-_.]?dev[-_.]?(\d*))?(?:\+([\w.-]+))?\s*$/i;
-const SPELLINGS: Record<string, string> = { alpha: 'a', beta: 'b', c: 'rc', pre: 'rc' };
-
-export function parsePythonVersion(text: string): Version | null {
-  const match = PATTERN.exec(text);
-  if (!match) return null;
-  const [, release = '', pre, preNumber, post, implicitPost, dev, local] = match;
-  const postNumber = post ?? implicitPost;
-  const word = pre?.toLowerCase();
-  const stage =
-    word !== undefined ? (SPELLINGS[word] ?? word) : postNumber !== undefined ? 'post' : dev !== undefined ? 'dev' : '';
-  return {
-    release: release.split('.').map(Number),
-    stage: STAGES[stage] ?? 0,
-    stageNumber: Number((word !== undefined ? preNumber : (postNumber ?? dev)) || 0),
-    local: local?.toLowerCase() ?? null,
-  };
-}
-
 /** The tag behind `+`, which says how it was built: `cu126`, `cpu`, `nv24.08`. */
 export function localTag(version: string): string | null {
-  return parsePythonVersion(version)?.local ?? /\+([\w.-]+)$/.exec(version)?.[1]?.toLowerCase() ?? null;
-}
-
-/** Negative: a is older. The local tag is not looked at. Texts that are no versions are equal to everything. */
-export function comparePythonVersions(a: string, b: string): number {
-  const [left, right] = [parsePythonVersion(a), parsePythonVersion(b)];
-  return left === null || right === null ? 0 : compare(left, right);
-}
-
-function compare(a: Version, b: Version): number {
-  for (let i = 0; i < Math.max(a.release.length, b.release.length); i += 1) {
-    const difference = (a.release[i] ?? 0) - (b.release[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return a.stage - b.stage || a.stageNumber - b.stageNumber;
+  return /\+([\w.-]+)\s*$/.exec(version)?.[1]?.toLowerCase() ?? null;
 }
 
 /** Whether a version meets `>=2.0,<3`. Clauses that are not understood are met. */
 export function meets(version: string, specifier: string): boolean {
-  const parsed = parsePythonVersion(version);
+  const parsed = parseVersion(version);
   if (parsed === null) return true;
   // NVIDIA's builds are named after the release that they lead to: 2.8.0a0+34c6371d24.nv25.08.
-  const own = parsed.stage < 0 && /\bnv\d/.test(parsed.local ?? '') ? { ...parsed, stage: 0, stageNumber: 0 } : parsed;
+  const isNvidias = isPreRelease(parsed) && /\bnv\d/.test(localTag(version) ?? '');
+  const own = isNvidias ? { ...parsed, pre: null, post: null, dev: null } : parsed;
   return specifier
     .split(',')
     .filter((clause) => clause.trim() !== '')
     .every((clause) => meetsClause(own, clause));
 }
 
+/** Unlike pip's own rules (registry/specifier.ts): what an older wheel wrote loosely, `>=3.6.*`, is read as it was meant. */
 function meetsClause(version: Version, clause: string): boolean {
   const [, operator, wanted = ''] = /^\s*(~=|===?|!=|<=|>=|<|>)\s*(.+?)\s*$/.exec(clause) ?? [];
   const isPrefix = wanted.endsWith('.*');
-  const other = parsePythonVersion(isPrefix ? wanted.slice(0, -2) : wanted);
+  const other = parseVersion(isPrefix ? wanted.slice(0, -2) : wanted);
   if (operator === undefined || other === null) return true;
-  const order = compare(version, other);
+  const order = compareVersions(publicVersion(version), publicVersion(other));
   const startsWith = (length: number) =>
     other.release.slice(0, length).every((part, i) => part === (version.release[i] ?? 0));
-  const sameLocal = other.local === null || other.local === version.local;
+  const sameLocal = other.local === null || other.local.join('.') === version.local?.join('.');
   const equal = isPrefix ? startsWith(other.release.length) : order === 0 && sameLocal;
   switch (operator) {
     case '==':

@@ -6,6 +6,7 @@
  *     const wheel = await index.download(best, directory, { signal, onProgress });
  *     await index.close();
  */
+import { parseWheelName } from '../device/wheel-name.js';
 import { JsgError } from '../errors.js';
 import { type DownloadOptions, downloadFile } from './download.js';
 import { checkMirrors, type MirrorHealth } from './health.js';
@@ -14,7 +15,7 @@ import type { LockFile } from './lock.js';
 import { indexTable, type Mirror, mirrorsFor } from './mirrors.js';
 import { type Page, PageError, type ProjectFile, parseProjectPage, parseRootPage } from './project-page.js';
 import { type Candidate, parseRequirement, type SelectOptions, selectFiles } from './select.js';
-import { parseWheelName, type Target } from './tags.js';
+import type { Target } from './tags.js';
 
 export interface IndexOptions {
   /** `jp6/cu126`; see platformPath. */

@@ -1,9 +1,10 @@
 /** Of a project's files, those that fit a Python and a requirement, best first. Pure. */
+import { compareVersions, isPreRelease, parseVersion, type Version } from '../device/python-version.js';
+import { parseWheelName } from '../device/wheel-name.js';
 import { normaliseName } from '../device/wheels-versions.js';
 import type { ProjectFile } from './project-page.js';
 import { namesPreRelease, parseSpecifiers, type Specifier, satisfies } from './specifier.js';
-import { parseWheelName, supportedTags, type Target } from './tags.js';
-import { compareVersions, isPreRelease, parseVersion, type Version } from './version.js';
+import { supportedTags, type Target } from './tags.js';
 
 export interface Requirement {
   /** Normalised. */

@@ -1,5 +1,12 @@
 /** Which versions a requirement takes (PEP 440): `>=2.4,<3`, `~=2.5.0`, `==2.8.*`, `===2.8.0+cu126`. */
-import { compareRelease, compareVersions, isPreRelease, parseVersion, publicVersion, type Version } from './version.js';
+import {
+  compareRelease,
+  compareVersions,
+  isPreRelease,
+  parseVersion,
+  publicVersion,
+  type Version,
+} from '../device/python-version.js';
 
 const OPERATORS = ['~=', '===', '==', '!=', '<=', '>=', '<', '>'] as const;
 

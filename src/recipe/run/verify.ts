@@ -1,11 +1,12 @@
 /** Proves what a build has made: the file, its contents, and that a clean interpreter takes it. Each check tells what it saw. */
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
+import { parseWheelName } from '../../device/wheel-name.js';
 import type { Check } from '../plan.js';
 import { newestMatch } from './files.js';
-import { parseWheelName, readWheelEntries } from './wheel-file.js';
+import { readWheelEntries } from './wheel-file.js';
 
 /** `unknown`: the check is not one that this part of the runner can make. */
 export interface Verdict {
@@ -42,7 +43,7 @@ async function examine(check: Check, build: string, venv: string): Promise<Findi
 async function examineWheel({ file, minBytes }: Extract<Check, { kind: 'wheel' }>, build: string, venv: string) {
   const path = newestMatch(build, file);
   if (path === null) return failed(`no file matches ${file}`);
-  const name = parseWheelName(path);
+  const name = parseWheelName(basename(path));
   if (name === null || readWheelEntries(path) === null) return failed(`${path} is no whole wheel`);
   const bytes = statSync(path).size;
   if (bytes < minBytes)

@@ -1,18 +1,10 @@
-/** What a wheel holds: the names and sizes in its zip directory, and the tags in its name. Nothing is unpacked. */
+/** What a wheel holds: the names and sizes in its zip directory. Nothing is unpacked. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { basename } from 'node:path';
 
 export interface WheelEntry {
   name: string;
   /** Unpacked. */
   sizeBytes: number;
-}
-
-export interface WheelName {
-  name: string;
-  version: string;
-  /** `py3-none-any`; several where the name has dots: `cp39.cp310-abi3-linux_aarch64`. */
-  tags: string[];
 }
 
 const END_SIGNATURE = 0x06054b50;
@@ -21,19 +13,6 @@ const END_BYTES = 22;
 const ENTRY_BYTES = 46;
 const MAX_COMMENT_BYTES = 65_535;
 const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
-
-/** Null: no wheel's name. */
-export function parseWheelName(path: string): WheelName | null {
-  const match = /^([^-]+)-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl$/.exec(basename(path));
-  if (match === null) return null;
-  const [, name = '', version = '', pythons = '', abis = '', platforms = ''] = match;
-  const tags = pythons
-    .split('.')
-    .flatMap((python) =>
-      abis.split('.').flatMap((abi) => platforms.split('.').map((platform) => `${python}-${abi}-${platform}`)),
-    );
-  return { name, version, tags };
-}
 
 /** The files of a zip; null where it is none, or is cut short. */
 export function readWheelEntries(path: string): WheelEntry[] | null {

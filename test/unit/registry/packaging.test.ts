@@ -1,15 +1,15 @@
 /** Versions, specifiers and tags against what Python's `packaging` says (test/golden/registry/make-tables.py). */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parseSpecifiers, satisfies } from '../../../src/registry/specifier.js';
-import { supportedTags } from '../../../src/registry/tags.js';
 import {
   compareVersions,
   formatVersion,
   isPreRelease,
   parseVersion,
   type Version,
-} from '../../../src/registry/version.js';
+} from '../../../src/device/python-version.js';
+import { parseSpecifiers, satisfies } from '../../../src/registry/specifier.js';
+import { supportedTags } from '../../../src/registry/tags.js';
 
 interface Table {
   versions: string[];

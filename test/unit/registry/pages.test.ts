@@ -1,8 +1,8 @@
 /** Pages of an index, and what is chosen of them. */
 import { describe, expect, it } from 'vitest';
+import { parseWheelName } from '../../../src/device/wheel-name.js';
 import { PageError, parseProjectPage, parseRootPage } from '../../../src/registry/project-page.js';
 import { parseRequirement, type Requirement, selectFiles } from '../../../src/registry/select.js';
-import { parseWheelName } from '../../../src/registry/tags.js';
 
 const url = 'http://a/jp6/cu126/+simple/torch/';
 const html = (text: string) => ({ contentType: 'text/html', text, url });
@@ -152,5 +152,12 @@ describe('selectFiles', () => {
       build: '3a',
       tags: ['cp39-abi3-a_x', 'cp39-abi3-b_x', 'cp310-abi3-a_x', 'cp310-abi3-b_x'],
     });
+    expect(parseWheelName('sgl_kernel-0.0.2.post14-1-cp39.cp310-abi3-linux_aarch64.whl')).toEqual({
+      name: 'sgl-kernel',
+      version: '0.0.2.post14',
+      build: '1',
+      tags: ['cp39-abi3-linux_aarch64', 'cp310-abi3-linux_aarch64'],
+    });
+    expect(parseWheelName('demo-0.2.0.tar.gz')).toBeNull();
   });
 });

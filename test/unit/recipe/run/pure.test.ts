@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { canonicalJson, findGlob } from '../../../../src/recipe/run/files.js';
 import { chooseJobs, parsePressure, wasOutOfMemory } from '../../../../src/recipe/run/jobs.js';
 import { durationText, etaSeconds, progressText, shareOf } from '../../../../src/recipe/run/progress.js';
-import { parseWheelName, readWheelEntries } from '../../../../src/recipe/run/wheel-file.js';
+import { readWheelEntries } from '../../../../src/recipe/run/wheel-file.js';
 
 const GIB = 2 ** 30;
 
@@ -44,15 +44,6 @@ it('knows a build that was out of memory', () => {
   expect(wasOutOfMemory('c++: fatal error: Killed signal terminated program cc1plus', null)).toBe(true);
   expect(wasOutOfMemory('', 'SIGKILL')).toBe(true);
   expect(wasOutOfMemory('error: expected ;', null)).toBe(false);
-});
-
-it('reads the name of a wheel', () => {
-  expect(parseWheelName('/x/sgl_kernel-0.0.2.post14-1-cp39.cp310-abi3-linux_aarch64.whl')).toEqual({
-    name: 'sgl_kernel',
-    version: '0.0.2.post14',
-    tags: ['cp39-abi3-linux_aarch64', 'cp310-abi3-linux_aarch64'],
-  });
-  expect(parseWheelName('demo-0.2.0.tar.gz')).toBeNull();
 });
 
 it('finds files by glob, and no wheel where there is none', () => {
