@@ -27,11 +27,6 @@ constexpr int kBuckets[] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
 
 int bucket(int n_rows) { return *std::lower_bound(std::begin(kBuckets), std::end(kBuckets), n_rows); }
 
-template <class T>
-constexpr ElementType element_type() {
-  return std::is_same_v<T, __half> ? ElementType::kF16 : ElementType::kBF16;
-}
-
 cudaDeviceProp device_properties() {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, 0), "reading the device's properties");
@@ -266,7 +261,7 @@ class CudaBackend final : public Backend {
     return *loader_;
   }
 
-  // Buffers for the step's rows. True when one has moved.
+  // Buffers for the step's rows. True when one that recorded graphs hold has moved.
   bool reserve() {
     // In steps of kMaxFusedRows: seldom moved.
     auto rounded = [](int n) {
@@ -281,11 +276,12 @@ class CudaBackend final : public Backend {
     const size_t fused_rows = many_rows_ ? rows : kMaxFusedRows;
     const int squares_tile = many_rows_ ? PrefillProducts<T>::kLeastSquaresTile : kSquaresTile;
     moved |= squares_.grow(fused_rows * ((shape_.hidden + squares_tile - 1) / squares_tile));
-    if (!fused_) moved |= gate_up_.grow(rows * 2 * shape_.intermediate);
-    moved |= final_.grow(logit_rows * shape_.hidden);
-    moved |= final_squares_.grow(squares_.bytes() / sizeof(float));
     moved |= logits_.grow(logit_rows * shape_.vocab);
     moved |= best_.grow(kMaxFusedRows);
+    // Only prompts use these.
+    if (!fused_) gate_up_.grow(rows * 2 * shape_.intermediate);
+    final_.grow(logit_rows * shape_.hidden);
+    final_squares_.grow(squares_.bytes() / sizeof(float));
     return moved;
   }
 

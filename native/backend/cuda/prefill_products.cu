@@ -13,12 +13,6 @@ constexpr int kLeastRows = 1024;
 // Features that a tile of 128 computes in the time that one of 256 computes 256: it reads more for each.
 constexpr double kNarrowCost = 0.56;
 
-template <class T>
-constexpr ElementType element_type() {
-  if constexpr (std::is_same_v<T, float>) return ElementType::kF32;
-  return std::is_same_v<T, __half> ? ElementType::kF16 : ElementType::kBF16;
-}
-
 // A row-major (rows, columns) tensor, in boxes of 128 bytes of box_rows.
 template <class T>
 CUtensorMap matrix_map(const T* data, int rows, int columns, int box_rows) {
