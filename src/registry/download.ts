@@ -1,10 +1,9 @@
 /** One file of an index into a folder: goes on where it was cut off, and keeps its name only if its sha256 is right. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Response } from 'undici';
 import { JsgError } from '../errors.js';
+import { hasSha256, sha256OfFile } from '../files.js';
 import { backOff, type HttpClient, HttpFault } from './http.js';
 import type { ProjectFile } from './project-page.js';
 
@@ -49,7 +48,7 @@ export async function downloadFile(
   const path = join(directory, filename);
   try {
     await mkdir(directory, { recursive: true });
-    if (sha256 !== null && (await hashOf(path)) === sha256) return path;
+    if (sha256 !== null && (await hasSha256(path, sha256))) return path;
     const partial = join(directory, `.${filename}.${sha256?.slice(0, 16) ?? 'unhashed'}.part`);
     await fetchVerified({ http, file, partial, ...options }, urls);
     await rename(partial, path);
@@ -80,7 +79,7 @@ async function fetchVerified(job: Job, urls: string[]): Promise<void> {
   let got: string | null = null;
   for (const order of [urls, [...urls.slice(1), ...urls.slice(0, 1)]]) {
     await fetchAll(job, order);
-    got = await hashOf(partial);
+    got = await sha256OfFile(partial);
     if (file.sha256 === null || got === file.sha256) return;
     await drop();
   }
@@ -184,14 +183,6 @@ async function rememberValidator(partial: string, url: string, { headers }: Resp
 }
 
 const sizeOf = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0;
-
-/** sha256 of a file; null: it is not there. */
-async function hashOf(path: string): Promise<string | null> {
-  if (!(await stat(path).catch(() => null))?.isFile()) return null;
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
 
 const stopped = (filename: string) =>
   new JsgError('E_DOWNLOAD_FAILED', `${filename}: download stopped`, { hint: 'Started again, it goes on from there.' });

@@ -1,9 +1,9 @@
 /** jsg.lock.yaml: which wheels a board was given, by address and hash. A wheel rebuilt under the same name is refused. */
-import { randomUUID } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { JsgError } from '../errors.js';
+import { writeAtomically } from '../files.js';
 import type { Candidate } from './select.js';
 
 const packageSchema = z.strictObject({
@@ -43,15 +43,12 @@ export async function readLock(path: string): Promise<LockFile | null> {
 }
 
 /** The same packages give the same text, whatever their order. */
-export async function writeLock(path: string, lock: LockFile): Promise<void> {
+export function writeLock(path: string, lock: LockFile): void {
   const packages = [...lock.packages].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const text = `# Written by jsg: the wheels of this board. Kept in version control, it makes another board the same.\n${stringify({ ...lock, packages }, { lineWidth: 0 })}`;
-  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    await writeFile(temporary, text);
-    await rename(temporary, path);
+    writeAtomically(path, text);
   } catch (error) {
-    await rm(temporary, { force: true });
     throw new JsgError('E_IO_FAILED', `${path}: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { sha256OfFile } from '../../src/recipe/run/files.js';
+import { sha256OfFile } from '../../src/files.js';
 import { buildWheel, installWheel, makeUpstream, planOf, WHEEL } from './recipe-run-spec.js';
 
 const NUM_KILLS = 10;

@@ -13,7 +13,7 @@ interface Import {
 }
 
 /** Files that every layer may use. */
-const COMMON = ['errors', 'log', 'nearest', 'style', 'table', 'version', 'client'];
+const COMMON = ['errors', 'log', 'files', 'nearest', 'style', 'table', 'version', 'client'];
 
 /** What each layer may import besides itself and COMMON; `name (types)`: types only; `name/file`: that file only. */
 const LAYERS: Record<string, string[]> = {

@@ -5,7 +5,8 @@
  */
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, findGlob, sha256Of, sha256OfFile, writeAtomically } from './files.js';
+import { sha256OfFile, writeAtomically } from '../../files.js';
+import { canonicalJson, findGlob, sha256Of } from './files.js';
 
 export interface StepRecord {
   key: string;

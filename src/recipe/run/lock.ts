@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
-import { writeAtomically } from './files.js';
+import { writeAtomically } from '../../files.js';
 import { endProcessesOf, startTimeOf } from './processes.js';
 
 interface Owner {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
-import { writeAtomically } from './files.js';
+import { writeAtomically } from '../../files.js';
 
 export interface Venv {
   path: string;
