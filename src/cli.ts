@@ -48,7 +48,7 @@ Measures over HTTP, as a client sees it. Give a profile or a model to start an e
 for any OpenAI-compatible server that is already running.`;
 
 const INDEX_NOTES = `
-The mirrors are those of recipes/index/jetson.yaml, then those of JSG_INDEX_URLS (with commas between them). Exit codes:
+The mirrors are those of wheels/index.yaml, then those of JSG_INDEX_URLS (with commas between them). Exit codes:
 0 one of them answers, 1 none does.`;
 
 /** Ends the process with the command's exit code. */

@@ -9,7 +9,6 @@ import { makePlan } from '../recipe/make-plan.js';
 import type { Plan } from '../recipe/plan.js';
 import { formatPlan } from '../recipe/print.js';
 import { loadRecipe, recipeNames } from '../recipe/recipe.js';
-import { loadMatrix } from '../recipe/variants.js';
 import { packageRoot } from '../version.js';
 import type { Options } from './settings.js';
 
@@ -39,15 +38,14 @@ export async function planFor(name: string, options: Options): Promise<Plan> {
     throw new JsgError('E_USAGE', '--json goes with --dry-run', { hint: `jsg build ${name} --dry-run --json` });
   }
   const recipe = loadRecipe(name);
-  const matrix = loadMatrix();
   const source = sourceOf(options.root as string | undefined);
   const [machine, { interpreter }, sm] = await Promise.all([
     probeMachine(source),
     probeEnvironment(source),
     askComputeCapability(source),
   ]);
-  const device = planDevice({ machine, python: interpreter?.version ?? null, sm }, matrix);
-  return makePlan({ recipe, variant: String(options.variant ?? 'seed'), device, matrix });
+  const device = planDevice({ machine, python: interpreter?.version ?? null, sm });
+  return makePlan({ recipe, variant: String(options.variant ?? 'seed'), device });
 }
 
 /** Of the first GPU: `9.0` -> 90. Null: no GPU, or a Jetson's, whose driver says `N/A`. */

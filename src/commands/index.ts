@@ -2,6 +2,7 @@
 
 import { probeMachine } from '../device/machine.js';
 import { sourceUnder } from '../device/source.js';
+import { pathOfMachine } from '../device/wheel-index.js';
 import { parseWheelName } from '../device/wheel-name.js';
 import { JsgError } from '../errors.js';
 import { withoutCredentials } from '../registry/http.js';
@@ -9,7 +10,7 @@ import { JetsonIndex } from '../registry/jetson-index.js';
 import type { ProjectFile } from '../registry/project-page.js';
 import { parseRequirement, type Requirement, selectFiles } from '../registry/select.js';
 import type { Target } from '../registry/tags.js';
-import { pathOfMachine, targetOfPath, targetOfPython } from '../registry/target.js';
+import { targetOfPath, targetOfPython } from '../registry/target.js';
 import { formatTable } from '../table.js';
 import type { Options } from './settings.js';
 
@@ -66,7 +67,7 @@ async function chooseTarget({ platform, python }: Options): Promise<{ path: stri
   const path = platform === undefined ? pathOfMachine(await probeMachine(source)) : String(platform);
   if (path === null) {
     throw new JsgError('E_DEVICE_UNSUITABLE', 'the Jetson index has nothing for this machine', {
-      hint: 'With --platform jp6/cu126 it is asked for a board with JetPack 6.1 or later; see recipes/index/jetson.yaml.',
+      hint: 'With --platform jp6/cu126 it is asked for a board with JetPack 6.1 or later; see wheels/index.yaml.',
     });
   }
   const here = platform === undefined ? await targetOfPython(source) : null;

@@ -1,7 +1,8 @@
-/** The `{names}` of recipes: what the device and its row of the matrix say. */
+/** The `{names}` of recipes: what the device and its versions say. */
+import { indexUrl } from '../device/wheel-index.js';
 import { JsgError } from '../errors.js';
 import type { PlanDevice } from './plan.js';
-import type { MatrixRow } from './schema.js';
+import type { Versions } from './variants.js';
 
 export interface Fill {
   /** Throws E_DEVICE_UNSUITABLE for a name that has no value here, E_INTERNAL for one that there is not. */
@@ -14,13 +15,13 @@ export interface Fill {
 const LATER = new Set(['jobs', 'package']);
 const NAME = /\{(\w+)\}/g;
 
-export function filler(device: PlanDevice, row: MatrixRow | null): Fill {
+export function filler(device: PlanDevice, versions: Versions | null): Fill {
   const values: Record<string, string | null> = {
     arch: device.sm === null ? null : archOf(device.sm),
     sm: device.sm === null ? null : String(device.sm),
     machine: device.arch === 'arm64' ? 'aarch64' : 'x86_64',
-    index: row?.index ?? null,
-    torch: row?.torch ?? null,
+    index: device.platform === null ? null : indexUrl(device.platform),
+    torch: versions?.torch ?? null,
   };
   const known = (name: string) => {
     if (name in values) return values[name] ?? null;
@@ -32,7 +33,7 @@ export function filler(device: PlanDevice, row: MatrixRow | null): Fill {
       const value = known(name);
       if (value !== null) return value;
       throw new JsgError('E_DEVICE_UNSUITABLE', `${MEANINGS[name] ?? name} is not known for ${describe(device)}`, {
-        hint: 'The table is recipes/matrix.yaml: JetPack 6.1 and later.',
+        hint: 'The table is wheels/index.yaml: JetPack 6.1 and later.',
       });
     });
   const isKnown = (template: string) =>

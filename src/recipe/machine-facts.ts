@@ -1,9 +1,9 @@
 /** What of a machine a plan depends on. Free memory and load are left out: they would make another plan every minute. */
 import { isJetson, type Machine } from '../device/machine.js';
 import { smOf } from '../device/modules.js';
+import { pathOfMachine } from '../device/wheel-index.js';
 import type { PlanDevice } from './plan.js';
-import type { MatrixRow } from './schema.js';
-import { rowFor } from './variants.js';
+import { versionsFor } from './variants.js';
 
 export interface Looked {
   machine: Machine;
@@ -16,10 +16,10 @@ export interface Looked {
 const minor = (version: string | null) => /^\d+\.\d+/.exec(version ?? '')?.[0] ?? null;
 
 /** What the machine tells comes first, then what its JetPack brings. */
-export function planDevice({ machine, python, sm }: Looked, rows: MatrixRow[]): PlanDevice {
+export function planDevice({ machine, python, sm }: Looked): PlanDevice {
   const { device, board, release, libraries } = machine;
   const jetson = isJetson(machine);
-  const row = rowFor({ l4t: release.l4t, isJetson: jetson }, rows);
+  const versions = versionsFor({ l4t: release.l4t, isJetson: jetson });
   return {
     name: device.jetson?.name ?? device.gpu?.name ?? device.cpu.arch,
     isJetson: jetson,
@@ -27,9 +27,11 @@ export function planDevice({ machine, python, sm }: Looked, rows: MatrixRow[]): 
     arch: jetson ? 'arm64' : device.cpu.arch,
     l4t: release.l4t,
     jetpack: release.jetpack,
-    cuda: minor(libraries.cuda) ?? row?.cuda ?? null,
-    python: minor(python) ?? row?.python ?? null,
+    cuda: minor(libraries.cuda) ?? versions?.cuda ?? null,
+    python: minor(python) ?? versions?.python ?? null,
     sm: board?.soc ? smOf(board.soc) : jetson ? null : sm,
+    // Elsewhere the public index has a torch with CUDA.
+    platform: jetson ? pathOfMachine(machine) : null,
     cores: device.cpu.usableCores,
     memoryBytes: device.memory.totalBytes || (device.jetson?.ramGib ?? 0) * 2 ** 30,
   };

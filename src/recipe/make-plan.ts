@@ -1,19 +1,19 @@
 /** Recipe, variant and device make a plan. Pure: the same plan for the same three. */
+import { indexUrl } from '../device/wheel-index.js';
 import { JsgError } from '../errors.js';
 import { type Fill, filler } from './fill.js';
 import { planJobs } from './jobs.js';
 import type { Check, GitSource, Plan, PlanDevice, Requirements, Source, Step } from './plan.js';
 import { loadRecipe, type Recipe, variantOf } from './recipe.js';
 import { warningsFor } from './requirements.js';
-import type { MatrixRow, RecipeCheck, RecipeStep, Variant, When } from './schema.js';
+import type { RecipeCheck, RecipeStep, Variant, When } from './schema.js';
 import { cloneSteps } from './source-steps.js';
-import { rowFor } from './variants.js';
+import { versionsFor } from './variants.js';
 
 export interface PlanRequest {
   recipe: Recipe;
   variant: string;
   device: PlanDevice;
-  matrix: MatrixRow[];
 }
 
 const GB = 1e9;
@@ -27,16 +27,16 @@ export function makePlan(request: PlanRequest): Plan {
     return joinPlans(recipe.name, parts);
   }
   const chosen = variantOf(recipe.name, recipe.file.variants, variant);
-  const row = rowFor(device, request.matrix);
-  const fill = filler(device, row);
+  const versions = versionsFor(device);
+  const fill = filler(device, versions);
   const requirements = requirementsOf(chosen, device);
   const environment = fill.map(chosen.environment);
-  const sources = chosen.sources.map((source) => sourceOf(source, row, fill));
+  const sources = chosen.sources.map((source) => sourceOf(source, device, fill));
   return {
     recipe: recipe.name,
     variant,
     device,
-    warnings: [...chosen.warnings, ...(row?.warnings ?? []), ...warningsFor(requirements, device, row)],
+    warnings: [...chosen.warnings, ...(versions?.warnings ?? []), ...warningsFor(requirements, device, versions)],
     sources,
     requirements,
     environment,
@@ -57,14 +57,14 @@ function isFor(when: When, { isJetson, sm }: PlanDevice): boolean {
   return when === 'gpu' ? sm !== null : (when === 'jetson') === isJetson;
 }
 
-function sourceOf(source: Variant['sources'][number], row: MatrixRow | null, fill: Fill): Source {
+function sourceOf(source: Variant['sources'][number], { platform }: PlanDevice, fill: Fill): Source {
   if ('git' in source) {
     const { git: url, name, tag, commit = null, submodules } = source;
     return { kind: 'git', name, url, tag, commit, directory: name, submodules };
   }
   const { package: name, version, sha256 = null } = source;
   // Only torch is built for the board's CUDA; all else is compiled here.
-  const index = name === 'torch' ? (row?.index ?? null) : null;
+  const index = name === 'torch' && platform !== null ? indexUrl(platform) : null;
   return { kind: 'package', name, version: version === null ? null : fill.text(version), index, sha256 };
 }
 

@@ -67,7 +67,7 @@ export interface Step {
   /** Unique in the plan: `flashinfer/build-wheel`. */
   id: string;
   title: string;
-  /** Name of the git source that this step fetches: where it lies there already, it is verified and not fetched again. */
+  /** Name of the source that this step fetches: the runner does it in its own way, which verifies what is there already. */
   source: string | null;
   /** Why a command is not the document's, for a reader; null: it is, or speaks for itself. */
   note: string | null;
@@ -126,6 +126,8 @@ export interface PlanDevice {
   python: string | null;
   /** Compute capability times ten: 87; null: no GPU known. */
   sm: number | null;
+  /** Its path on the index of wheels, `jp6/cu126`; null: pip's own configuration decides, or there is none for this board. */
+  platform: string | null;
   /** 0: not known. */
   cores: number;
   /** 0: not known. */

@@ -9,8 +9,6 @@ import { buildingSchema, includingSchema, type RecipeFile, type Variant } from '
 import { readYaml } from './yaml-file.js';
 
 export const recipesDirectory = join(packageRoot, 'recipes');
-/** Not a recipe, though it lies beside them. */
-const MATRIX = 'matrix';
 
 export interface Recipe {
   name: string;
@@ -21,7 +19,6 @@ export function recipeNames(directory = recipesDirectory): string[] {
   return readdirSync(directory)
     .filter((name) => extname(name) === '.yaml')
     .map((name) => basename(name, '.yaml'))
-    .filter((name) => name !== MATRIX)
     .sort();
 }
 

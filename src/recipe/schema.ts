@@ -1,4 +1,4 @@
-/** What a recipe file and the compatibility matrix may hold: zod schemas, one key a meaning. */
+/** What a recipe file may hold: zod schemas, one key a meaning. */
 import { z } from 'zod';
 import { splitCommand } from './command-line.js';
 
@@ -100,16 +100,3 @@ export type Variant = z.infer<typeof variant>;
 export type RecipeStep = Variant['steps'][number];
 export type RecipeCheck = Variant['checks'][number];
 export type When = RecipeStep['when'];
-
-export const matrixSchema = z.array(
-  z.strictObject({
-    name: text,
-    l4t: z.tuple([version, version], 'the first and the last version').nullable(),
-    cuda: version.nullable(),
-    python: version.nullable(),
-    index: z.url('an address').nullable(),
-    torch: version.nullable(),
-    warnings: strings,
-  }),
-);
-export type MatrixRow = z.infer<typeof matrixSchema>[number];

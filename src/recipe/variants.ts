@@ -1,22 +1,31 @@
-/** The compatibility matrix: which torch, CUDA and Python go with a board's release. */
-import { join } from 'node:path';
-import { compareVersions } from '../device/versions.js';
-import { recipesDirectory } from './recipe.js';
-import { type MatrixRow, matrixSchema } from './schema.js';
-import { readYaml } from './yaml-file.js';
+/** Which torch, CUDA and Python go with a board's release: the lines of wheels/index.yaml that there are recipes for. */
+import { type IndexTable, indexTable, type JetsonLine, lineOf } from '../device/wheel-index.js';
 
-export function loadMatrix(path = join(recipesDirectory, 'matrix.yaml')): MatrixRow[] {
-  return readYaml(path, () => matrixSchema);
+/** Versions that go together on a machine; null: the machine decides. */
+export interface Versions {
+  cuda: string | null;
+  python: string | null;
+  /** Known to work; null: none is. */
+  torch: string | null;
+  warnings: string[];
 }
 
 /**
- * The row of a machine; null: its release is older or newer than all that are known, or not told.
+ * Null: a release that is older or newer than all that are built for, or not told.
  * `l4t`: Jetson Linux, `36.4.4`; `isJetson` for a board that hides it.
  */
-export function rowFor({ l4t, isJetson }: { l4t: string | null; isJetson: boolean }, rows: MatrixRow[]) {
-  const fits = (row: MatrixRow) => {
-    if (!isJetson || l4t === null) return row.l4t === null && !isJetson;
-    return row.l4t !== null && compareVersions(row.l4t[0], l4t) <= 0 && compareVersions(l4t, `${row.l4t[1]}.99`) <= 0;
-  };
-  return rows.find(fits) ?? null;
+export function versionsFor(
+  { l4t, isJetson }: { l4t: string | null; isJetson: boolean },
+  table: IndexTable = indexTable(),
+): Versions | null {
+  if (!isJetson) return { cuda: null, python: null, torch: table.other.torch, warnings: [] };
+  const line = lineOf(l4t, table);
+  return line?.builds ? ofLine(line) : null;
 }
+
+const ofLine = ({ cuda, python, torch, warnings }: JetsonLine): Versions => ({
+  cuda: cuda[0] ?? null,
+  python,
+  torch,
+  warnings,
+});

@@ -6,13 +6,14 @@
  *     const wheel = await index.download(best, directory, { signal, onProgress });
  *     await index.close();
  */
+import { indexTable } from '../device/wheel-index.js';
 import { parseWheelName } from '../device/wheel-name.js';
 import { JsgError } from '../errors.js';
 import { type DownloadOptions, downloadFile } from './download.js';
 import { checkMirrors, type MirrorHealth } from './health.js';
 import { backOff, HttpClient, HttpFault, withoutCredentials } from './http.js';
 import type { LockFile } from './lock.js';
-import { indexTable, type Mirror, mirrorsFor } from './mirrors.js';
+import { type Mirror, mirrorsFor } from './mirrors.js';
 import { type Page, PageError, type ProjectFile, parseProjectPage, parseRootPage } from './project-page.js';
 import { type Candidate, parseRequirement, type SelectOptions, selectFiles } from './select.js';
 import type { Target } from './tags.js';
@@ -21,7 +22,7 @@ export interface IndexOptions {
   /** `jp6/cu126`; see platformPath. */
   path: string;
   target: Target;
-  /** Default: those of recipes/index/jetson.yaml, then JSG_INDEX_URLS. */
+  /** Default: those of wheels/index.yaml, then JSG_INDEX_URLS. */
   mirrors?: Mirror[];
 }
 

@@ -1,10 +1,6 @@
 /** Whose wheels: the Python and the machine that are here, or those that a path of the index is for. */
-
-import type { Machine } from '../device/machine.js';
-import { isJetson } from '../device/machine.js';
 import type { Source } from '../device/source.js';
-import type { PathFacts } from './mirrors.js';
-import { type IndexTable, indexTable, platformPath } from './mirrors.js';
+import { type IndexTable, indexTable, kernelName } from '../device/wheel-index.js';
 import type { Target } from './tags.js';
 
 /** What the interpreter says of itself; of the C library too, which decides on manylinux. */
@@ -37,20 +33,3 @@ export function targetOfPath(path: string, { jetson }: IndexTable = indexTable()
   const machine = platform === 'amd64' ? 'x86_64' : 'aarch64';
   return { python: line?.python ?? '3.12', machine, glibc: line?.glibc ?? null };
 }
-
-/** What platformPath decides on, of a machine. */
-export function pathFacts(machine: Machine): PathFacts {
-  const { device, libraries, release } = machine;
-  return {
-    l4t: release.l4t,
-    isJetson: isJetson(machine),
-    hasGpu: device.gpu !== null,
-    machine: kernelName(device.cpu.arch),
-    cuda: libraries.cuda ?? device.gpu?.cudaVersion ?? null,
-  };
-}
-
-export const pathOfMachine = (machine: Machine) => platformPath(pathFacts(machine));
-
-const KERNEL_NAMES: Record<string, string> = { arm64: 'aarch64', x64: 'x86_64', amd64: 'x86_64' };
-const kernelName = (name: string) => KERNEL_NAMES[name.toLowerCase()] ?? name;

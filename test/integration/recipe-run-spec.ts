@@ -102,6 +102,7 @@ export function planOf(commit: string | null, steps: Step[]): Plan {
       cuda: null,
       python: null,
       sm: null,
+      platform: null,
       cores: 2,
       memoryBytes: 0,
     },

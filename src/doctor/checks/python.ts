@@ -3,8 +3,9 @@ import { isJetson } from '../../device/machine.js';
 import type { PipIndex } from '../../device/python-pip.js';
 import { stackOf } from '../../device/releases.js';
 import { isOfLine } from '../../device/versions.js';
+import { indexTable } from '../../device/wheel-index.js';
 import { type Check, notTold, outcome } from '../check.js';
-import { jetsonIndexUrl, wheelTable } from './wheels-table.js';
+import { jetsonIndexUrl } from './wheels-table.js';
 
 export const python: Check = {
   id: 'python',
@@ -59,7 +60,8 @@ export const pipIndex: Check = {
 
 /** Null: nothing is wrong with it. */
 function faultOf({ url, option }: PipIndex): string | null {
-  const { address, gone } = wheelTable().index;
+  const { gone } = indexTable();
+  const [address] = indexTable().mirrors;
   const host = hostOf(url);
   const isOf = (name: string) => host === name || host.endsWith(`.${name}`);
   if (gone.some(isOf)) return `this address is gone; it moved to ${address}`;
@@ -71,7 +73,8 @@ function faultOf({ url, option }: PipIndex): string | null {
 
 /** The same file or variable, with the address that answers. */
 function mend({ url, option, from }: PipIndex, wanted: string | null): string {
-  const { address, gone } = wheelTable().index;
+  const { gone } = indexTable();
+  const [address] = indexTable().mirrors;
   // A command to be copied quotes nothing that could end its quotes.
   if (![url, from].every((text) => /^[\w:/.+~%@-]+$/.test(text))) return `correct the address of the index in ${from}`;
   const path = URL.canParse(url) ? new URL(url).pathname.replace(/\/(\+simple\/?)?$/, '') : '';

@@ -1,17 +1,12 @@
-/** Which wheels go together on a Jetson, and where they come from: wheels/jetson.yaml, read once. */
+/** Which wheels go together on a Jetson: wheels/jetson.yaml, read once. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { compareVersions } from '../../device/versions.js';
+import { indexUrl, platformPath } from '../../device/wheel-index.js';
 import { packageRoot } from '../../version.js';
 
 const tableSchema = z.strictObject({
-  index: z.strictObject({
-    address: z.url(),
-    gone: z.array(z.string()),
-    paths: z.array(z.strictObject({ from: z.string(), path: z.string().nullable() })),
-  }),
   pairs: z.array(
     z.strictObject({
       package: z.string(),
@@ -37,8 +32,6 @@ export function wheelTable(): WheelTable {
 
 /** What pip is given on a board with this L4T; null: the index has nothing for it. */
 export function jetsonIndexUrl(l4t: string | null): string | null {
-  if (l4t === null) return null;
-  const { address, paths } = wheelTable().index;
-  const path = paths.find(({ from }) => compareVersions(from, l4t) <= 0)?.path ?? null;
-  return path === null ? null : `${address}/${path}/+simple/`;
+  const path = platformPath({ l4t, isJetson: true, hasGpu: true, machine: 'aarch64', cuda: null });
+  return path === null ? null : indexUrl(path);
 }

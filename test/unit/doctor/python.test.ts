@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Torch } from '../../../src/device/python-torch.js';
-import { wheelTable } from '../../../src/doctor/checks/wheels-table.js';
+import { indexTable } from '../../../src/device/wheel-index.js';
 import { examine } from '../../../src/doctor/examine.js';
 import type { Facts } from '../../../src/doctor/facts.js';
 import { find, goodPython, goodTorch, installed, library, onL4t, onLaptop, onOrin } from './python-facts.js';
@@ -182,7 +182,8 @@ describe('interpreter', () => {
 });
 
 describe('pip-index', () => {
-  const { address, gone } = wheelTable().index;
+  const { gone } = indexTable();
+  const [address] = indexTable().mirrors;
   const right = `${address}/jp6/cu126/+simple/`;
   const index = (
     url: string,

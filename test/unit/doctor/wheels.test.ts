@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { indexTable } from '../../../src/device/wheel-index.js';
 import { jetsonIndexUrl, wheelTable } from '../../../src/doctor/checks/wheels-table.js';
 import { find, goodPython, goodTorch, installed, library, onL4t, onLaptop, onOrin } from './python-facts.js';
 
@@ -221,7 +222,7 @@ describe('triton, torchao and FlashInfer', () => {
 });
 
 describe('jetsonIndexUrl', () => {
-  const { address } = wheelTable().index;
+  const [address] = indexTable().mirrors;
 
   it.each([
     ['39.2.1', `${address}/jp7/cu132/+simple/`],

@@ -2,7 +2,6 @@
 import { probeMachine } from '../../../src/device/machine.js';
 import { planDevice } from '../../../src/recipe/machine-facts.js';
 import type { PlanDevice } from '../../../src/recipe/plan.js';
-import { loadMatrix } from '../../../src/recipe/variants.js';
 import { fakeSource } from '../device/fake-source.js';
 
 interface Texts {
@@ -27,7 +26,7 @@ async function jetson({ l4t: [major, revision], part, soc, kib, cores, nvcc }: T
     },
     commands: nvcc === undefined ? {} : { nvcc: `Cuda compilation tools, release 12.6, V${nvcc}\n` },
   });
-  return planDevice({ machine: await probeMachine(source), python: null, sm: null }, loadMatrix());
+  return planDevice({ machine: await probeMachine(source), python: null, sm: null });
 }
 
 const agx = { part: 'p3701-0005', soc: 'tegra234', kib: 64_349_184, cores: 12 };
@@ -43,7 +42,7 @@ export const boards: Record<string, () => Promise<PlanDevice>> = {
       files: { '/proc/meminfo': 'MemTotal: 131072000 kB\n', '/proc/cpuinfo': cpuinfo(16, 'flags\t\t: avx2 fma') },
       commands: { nvcc: 'Cuda compilation tools, release 12.8, V12.8.61\n' },
     });
-    return planDevice({ machine: await probeMachine(source), python: '3.11.2', sm: 90 }, loadMatrix());
+    return planDevice({ machine: await probeMachine(source), python: '3.11.2', sm: 90 });
   },
   'agx-orin-jp5': () => jetson({ ...agx, l4t: [35, '4.1'] }),
   'agx-orin-jp7.2': () => jetson({ ...agx, l4t: [39, '2.0'] }),

@@ -3,9 +3,10 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { lineOf } from '../../../src/device/wheel-index.js';
 import { joinCommand, splitCommand } from '../../../src/recipe/command-line.js';
 import { loadRecipe } from '../../../src/recipe/recipe.js';
-import { loadMatrix, rowFor } from '../../../src/recipe/variants.js';
+import { versionsFor } from '../../../src/recipe/variants.js';
 
 function recipeOf(text: string | Buffer) {
   const path = join(mkdtempSync(join(tmpdir(), 'recipe-')), 'mine.yaml');
@@ -68,22 +69,24 @@ describe('loadRecipe', () => {
   });
 });
 
-describe('the matrix', () => {
+describe('versions that go together', () => {
   it.each([
-    ['36.4.0', 'JetPack 6.1 and 6.2'],
-    ['36.5.2', 'JetPack 6.1 and 6.2'],
-    ['38.2.1', 'JetPack 7.0 and 7.1'],
-    ['39.2.0', 'JetPack 7.2'],
-    ['36.3.0', undefined],
-    ['35.4.1', undefined],
-    ['40.0.0', undefined],
-  ])('L4T %s: %s', (l4t, name) => {
-    expect(rowFor({ l4t, isJetson: true }, loadMatrix())?.name).toBe(name);
+    ['36.4.0', 'JetPack 6.1 and 6.2', true],
+    ['36.5.2', 'JetPack 6.1 and 6.2', true],
+    ['38.2.1', 'JetPack 7.0 and 7.1', true],
+    ['39.2.0', 'JetPack 7.2', true],
+    ['36.3.0', 'JetPack 6.0', false],
+    ['35.4.1', 'JetPack 5', false],
+    ['40.0.0', undefined, false],
+    ['37.1', undefined, false],
+  ])('L4T %s: %s', (l4t, name, builds) => {
+    expect(lineOf(l4t)?.name).toBe(name);
+    expect(versionsFor({ l4t, isJetson: true }) !== null).toBe(builds);
   });
 
   it('a Jetson that hides its release is not taken for another machine', () => {
-    expect(rowFor({ l4t: null, isJetson: true }, loadMatrix())).toBeNull();
-    expect(rowFor({ l4t: null, isJetson: false }, loadMatrix())?.name).toBe('no Jetson');
+    expect(versionsFor({ l4t: null, isJetson: true })).toBeNull();
+    expect(versionsFor({ l4t: null, isJetson: false })).toMatchObject({ torch: '2.8.0', cuda: null });
   });
 });
 

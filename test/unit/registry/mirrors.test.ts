@@ -1,8 +1,8 @@
 /** Which path of the index is a machine's, and in which order its mirrors are asked. */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
-import { indexTable, mirrorAt, mirrorsFor, type PathFacts, platformPath } from '../../../src/registry/mirrors.js';
+import { indexTable, indexUrl, type PathFacts, platformPath } from '../../../src/device/wheel-index.js';
+import { jetsonIndexUrl } from '../../../src/doctor/checks/wheels-table.js';
+import { mirrorAt, mirrorsFor } from '../../../src/registry/mirrors.js';
 import { targetOfPath } from '../../../src/registry/target.js';
 
 const jetson = (l4t: string | null, cuda: string | null = null): PathFacts => ({
@@ -36,10 +36,16 @@ describe('platformPath', () => {
     expect(platformPath(facts)).toBe(expected);
   });
 
-  it("agrees with doctor's table", () => {
-    const { index } = parse(readFileSync(new URL('../../../wheels/jetson.yaml', import.meta.url), 'utf8'));
-    for (const { from, path } of index.paths) expect(platformPath(jetson(from)), from).toBe(path);
-    expect(indexTable().mirrors[0]).toBe(index.address);
+  it('one table for all who read it', () => {
+    for (const { l4t } of indexTable().jetson) {
+      const path = platformPath(jetson(l4t[0]));
+      expect(jetsonIndexUrl(l4t[0])).toBe(path === null ? null : indexUrl(path));
+      if (path !== null) expect(mirrorsFor(path, {})[0]?.simpleUrl).toBe(indexUrl(path));
+    }
+  });
+
+  it('a release that is newer than the table is not taken for its newest', () => {
+    expect(platformPath(jetson('40.1.0', '13.4'))).toBeNull();
   });
 
   it('tells the Python and the C library of the JetPack', () => {
