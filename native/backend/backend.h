@@ -23,11 +23,12 @@ class ByteSource {
 };
 
 struct WeightView {
-  DType dtype;
+  WeightType type;
   int64_t rows;         // out_features (1 for vectors)
   int64_t cols;         // in_features
-  const uint8_t* data;  // rows * cols elements in dtype's storage, no alignment promised; null: not in memory
+  const uint8_t* data;  // rows * cols elements as `type` says, no alignment promised; null: not in memory
   const ByteSource* source = nullptr;  // the same bytes; null: only `data`
+  bool int8_activations = false;       // each row of x is quantised to int8 for the product (int8dq, w8a8)
 
   int64_t elems() const { return rows * cols; }
 };

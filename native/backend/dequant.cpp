@@ -88,32 +88,90 @@ void narrow(const float* values, int64_t n, DType to, uint8_t* out) {
   std::memcpy(out, narrowed, static_cast<size_t>(n) * 2);
 }
 
-}  // namespace
-
-bool is_quantized(DType dtype) { return dtype_traits(dtype).block_elems > 1; }
-
-QuantFormat quant_format(DType dtype) {
-  switch (dtype) {
-    case DType::kQ4_0:
-      return {4, 8, false, false, true};
-    case DType::kQ4_1:
-      return {4, 0, true, false, true};
-    case DType::kQ5_0:
-      return {8, 16, false, false, true};
-    case DType::kQ5_1:
-      return {8, 0, true, false, true};
-    case DType::kQ8_0:
-      return {8, 128, false, false, true};
-    case DType::kQ4_K:
-      return {4, 0, true, false, false};
-    case DType::kQ5_K:
-      return {8, 0, true, false, false};
-    default:
-      return {8, 32, false, true, false};  // Q6_K
+// Codes of columns [first, first + n) of a kInt4 or kInt8 block, without their sign: less 8 or 128 they are q.
+void group_codes(const WeightType& type, const uint8_t* block, int64_t first, int64_t n, uint8_t* codes) {
+  const uint8_t* stored = block + type.header_bytes();
+  if (type.dtype == DType::kInt8) {
+    for (int64_t i = 0; i < n; ++i) codes[i] = stored[first + i] ^ 128;
+    return;
+  }
+  for (int64_t i = 0; i < n / 2; ++i) {
+    codes[2 * i] = stored[first / 2 + i] & 15;
+    codes[2 * i + 1] = stored[first / 2 + i] >> 4;
   }
 }
 
-void unpack_group(DType dtype, const uint8_t* row, int64_t index, QuantGroup& out) {
+// Columns [first, first + n) of a kInt4 or kInt8 block, at most kPiece, both even.
+void dequantize_columns(const WeightType& type, const uint8_t* block, int64_t first, int64_t n, float* out) {
+  uint8_t codes[kPiece];
+  group_codes(type, block, first, n, codes);
+  const auto [scale, zero] = group_header(type.group, block);
+  const int middle = type.dtype == DType::kInt4 ? 8 : 128;
+  if (type.group.zero == GroupZero::kPoint) {
+    for (int64_t i = 0; i < n; ++i) out[i] = scale * (static_cast<float>(codes[i] - middle) - zero);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = scale * static_cast<float>(codes[i] - middle) + zero;
+  }
+}
+
+// Elements [begin, begin + n) of consecutive blocks, both even.
+void dequantize_groups(const WeightType& type, const uint8_t* data, int64_t begin, int64_t n, float* out) {
+  const int64_t size = type.group.size;
+  for (int64_t done = 0; done < n;) {
+    const int64_t at = begin + done, count = std::min({kPiece, size - at % size, n - done});
+    dequantize_columns(type, data + type.bytes(at), at % size, count, out + done);
+    done += count;
+  }
+}
+
+}  // namespace
+
+bool is_quantized(const WeightType& type) { return type.block_elems() > 1; }
+
+GroupHeader group_header(const GroupFormat& format, const uint8_t* block) {
+  const auto number = [&](const uint8_t* p) { return format.f16 ? read_half(p) : bf16_to_float(read_u16(p)); };
+  return {number(block), format.zero == GroupZero::kNone ? 0.0f : number(block + 2)};
+}
+
+QuantFormat quant_format(const WeightType& type) {
+  switch (type.dtype) {
+    case DType::kQ4_0:
+      return {4, 8, false, false, DType::kF16, 32};
+    case DType::kQ4_1:
+      return {4, 0, true, false, DType::kF16, 32};
+    case DType::kQ5_0:
+      return {8, 16, false, false, DType::kF16, 32};
+    case DType::kQ5_1:
+      return {8, 0, true, false, DType::kF16, 32};
+    case DType::kQ8_0:
+      return {8, 128, false, false, DType::kF16, 32};
+    case DType::kQ4_K:
+      return {4, 0, true, false, DType::kF32, 32};
+    case DType::kQ5_K:
+      return {8, 0, true, false, DType::kF32, 32};
+    case DType::kQ6_K:
+      return {8, 32, false, true, DType::kF32, 32};
+    default:
+      break;
+  }
+  const GroupFormat& group = type.group;
+  const bool is_int4 = type.dtype == DType::kInt4;
+  // A zero point becomes a min, scale * -zero, which 16 bits can't hold.
+  const DType scale_type = group.zero == GroupZero::kPoint ? DType::kF32 : group.f16 ? DType::kF16 : DType::kBF16;
+  return {is_int4 ? 4 : 8, is_int4 ? 8 : 128, group.zero != GroupZero::kNone, false, scale_type, group.size};
+}
+
+void unpack_group(const WeightType& type, const uint8_t* row, int64_t index, QuantGroup& out) {
+  const DType dtype = type.dtype;
+  if (type.is_grouped()) {
+    const int64_t first = index * 32;
+    const uint8_t* block = row + first / type.group.size * type.block_bytes();
+    group_codes(type, block, first % type.group.size, 32, out.codes);
+    const auto [scale, zero] = group_header(type.group, block);
+    out.scale[0] = out.scale[1] = scale;
+    out.min = type.group.zero == GroupZero::kPoint ? -(scale * zero) : zero;
+    return;
+  }
   const DTypeTraits& traits = dtype_traits(dtype);
   const int64_t groups_per_block = traits.block_elems / 32;
   const uint8_t* block = row + index / groups_per_block * traits.block_bytes;
@@ -148,8 +206,8 @@ void unpack_group(DType dtype, const uint8_t* row, int64_t index, QuantGroup& ou
   }
 }
 
-void dequantize_row(DType dtype, const uint8_t* row, int64_t cols, float* out) {
-  switch (dtype) {
+void dequantize_row(const WeightType& type, const uint8_t* row, int64_t cols, float* out) {
+  switch (type.dtype) {
     case DType::kF32:
       std::memcpy(out, row, static_cast<size_t>(cols) * 4);
       return;
@@ -162,27 +220,34 @@ void dequantize_row(DType dtype, const uint8_t* row, int64_t cols, float* out) {
     default:
       break;
   }
-  const int zero = quant_format(dtype).zero;
+  if (type.is_grouped()) {
+    dequantize_groups(type, row, 0, cols, out);
+    return;
+  }
+  const int zero = quant_format(type).zero;
   QuantGroup group;
   for (int64_t g = 0; g < cols / 32; ++g) {
-    unpack_group(dtype, row, g, group);
+    unpack_group(type, row, g, group);
     for (int i = 0; i < 32; ++i) {
       out[32 * g + i] = group.scale[i / 16] * static_cast<float>(group.codes[i] - zero) + group.min;
     }
   }
 }
 
-void convert(DType from, const uint8_t* data, int64_t n, DType to, uint8_t* out) {
-  const DTypeTraits& source = dtype_traits(from);
+void convert(const WeightType& from, const uint8_t* data, int64_t n, DType to, uint8_t* out) {
   const int out_bytes = dtype_traits(to).block_bytes;
-  if (from == to) {
+  if (from.dtype == to) {
     std::memcpy(out, data, static_cast<size_t>(n) * out_bytes);
     return;
   }
   float values[kPiece];
   for (int64_t at = 0; at < n; at += kPiece) {
     const int64_t count = std::min(kPiece, n - at);
-    dequantize_row(from, data + at / source.block_elems * source.block_bytes, count, values);
+    if (from.is_grouped()) {
+      dequantize_groups(from, data, at, count, values);
+    } else {
+      dequantize_row(from, data + from.bytes(at), count, values);
+    }
     narrow(values, count, to, out + at * out_bytes);
   }
 }

@@ -12,25 +12,29 @@ namespace {
 // Elements converted at a time: few enough to stay in the cache between reading and converting.
 constexpr int64_t kPiece = 64 * 1024;
 
-uint64_t stored_bytes(DType dtype, int64_t elems) {
-  const DTypeTraits& traits = dtype_traits(dtype);
-  return static_cast<uint64_t>(elems / traits.block_elems) * traits.block_bytes;
+// The most elements in whole blocks that are not more than `most`; at least one block.
+int64_t whole_blocks(const WeightType& type, int64_t most) {
+  return std::max<int64_t>(1, most / type.block_elems()) * type.block_elems();
 }
 
 // Elements [begin, begin + n) of `view` as `type`.
-void read_as(const WeightView& view, int64_t begin, int64_t n, DType type, uint8_t* out) {
-  const uint64_t first = stored_bytes(view.dtype, begin), bytes = stored_bytes(view.dtype, n);
-  if (!view.source) {
-    convert(view.dtype, view.data + first, n, type, out);
-  } else if (view.dtype == type) {
-    view.source->read(first, {out, bytes});
+void read_as(const WeightView& view, int64_t begin, int64_t n, const WeightType& type, uint8_t* out) {
+  const uint64_t first = view.type.bytes(begin), bytes = view.type.bytes(n);
+  if (view.type == type) {
+    if (view.source) {
+      view.source->read(first, {out, bytes});
+    } else {
+      std::memcpy(out, view.data + first, bytes);
+    }
+  } else if (!view.source) {
+    convert(view.type, view.data + first, n, type.dtype, out);
   } else {
-    const uint64_t elem_bytes = stored_bytes(type, 1);
-    std::vector<uint8_t> stored(stored_bytes(view.dtype, std::min(n, kPiece)));
-    for (int64_t at = 0; at < n; at += kPiece) {
-      const int64_t count = std::min(kPiece, n - at);
-      view.source->read(first + stored_bytes(view.dtype, at), {stored.data(), stored_bytes(view.dtype, count)});
-      convert(view.dtype, stored.data(), count, type, out + at * elem_bytes);
+    const int64_t piece = std::min(n, whole_blocks(view.type, kPiece));
+    std::vector<uint8_t> stored(view.type.bytes(piece));
+    for (int64_t at = 0; at < n; at += piece) {
+      const int64_t count = std::min(piece, n - at);
+      view.source->read(first + view.type.bytes(at), {stored.data(), view.type.bytes(count)});
+      convert(view.type, stored.data(), count, type.dtype, out + type.bytes(at));
     }
   }
 }
@@ -50,11 +54,11 @@ WeightLoader::~WeightLoader() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void WeightLoader::copy(const WeightView& view, DType type, void* target) {
+void WeightLoader::copy(const WeightView& view, const WeightType& type, void* target) {
   {
     const std::lock_guard lock(mutex_);
     jobs_.push_back({view, type, static_cast<uint8_t*>(target), 0});
-    missing_ += stored_bytes(view.dtype, view.elems());
+    missing_ += view.type.bytes(view.elems());
   }
   changed_.notify_all();
 }
@@ -91,12 +95,11 @@ void WeightLoader::run(CopyLane& lane) {
     if (!jobs_.empty()) {
       const auto [job, n] = take();
       lock.unlock();
-      const uint64_t elem_bytes = stored_bytes(job.type, 1);
       uint8_t* buffer = lane.buffer();
       read_as(job.view, job.begin, n, job.type, buffer);
-      lane.send(job.target + job.begin * elem_bytes, n * elem_bytes);
+      lane.send(job.target + job.type.bytes(job.begin), job.type.bytes(n));
       lock.lock();
-      arrived(std::exchange(before_last, std::exchange(last, stored_bytes(job.view.dtype, n))));
+      arrived(std::exchange(before_last, std::exchange(last, job.view.type.bytes(n))));
     } else if (last > 0) {
       lock.unlock();
       lane.flush();
@@ -111,7 +114,10 @@ void WeightLoader::run(CopyLane& lane) {
 WeightLoader::Chunk WeightLoader::take() {
   Job& job = jobs_.front();
   const int64_t left = job.view.elems() - job.begin;
-  const int64_t n = std::min<int64_t>(left, kBufferBytes / stored_bytes(job.type, 1));
+  // Whole blocks of what is read and of what is sent, which are the same or one of them is an element.
+  const WeightType& larger = job.view.type.block_elems() > job.type.block_elems() ? job.view.type : job.type;
+  const int64_t most = static_cast<int64_t>(kBufferBytes) / job.type.block_bytes() * job.type.block_elems();
+  const int64_t n = std::min(left, whole_blocks(larger, most));
   const Chunk chunk{job, n};
   job.begin += n;
   if (n == left) jobs_.pop_front();

@@ -39,9 +39,9 @@ class WeightLoader {
   WeightLoader(const WeightLoader&) = delete;
   WeightLoader& operator=(const WeightLoader&) = delete;
 
-  // Queues the elements of `view`, as `type` (a plain one), for `target` on the device. The view's memory and source
-  // must stay until wait() returns 0.
-  void copy(const WeightView& view, DType type, void* target);
+  // Queues the elements of `view`, as `type` (a plain one, or the view's own), for `target` on the device. The view's
+  // memory and source must stay until wait() returns 0.
+  void copy(const WeightView& view, const WeightType& type, void* target);
   // Waits until all that was queued has arrived, or for `timeout`; returns the bytes, as stored, still to come. Throws
   // the first error of a thread; nothing more is copied then.
   uint64_t wait(std::chrono::milliseconds timeout);
@@ -49,7 +49,7 @@ class WeightLoader {
  private:
   struct Job {
     WeightView view;
-    DType type;
+    WeightType type;
     uint8_t* target;
     int64_t begin;  // first element that no thread has taken
   };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "backend/dequant.h"
 #include "error.h"
 
 namespace jsg {
@@ -69,7 +70,7 @@ std::unique_ptr<Linear> Decoder::load_linear(const std::vector<std::string>& nam
   auto linear = backend_->make_linear(views, std::move(biases));
   // Packed weights are copies: give the originals' pages back. (Plain ones are used in place, and then kept.)
   for (size_t i = 0; i < names.size(); ++i) {
-    if (dtype_traits(views[i].dtype).block_elems > 1) weights_->release(names[i]);
+    if (is_quantized(views[i].type)) weights_->release(names[i]);
     handed_over_ += weights_->bytes(names[i]);
   }
   weight_bytes_ += linear->bytes;

@@ -12,6 +12,7 @@
 #include "backend/dequant.h"
 #include "error.h"
 #include "model/dummy_weights.h"
+#include "model/quantize.h"
 
 namespace jsg {
 namespace {
@@ -36,6 +37,18 @@ uint64_t expected_bytes(const TensorInfo& tensor) {
                                        ": rows are not a multiple of " + std::to_string(traits.block_elems));
   }
   return elems / traits.block_elems * traits.block_bytes;
+}
+
+// What a tensor is to be quantised to must fit its rows.
+void check_quantize(const TensorInfo& tensor) {
+  const auto [bits, group_size] = *tensor.quantize;
+  const bool fits = (bits == 4 || bits == 8) && tensor.shape.size() == 2 && group_size > 0 && group_size % 32 == 0 &&
+                    tensor.shape[1] % group_size == 0;
+  if (!fits) {
+    throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " " + shape_text(tensor.shape) +
+                                       " can't be quantised to " + std::to_string(bits) + " bits in groups of " +
+                                       std::to_string(group_size));
+  }
 }
 
 class FileSource final : public ByteSource {
@@ -79,10 +92,17 @@ void read_in_parallel(const ByteSource& source, std::span<uint8_t> to) {
 }  // namespace
 
 void Weights::add(const TensorInfo& tensor, const uint8_t* data, std::unique_ptr<ByteSource> source) {
-  if (!tensors_.emplace(tensor.name, Entry{tensor, data, std::move(source)}).second) {
+  std::unique_ptr<ByteSource> quantized;
+  uint64_t bytes = tensor.nbytes;
+  if (tensor.quantize) {
+    check_quantize(tensor);
+    quantized = std::make_unique<QuantizingSource>(*source, tensor.dtype, *tensor.quantize);
+    bytes = tensor.quantize->type().bytes(tensor.shape[0] * tensor.shape[1]);
+  }
+  if (!tensors_.emplace(tensor.name, Entry{tensor, data, std::move(source), std::move(quantized), bytes}).second) {
     throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " is given twice");
   }
-  bytes_ += tensor.nbytes;
+  bytes_ += bytes;
 }
 
 std::unique_ptr<Weights> Weights::map_files(const std::vector<std::string>& files,
@@ -115,7 +135,7 @@ std::unique_ptr<Weights> Weights::dummy(const std::vector<TensorInfo>& tensors, 
       throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " has a wrong size");
     auto source = std::make_unique<DummySource>(tensor);
     const uint8_t* data = nullptr;
-    if (use == WeightUse::kInPlace) {
+    if (use == WeightUse::kInPlace && !tensor.quantize) {
       weights->made_.push_back(map_memory(tensor.nbytes, tensor.name));
       read_in_parallel(*source, weights->made_.back());
       data = weights->made_.back().data();
@@ -137,7 +157,11 @@ WeightView Weights::get(const std::string& name, std::span<const int64_t> shape)
     throw Error("E_MODEL_INVALID",
                 "tensor " + name + " has shape " + shape_text(info.shape) + ", expected " + shape_text(shape));
   }
-  return {info.dtype, shape.size() > 1 ? shape[0] : 1, shape.back(), found->second.data, found->second.source.get()};
+  const int64_t rows = shape.size() > 1 ? shape[0] : 1;
+  if (info.quantize) {
+    return {info.quantize->type(), rows, shape.back(), nullptr, found->second.quantized.get(), info.int8_activations};
+  }
+  return {info.dtype, rows, shape.back(), found->second.data, found->second.stored.get(), info.int8_activations};
 }
 
 std::vector<float> Weights::get_vector(const std::string& name, int64_t size) const {
@@ -146,13 +170,13 @@ std::vector<float> Weights::get_vector(const std::string& name, int64_t size) co
   std::vector<uint8_t> stored(bytes(name));
   view.source->read(0, stored);
   std::vector<float> values(static_cast<size_t>(size));
-  dequantize_row(view.dtype, stored.data(), size, values.data());
+  dequantize_row(view.type, stored.data(), size, values.data());
   return values;
 }
 
 void Weights::release(const std::string& name) const {
   const auto found = tensors_.find(name);
-  if (found == tensors_.end()) return;
+  if (found == tensors_.end() || !found->second.data) return;
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(found->second.data) + page - 1) / page * page;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(found->second.data) + found->second.info.nbytes) / page * page;

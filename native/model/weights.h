@@ -30,11 +30,12 @@ class Weights {
   static std::unique_ptr<Weights> dummy(const std::vector<TensorInfo>& tensors, WeightUse use);
   ~Weights();
 
-  // As stored, of all tensors and of one that is there.
+  // As their views are, of all tensors and of one that is there.
   uint64_t bytes() const { return bytes_; }
-  uint64_t bytes(const std::string& name) const { return tensors_.at(name).info.nbytes; }
+  uint64_t bytes(const std::string& name) const { return tensors_.at(name).bytes; }
   bool has(const std::string& name) const { return tensors_.contains(name); }
-  // Valid as long as this is. Throws E_MODEL_INVALID when the tensor is missing or has another shape.
+  // Valid as long as this is; of a tensor that is quantised on load the quantised one. Throws E_MODEL_INVALID when the
+  // tensor is missing or has another shape.
   WeightView get(const std::string& name, std::span<const int64_t> shape) const;
   // A vector of parameters as fp32.
   std::vector<float> get_vector(const std::string& name, int64_t size) const;
@@ -45,7 +46,9 @@ class Weights {
   struct Entry {
     TensorInfo info;
     const uint8_t* data;
-    std::unique_ptr<ByteSource> source;
+    std::unique_ptr<ByteSource> stored;
+    std::unique_ptr<ByteSource> quantized;  // null: as stored
+    uint64_t bytes;                         // of what its view shows
   };
   Weights() = default;
   void add(const TensorInfo& tensor, const uint8_t* data, std::unique_ptr<ByteSource> source);

@@ -162,7 +162,7 @@ TEST(every_type_arrives_as_every_type) {
     finish(loader);
     for (const Case& c : cases) {
       std::vector<uint8_t> expected(c.out.size(), 0xee);
-      convert(c.view.dtype, c.data, c.view.elems(), c.type, expected.data());
+      convert(c.view.type, c.data, c.view.elems(), c.type, expected.data());
       CHECK(c.out == expected);
     }
   }

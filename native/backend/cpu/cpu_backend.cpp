@@ -76,7 +76,7 @@ class CpuBackend final : public Backend {
     for (const WeightView& view : stacked) {
       Part part{};
       part.first_row = linear->out_features;
-      part.packed = is_quantized(view.dtype);
+      part.packed = is_quantized(view.type);
       part.units = (view.rows + kRows - 1) / kRows;
       if (part.packed) {
         part.quantized = packed_shape(view);
@@ -88,8 +88,8 @@ class CpuBackend final : public Backend {
         linear->bytes += bytes;
         linear->any_packed = true;
       } else {
-        part.plain = {view.data, static_cast<int>(view.rows), static_cast<int>(view.cols), plain_type(view.dtype)};
-        linear->bytes += static_cast<uint64_t>(view.rows) * view.cols * dtype_traits(view.dtype).block_bytes;
+        part.plain = {view.data, static_cast<int>(view.rows), static_cast<int>(view.cols), plain_type(view.type.dtype)};
+        linear->bytes += view.type.bytes(view.elems());
       }
       linear->out_features += view.rows;
       linear->units += part.units;
@@ -100,14 +100,13 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<Table> make_table(const WeightView& view) override {
     auto table = std::make_unique<RowTable>();
-    const DTypeTraits& traits = dtype_traits(view.dtype);
     table->rows = view.rows;
     table->cols = view.cols;
     table->view = view;
-    table->row_bytes = static_cast<size_t>(view.cols / traits.block_elems) * traits.block_bytes;
+    table->row_bytes = view.type.bytes(view.cols);
     if (view.rows == 1) {
       table->values.resize(view.cols);
-      dequantize_row(view.dtype, view.data, view.cols, table->values.data());
+      dequantize_row(view.type, view.data, view.cols, table->values.data());
     }
     return table;
   }
@@ -147,7 +146,7 @@ class CpuBackend final : public Backend {
     const auto& rows = static_cast<const RowTable&>(table);
     each_row(n_rows_, shape_.hidden, [&](int64_t row) {
       const uint8_t* source = rows.view.data + static_cast<size_t>(batch_->token_ids[row]) * rows.row_bytes;
-      dequantize_row(rows.view.dtype, source, rows.cols, x_.data() + row * shape_.hidden);
+      dequantize_row(rows.view.type, source, rows.cols, x_.data() + row * shape_.hidden);
       normalize(row, norm);
     });
   }

@@ -1,6 +1,7 @@
 #include "backend/cpu/pack.h"
 
 #include <cstring>
+#include <vector>
 
 #include "backend/dequant.h"
 #include "backend/half.h"
@@ -33,7 +34,7 @@ void store_codes(int bits, uint8_t* base, int row, const uint8_t* codes) {
 }  // namespace
 
 PackedWeight packed_shape(const WeightView& view) {
-  const QuantFormat format = quant_format(view.dtype);
+  const QuantFormat format = quant_format(view.type);
   return {nullptr,
           static_cast<int>(view.rows),
           static_cast<int>(view.cols),
@@ -41,24 +42,29 @@ PackedWeight packed_shape(const WeightView& view) {
           format.zero,
           format.has_min,
           format.sub_group,
-          format.f16_scale ? ScaleType::kF16 : ScaleType::kF32};
+          format.scale_type == DType::kF16 ? ScaleType::kF16 : ScaleType::kF32};
 }
 
 void pack_blocks(const WeightView& view, const PackedWeight& packed, int64_t begin, int64_t end, uint8_t* data) {
-  const DTypeTraits& traits = dtype_traits(view.dtype);
-  const size_t row_bytes = static_cast<size_t>(view.cols / traits.block_elems) * traits.block_bytes;
+  const size_t row_bytes = view.type.bytes(view.cols);
   const size_t record_bytes = packed.record_bytes(), scale_bytes = packed.scale_bytes();
   const size_t code_bytes = static_cast<size_t>(kRows * kGroup) * packed.bits / 8;
   const int64_t groups = view.cols / kGroup;
   QuantGroup group;
+  std::vector<uint8_t> stored;  // a row of what is not in memory
   for (int64_t block = begin; block < end; ++block) {
     uint8_t* records = data + static_cast<size_t>(block) * packed.row_block_bytes();
     for (int r = 0; r < kRows; ++r) {
       const int64_t row = block * kRows + r;
       if (row >= view.rows) break;  // the memory is zero already
       const uint8_t* source = view.data + static_cast<size_t>(row) * row_bytes;
+      if (!view.data) {
+        stored.resize(row_bytes);
+        view.source->read(static_cast<uint64_t>(row) * row_bytes, stored);
+        source = stored.data();
+      }
       for (int64_t g = 0; g < groups; ++g) {
-        unpack_group(view.dtype, source, g, group);
+        unpack_group(view.type, source, g, group);
         uint8_t* record = records + static_cast<size_t>(g) * record_bytes;
         store_codes(packed.bits, record, r, group.codes);
         uint8_t* scales = record + code_bytes;
