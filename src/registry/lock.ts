@@ -4,13 +4,13 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { JsgError } from '../errors.js';
 import { writeAtomically } from '../files.js';
-import type { Candidate } from './select.js';
 
 const packageSchema = z.strictObject({
   name: z.string(),
   version: z.string(),
   filename: z.string().regex(/^[a-z0-9][\w.+!-]*$/i),
-  url: z.url(),
+  /** Null: it came by pip, whose configuration decides where from. */
+  url: z.url().nullable(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 const lockSchema = z.strictObject({
@@ -53,9 +53,17 @@ export function writeLock(path: string, lock: LockFile): void {
   }
 }
 
-/** A lock with this wheel instead of the one of the same name. Throws E_CHECKSUM_MISMATCH without a hash. */
-export function locked(lock: LockFile, { name, version, filename, url, sha256 }: Candidate): LockFile {
-  if (sha256 === null) throw new JsgError('E_CHECKSUM_MISMATCH', `${filename}: without a sha256 it cannot be locked`);
-  const others = lock.packages.filter((entry) => entry.name !== name);
-  return { ...lock, packages: [...others, { name, version, filename, url, sha256 }] };
+/** Throws E_USAGE where a lock was made for another platform or Python. */
+export function requireSameTarget(path: string, lock: LockFile | null, platform: string, python: string): void {
+  if (lock === null || (lock.platform === platform && lock.python === python)) return;
+  const [had, has] = [lock, { platform, python }].map((of) => `${of.platform} and Python ${of.python}`);
+  throw new JsgError('E_USAGE', `${path} is for ${had}, this is ${has}`, {
+    hint: 'Its wheels do not fit here: name another file with --lock, or remove it.',
+  });
+}
+
+/** A lock with these wheels instead of those of the same names. */
+export function locked(lock: LockFile, packages: LockedPackage[]): LockFile {
+  const names = new Set(packages.map(({ name }) => name));
+  return { ...lock, packages: [...lock.packages.filter(({ name }) => !names.has(name)), ...packages] };
 }

@@ -77,7 +77,8 @@ export class IndexServer {
     if (page !== null) return this.page(page[1], page[2] === '/', request, response);
     const file = Object.values(this.projects)
       .flat()
-      .find((served) => url === this.hrefOf(served));
+      // pip writes `+` as %2B.
+      .find((served) => decodeURIComponent(url) === decodeURIComponent(this.hrefOf(served)));
     return file === undefined ? this.fail(response, 404) : this.file(file, request, response);
   }
 

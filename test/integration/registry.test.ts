@@ -216,7 +216,8 @@ describe('jsg.lock.yaml', () => {
     const file = join(directory, 'jsg.lock.yaml');
     expect(await readLock(file)).toBeNull();
     const empty = { version: 1 as const, platform: path, python: '3.10', packages: [] };
-    await writeLock(file, locked(empty, (await index.find('torch==2.7.0'))[0] as Candidate));
+    const { name, version, filename, url, sha256 } = (await index.find('torch==2.7.0'))[0] as Candidate;
+    writeLock(file, locked(empty, [{ name, version, filename, url, sha256: sha256 ?? '' }]));
     const lock = await readLock(file);
     expect(versions(await index.find('torch', { lock }))).toEqual(['2.7.0']);
     first.projects.torch = [wheel(cp310('2.7.0'))];

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
+import { readWheelEntries } from '../../device/wheel-file.js';
 import { parseWheelName } from '../../device/wheel-name.js';
 import type { Check } from '../plan.js';
 import { newestMatch } from './files.js';
-import { readWheelEntries } from './wheel-file.js';
 
 /** `unknown`: the check is not one that this part of the runner can make. */
 export interface Verdict {

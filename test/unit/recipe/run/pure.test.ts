@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { readWheelEntries } from '../../../../src/device/wheel-file.js';
 import { canonicalJson, findGlob } from '../../../../src/recipe/run/files.js';
 import { chooseJobs, parsePressure, wasOutOfMemory } from '../../../../src/recipe/run/jobs.js';
 import { durationText, etaSeconds, progressText, shareOf } from '../../../../src/recipe/run/progress.js';
-import { readWheelEntries } from '../../../../src/recipe/run/wheel-file.js';
 
 const GIB = 2 ** 30;
 
