@@ -11,7 +11,7 @@ import { version } from './version.js';
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong flag, value or profile, 3 model not found or not usable, 4 download failed,
-5 this machine cannot run it, 6 native runtime failed, 7 port taken. JSG_DEBUG=1 shows stack traces.`;
+5 this machine cannot run it, 6 native runtime failed, 7 port taken, 130 interrupted. JSG_DEBUG=1 shows stack traces.`;
 
 const LAUNCH_NOTES = `
 Without --profile and --model-path the embedded model smollm2 is served. A flag wins over the profile, the profile over
@@ -47,6 +47,10 @@ const BENCH_NOTES = `
 Measures over HTTP, as a client sees it. Give a profile or a model to start an engine for the time of the run, or --url
 for any OpenAI-compatible server that is already running.`;
 
+const BUILD_NOTES = `
+A build that failed or was ended goes on where it was when the same command is given again; finished steps are kept. jsg
+build RECIPE --print shows what will be run. Git's and pip's own settings (proxies, mirrors, credentials) hold.`;
+
 const INDEX_NOTES = `
 The mirrors are those of wheels/index.yaml, then those of JSG_INDEX_URLS (with commas between them). Exit codes:
 0 one of them answers, 1 none does.`;
@@ -80,7 +84,7 @@ export async function run(argv: string[]): Promise<number> {
 function report(thrown: unknown): number {
   const error = toJsgError(thrown);
   process.stderr.write(`jsg: ${error.message}\n`);
-  if (error.hint) process.stderr.write(`     ${error.hint}\n`);
+  if (error.hint) process.stderr.write(`     ${error.hint.replaceAll('\n', '\n     ')}\n`);
   if (process.env.JSG_DEBUG === '1') console.error(error);
   return ERRORS[error.code].exit;
 }
@@ -153,13 +157,17 @@ function commandTree(setExitCode: (code: number) => void): Command {
       .option('--variant <NAME>', 'seed: the documented versions; latest: current ones (default: seed)')
       .option('--print', 'show the commands as a person would type them')
       .option('--dry-run', 'show what would be done, do nothing')
-      .option('--json', 'with --dry-run: the plan as JSON')
-      .option('--root <DIR>', 'plan for the files of a copied machine');
+      .option('--status', 'what is built, from which commit, for which board, verified how')
+      .option('--json', 'the report as JSON; with --dry-run the plan')
+      .option('--venv <DIR>', 'a virtual environment of yours, or `system` (default: one of the build)')
+      .option('--build-dir <DIR>', 'where builds are kept (default: ~/.local/share/jsg/build)')
+      .option('--root <DIR>', 'with --print or --dry-run: for the files of a copied machine')
+      .addHelpText('after', BUILD_NOTES);
   buildOptions(
     verb(
       program,
-      'build <recipe>',
-      'how torch, flashinfer, sglang, sgl-kernel, xgrammar, native or all is built',
+      'build [recipe]',
+      'build torch, flashinfer, sglang, sgl-kernel, xgrammar, native or all',
       async () => (await buildCommands()).build,
     ),
   );

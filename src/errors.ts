@@ -23,6 +23,9 @@ export const ERRORS = {
   E_ADDON_LOAD_FAILED: { status: 500, type: 'server_error', exit: 6 },
   E_RUNTIME_FAILED: { status: 500, type: 'server_error', exit: 6 },
   E_PORT_IN_USE: { status: 500, type: 'server_error', exit: 7 },
+  E_BUILD_FAILED: { status: 500, type: 'server_error', exit: 1 },
+  // 128 and SIGINT, as shells count.
+  E_INTERRUPTED: { status: 500, type: 'server_error', exit: 130 },
   E_IO_FAILED: { status: 500, type: 'server_error', exit: 1 },
   E_INTERNAL: { status: 500, type: 'server_error', exit: 1 },
 } as const;

@@ -1,31 +1,32 @@
-/** `jsg build RECIPE`: the plan of a build, shown as commands or as JSON. */
+/** `jsg build RECIPE`: the plan of a build, shown as commands or as JSON, or carried out. */
 import { statSync } from 'node:fs';
 import { probeMachine } from '../device/machine.js';
 import { probeEnvironment } from '../device/python-interpreter.js';
 import { type Source, sourceUnder } from '../device/source.js';
 import { JsgError } from '../errors.js';
 import { planDevice } from '../recipe/machine-facts.js';
-import { makePlan } from '../recipe/make-plan.js';
+import { makePlan, planParts } from '../recipe/make-plan.js';
 import type { Plan } from '../recipe/plan.js';
 import { formatPlan } from '../recipe/print.js';
 import { loadRecipe, recipeNames } from '../recipe/recipe.js';
+import { ownVenv } from '../recipe/run/venv.js';
 import { packageRoot } from '../version.js';
+import { runBuild } from './build-run.js';
+import { buildStatus } from './build-status.js';
 import type { Options } from './settings.js';
 
 const SMI_TIMEOUT_MS = 5000;
 
 export async function build(options: Options, [name]: string[]): Promise<number> {
+  checkOptions(options);
+  if (options.status) return buildStatus(options, name ?? null);
   if (name === undefined) {
     throw new JsgError('E_USAGE', 'no recipe is named', { hint: `There are: ${recipeNames().join(', ')}.` });
   }
-  const made = await planFor(name, options);
-  if (options.json) process.stdout.write(`${JSON.stringify(made, null, 2)}\n`);
-  else if (options.print || options.dryRun) process.stdout.write(formatPlan(made, packageRoot));
-  else {
-    throw new JsgError('E_UNAVAILABLE', 'this version of jsg shows builds and does not run them', {
-      hint: `See jsg build ${name} --print for the commands, or --dry-run --json for the plan.`,
-    });
-  }
+  const planned = await planFor(name, options);
+  if (options.dryRun && options.json) process.stdout.write(`${JSON.stringify(planned.plan, null, 2)}\n`);
+  else if (options.print || options.dryRun) process.stdout.write(formatPlan(planned.plan, packageRoot));
+  else return runBuild(name, planned, options);
   return 0;
 }
 
@@ -33,19 +34,44 @@ export async function build(options: Options, [name]: string[]): Promise<number>
 export const buildFlashinfer = (options: Options) => build(options, ['flashinfer']);
 export const buildKernel = (options: Options) => build(options, ['sgl-kernel']);
 
-export async function planFor(name: string, options: Options): Promise<Plan> {
-  if (options.json && !options.dryRun) {
-    throw new JsgError('E_USAGE', '--json goes with --dry-run', { hint: `jsg build ${name} --dry-run --json` });
+export interface Planned {
+  /** Of all parts together, as it is shown and as it is asked what is missing. */
+  plan: Plan;
+  /** One for each recipe that it includes, in order. */
+  parts: Plan[];
+}
+
+function checkOptions({ json, print, status, dryRun, root }: Options): void {
+  if (json && print && !dryRun && !status) {
+    throw new JsgError('E_USAGE', '--print shows commands, not JSON', {
+      hint: '--dry-run --json shows the plan as JSON.',
+    });
   }
+  if (root !== undefined && !print && !dryRun && !status) {
+    throw new JsgError('E_USAGE', '--root names another machine, and builds are for this one', {
+      hint: 'With --print or --dry-run the build of that machine is shown.',
+    });
+  }
+}
+
+export async function planFor(name: string, options: Options): Promise<Planned> {
   const recipe = loadRecipe(name);
   const source = sourceOf(options.root as string | undefined);
-  const [machine, { interpreter }, sm] = await Promise.all([
+  const [machine, python, sm] = await Promise.all([
     probeMachine(source),
-    probeEnvironment(source),
+    pythonVersion(source, options.venv as string | undefined),
     askComputeCapability(source),
   ]);
-  const device = planDevice({ machine, python: interpreter?.version ?? null, sm });
-  return makePlan({ recipe, variant: String(options.variant ?? 'seed'), device });
+  const device = planDevice({ machine, python, sm });
+  const request = { recipe, variant: String(options.variant ?? 'seed'), device };
+  return { plan: makePlan(request), parts: planParts(request) };
+}
+
+/** Of the environment that the user names, else of the python3 on PATH. */
+async function pythonVersion(source: Source, venv: string | undefined): Promise<string | null> {
+  if (venv === undefined) return (await probeEnvironment(source)).interpreter?.version ?? null;
+  const answer = await source.run(ownVenv(venv).python, ['--version'], SMI_TIMEOUT_MS);
+  return /^Python (\d+\.\d+\S*)/.exec(answer?.stdout ?? '')?.[1] ?? null;
 }
 
 /** Of the first GPU: `9.0` -> 90. Null: no GPU, or a Jetson's, whose driver says `N/A`. */

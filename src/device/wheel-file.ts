@@ -1,6 +1,7 @@
-/** What a wheel holds: the names and sizes in its zip directory, and single small files of it. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { inflateRawSync } from 'node:zlib';
+/** What a wheel holds: the names and sizes in its zip directory, and single files of it. */
+import { closeSync, createReadStream, createWriteStream, fstatSync, openSync, readSync } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { createInflateRaw, inflateRawSync } from 'node:zlib';
 
 export interface WheelEntry {
   name: string;
@@ -60,6 +61,19 @@ export function readWheelMetadata(path: string): string | null {
   } finally {
     closeSync(file);
   }
+}
+
+/** Unpacks one file of a wheel to `target`. Throws what reading, inflating or writing throws. */
+export async function extractEntry(wheel: string, entry: WheelEntry, target: string): Promise<void> {
+  const file = openSync(wheel, 'r');
+  const head = read(file, entry.offset, LOCAL_BYTES);
+  closeSync(file);
+  if (head.length < LOCAL_BYTES) throw new Error(`${wheel}: ${entry.name} is cut short`);
+  const start = entry.offset + LOCAL_BYTES + head.readUInt16LE(26) + head.readUInt16LE(28);
+  // `end` is included, so that nothing at all cannot be said.
+  const packed = createReadStream(wheel, { start, end: start + Math.max(1, entry.packedBytes) - 1 });
+  const output = createWriteStream(target);
+  await (entry.isDeflated ? pipeline(packed, createInflateRaw(), output) : pipeline(packed, output));
 }
 
 function parseDirectory(bytes: Buffer, numEntries: number): WheelEntry[] | null {

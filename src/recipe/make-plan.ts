@@ -22,10 +22,7 @@ const MINUTE_MS = 60_000;
 /** Throws E_USAGE for an unknown variant, E_DEVICE_UNSUITABLE where a step needs what this device does not tell. */
 export function makePlan(request: PlanRequest): Plan {
   const { recipe, variant, device } = request;
-  if ('includes' in recipe.file) {
-    const parts = recipe.file.includes.map((name) => makePlan({ ...request, recipe: loadRecipe(name) }));
-    return joinPlans(recipe.name, parts);
-  }
+  if ('includes' in recipe.file) return joinPlans(recipe.name, planParts(request));
   const chosen = variantOf(recipe.name, recipe.file.variants, variant);
   const versions = versionsFor(device);
   const fill = filler(device, versions);
@@ -50,6 +47,13 @@ export function makePlan(request: PlanRequest): Plan {
     outputs: chosen.outputs.map(fill.text),
     checks: chosen.checks.filter((check) => isFor(check.when, device)).map((check) => checkOf(check, device)),
   };
+}
+
+/** A plan for each recipe that this one includes, in order; its own where it includes none. */
+export function planParts(request: PlanRequest): Plan[] {
+  const { file } = request.recipe;
+  if (!('includes' in file)) return [makePlan(request)];
+  return file.includes.flatMap((name) => planParts({ ...request, recipe: loadRecipe(name) }));
 }
 
 function isFor(when: When, { isJetson, sm }: PlanDevice): boolean {

@@ -149,3 +149,7 @@ export interface Plan {
   outputs: string[];
   checks: Check[];
 }
+
+/** Whether any of it needs a virtual environment. */
+export const usesPython = ({ steps, checks }: Plan): boolean =>
+  checks.length > 0 || steps.some(({ argv: [program = ''] }) => /^(?:python|pip)3?$/.test(program));

@@ -1,16 +1,17 @@
 // Run by recipe-run-kill.test.ts: one run of a plan in a process that may be killed. Arguments: plan (JSON), build folder.
-import { runPlan } from '../../dist/recipe/run/run.js';
+import { runPlans } from '../../dist/recipe/run/run.js';
 
 const [plan, build] = process.argv.slice(2);
 const controller = new AbortController();
 process.once('SIGINT', () => controller.abort());
 try {
-  const { numRun } = await runPlan(JSON.parse(plan), {
+  const [{ numRun }] = await runPlans([JSON.parse(plan)], {
     build,
     venv: null,
     signal: controller.signal,
     onEvent: () => {},
     explain: () => [],
+    resume: 'again',
   });
   console.log(`ran ${numRun}`);
 } catch (error) {

@@ -63,6 +63,7 @@ export const WHEEL = 'demo/demo-0.2.0-py3-none-any.whl';
 export function step(values: Partial<Step> & Pick<Step, 'id' | 'argv'>): Step {
   return {
     title: values.id,
+    source: null,
     note: null,
     cwd: '.',
     makeCwd: false,
@@ -96,6 +97,7 @@ export function planOf(commit: string | null, steps: Step[]): Plan {
     variant: 'seed',
     device: {
       name: 'test',
+      isJetson: false,
       arch: process.arch,
       l4t: null,
       jetpack: null,

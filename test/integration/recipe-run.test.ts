@@ -8,8 +8,7 @@ import { explain } from '../../src/doctor/failures.js';
 import { sha256OfFile } from '../../src/files.js';
 import type { Check, Plan } from '../../src/recipe/plan.js';
 import type { RunEvent } from '../../src/recipe/run/events.js';
-import { type RunOptions, runPlan } from '../../src/recipe/run/run.js';
-import { verify } from '../../src/recipe/run/verify.js';
+import { type RunOptions, type RunResult, runPlans } from '../../src/recipe/run/run.js';
 import { buildWheel, installWheel, makeUpstream, planOf, step, WHEEL } from './recipe-run-spec.js';
 
 const root = mkdtempSync(join(tmpdir(), 'jsg-recipe-run-'));
@@ -22,9 +21,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-const run = (plan: Plan, build: string, options: Partial<RunOptions> = {}) =>
-  runPlan(plan, {
+const run = async (plan: Plan, build: string, options: Partial<RunOptions> = {}): Promise<RunResult> => {
+  const [result] = await runPlans([plan], {
     build,
+    resume: 'jsg build demo',
     venv: null,
     signal: new AbortController().signal,
     onEvent: () => {},
@@ -32,6 +32,8 @@ const run = (plan: Plan, build: string, options: Partial<RunOptions> = {}) =>
     env: upstream.env,
     ...options,
   });
+  return result as RunResult;
+};
 
 /** A process that nobody has waited for yet is not running. */
 function isRunning(pid: number): boolean {
@@ -39,7 +41,7 @@ function isRunning(pid: number): boolean {
   return existsSync(path) && !/\) [ZX] /.test(readFileSync(path, 'latin1'));
 }
 
-describe('runPlan', () => {
+describe('runPlans', () => {
   it('clones what is needed, builds and installs, and does nothing the second time', async () => {
     const build = newBuild();
     const plan = planOf(upstream.commit, [buildWheel, installWheel]);
@@ -53,19 +55,32 @@ describe('runPlan', () => {
     const hash = await sha256OfFile(join(build, WHEEL));
     expect((await run(plan, build)).numRun).toBe(0);
 
-    const statuses = async (checks: Check[]) => (await verify(checks, build, first.venv)).map(({ status }) => status);
-    expect(
-      await statuses([
-        { kind: 'wheel', file: 'demo/*.whl', minBytes: 500 },
-        { kind: 'wheel', file: 'demo/*.whl', minBytes: 10_000_000 },
-        { kind: 'wheel', file: 'none/*.whl', minBytes: 1 },
-        { kind: 'contents', file: 'demo/*.whl', prefix: 'demo/part', count: 10 },
-        { kind: 'contents', file: 'demo/*.whl', prefix: 'demo/part', count: 11 },
-        { kind: 'import', module: 'demo', version: '0.2.0' },
-        { kind: 'import', module: 'demo', version: '0.3.0' },
-        { kind: 'import', module: 'not_there', version: null },
-      ]),
-    ).toEqual(['passed', 'failed', 'failed', 'passed', 'failed', 'passed', 'failed', 'failed']);
+    const checks: Check[] = [
+      { kind: 'wheel', file: 'demo/*.whl', minBytes: 500 },
+      { kind: 'wheel', file: 'demo/*.whl', minBytes: 10_000_000 },
+      { kind: 'wheel', file: 'none/*.whl', minBytes: 1 },
+      { kind: 'contents', file: 'demo/*.whl', prefix: 'demo/part', count: 10 },
+      { kind: 'contents', file: 'demo/*.whl', prefix: 'demo/part', count: 11 },
+      { kind: 'sm', file: 'demo/*.whl', sm: 87 },
+      { kind: 'import', module: 'demo', version: '0.2.0', needs: [] },
+      { kind: 'import', module: 'demo', version: '0.3.0', needs: [] },
+      { kind: 'import', module: 'demo', version: null, needs: ['not_there'] },
+      { kind: 'import', module: 'not_there', version: null, needs: [] },
+    ];
+    const second = await run({ ...plan, checks }, build);
+    expect(second.numRun).toBe(0);
+    expect(second.verdicts.map(({ status }) => status)).toEqual([
+      'passed',
+      'failed',
+      'failed',
+      'passed',
+      'failed',
+      'failed',
+      'passed',
+      'failed',
+      'skipped',
+      'failed',
+    ]);
 
     // An output that was changed is made again; what depends on its bytes follows only if they changed.
     writeFileSync(join(build, WHEEL), 'cut short');
@@ -84,12 +99,23 @@ describe('runPlan', () => {
     await expect(run(missing, newBuild())).rejects.toThrow('v9.9.9');
   });
 
-  it('tells the submodule that is empty', async () => {
+  it('fetches a submodule that has lost its files, or that only a later recipe needs', async () => {
     const plan = planOf(upstream.commit, []);
     const build = newBuild();
+    const without = { ...plan, sources: plan.sources.map((source) => ({ ...source, submodules: [] })) } as Plan;
+    await run(without, build);
+    expect(existsSync(join(build, 'demo/3rdparty/lib/include/lib.h'))).toBe(false);
     await run(plan, build);
     rmSync(join(build, 'demo/3rdparty/lib/include'), { recursive: true });
-    await expect(run(plan, build)).rejects.toThrow('3rdparty/lib');
+    await run(plan, build);
+    expect(existsSync(join(build, 'demo/3rdparty/lib/include/lib.h'))).toBe(true);
+  });
+
+  it('tells of a submodule that is fetched and does not hold what it should', async () => {
+    const plan = planOf(upstream.commit, []);
+    const submodules = [{ path: '3rdparty/lib', holds: '3rdparty/lib/include/other.h' }];
+    const wrong = { ...plan, sources: plan.sources.map((source) => ({ ...source, submodules })) } as Plan;
+    await expect(run(wrong, newBuild())).rejects.toThrow('without their files in');
   });
 
   it('tells of a failure the command, the last lines, the known cause and how to resume; then resumes', async () => {
@@ -117,7 +143,7 @@ describe('runPlan', () => {
     const plan = { ...planOf(null, [hungry]), jobs: { count: 4, memoryBytesPerJob: 1 } };
     const notes: string[] = [];
     await run(plan, newBuild(), { onEvent: (event) => event.kind === 'note' && notes.push(event.text) });
-    expect(notes.map((note) => /(\d) jobs/.exec(note)?.[1])).toEqual(['2', '1']);
+    expect(notes.map((note) => /(\d) jobs?$/.exec(note)?.[1])).toEqual(['2', '1']);
   });
 
   it('lets one run at a time into a folder, and ends all its processes when interrupted', async () => {

@@ -4,7 +4,7 @@
  * knows what may be half-written.
  */
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { sha256OfFile, writeAtomically } from '../../files.js';
 import { canonicalJson, findGlob, sha256Of } from './files.js';
 
@@ -15,6 +15,8 @@ export interface StepRecord {
   /** ISO 8601. */
   finishedAt: string;
   seconds: number;
+  /** The line of its output that the step expects; null: it expects none. */
+  said: string | null;
 }
 
 export const keyOf = (inputs: unknown): string => sha256Of(canonicalJson(inputs));
@@ -27,8 +29,8 @@ export async function hashOutputs(build: string, globs: string[]): Promise<Recor
     if (paths.length === 0) return null;
     // A folder as an output stands for its being there.
     for (const path of paths) {
-      const isFile = statSync(join(build, path)).isFile();
-      hashes[path] = isFile ? await sha256OfFile(join(build, path)) : 'folder';
+      const isFile = statSync(resolve(build, path)).isFile();
+      hashes[path] = isFile ? await sha256OfFile(resolve(build, path)) : 'folder';
     }
   }
   return hashes;
@@ -65,14 +67,21 @@ export class StepCache {
     return existsSync(this.#path(id, 'begun'));
   }
 
-  begin(id: string): void {
-    writeAtomically(this.#path(id, 'begun'), '');
+  begin(id: string, kind: 'installs' | 'builds'): void {
+    writeAtomically(this.#path(id, 'begun'), kind);
     rmSync(this.#path(id, 'done'), { force: true });
   }
 
   finish(id: string, record: StepRecord): void {
     writeAtomically(this.#path(id, 'done'), canonicalJson(record));
     rmSync(this.#path(id, 'begun'), { force: true });
+  }
+
+  /** Whether a step of any recipe was killed while it was installing. */
+  wasInstalling(): boolean {
+    return findGlob(this.#folder, '*.begun').some(
+      (name) => readFileSync(join(this.#folder, name), 'utf8') === 'installs',
+    );
   }
 
   /** It ended, and by itself. */

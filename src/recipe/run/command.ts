@@ -2,6 +2,7 @@
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
+import { StringDecoder } from 'node:string_decoder';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { endProcessesOf, RUN_TOKEN } from './processes.js';
@@ -42,6 +43,8 @@ export async function runCommand(command: Command): Promise<CommandResult> {
   const { argv, cwd, env, logPath, token, signal } = command;
   mkdirSync(dirname(logPath), { recursive: true });
   const log = createWriteStream(logPath, { flags: 'a' });
+  // A full disk ends the command, which tells it better.
+  log.on('error', () => {});
   log.write(`$ ${argv.join(' ')}\n`);
   const [program = '', ...args] = argv;
   const child = execa(program, args, {
@@ -55,10 +58,11 @@ export async function runCommand(command: Command): Promise<CommandResult> {
     // A process group of its own: a Ctrl-C in the terminal reaches jsg alone, which then ends all in order.
     detached: true,
   });
+  const decoder = new StringDecoder('utf8');
   const tail = new Tail((line) => command.onProgress?.({ line, share: shareOf(line) }));
   child.all?.on('data', (chunk: Buffer) => {
     log.write(chunk);
-    tail.push(chunk.toString('utf8'));
+    tail.push(decoder.write(chunk));
   });
   let timedOut = false;
   let ending: Promise<void> | null = null;
@@ -72,6 +76,10 @@ export async function runCommand(command: Command): Promise<CommandResult> {
     end();
   }, command.timeoutMs);
   signal.addEventListener('abort', end, { once: true });
+  // What it leaves running may hold its output open, which would be waited for.
+  child.once('exit', () => {
+    ending ??= endProcessesOf(token);
+  });
   if (signal.aborted) end();
   const result = await child;
   clearTimeout(timer);
@@ -100,7 +108,7 @@ function endGroup(pid: number | undefined): void {
   }
 }
 
-/** The last lines of an output. A carriage return ends a line, as progress bars use it. */
+/** The last lines of an output. A carriage return ends a line that the next one is written over, as progress bars do. */
 class Tail {
   readonly #lines: string[] = [];
   #rest = '';
@@ -108,21 +116,21 @@ class Tail {
   constructor(readonly onLine: (line: string) => void) {}
 
   push(text: string): void {
-    const parts = (this.#rest + text).split(/[\r\n]+/);
+    const parts = (this.#rest + text).split(/(\r?\n|\r(?!$))/);
     this.#rest = (parts.pop() ?? '').slice(0, MAX_LINE_CHARS);
-    for (const part of parts) this.#add(part);
+    for (let i = 0; i + 1 < parts.length; i += 2) this.#add(parts[i] ?? '', parts[i + 1] !== '\r');
   }
 
   lines(): string[] {
-    if (this.#rest !== '') this.#add(this.#rest);
+    this.#add(this.#rest, true);
     this.#rest = '';
     return [...this.#lines];
   }
 
-  #add(raw: string): void {
+  #add(raw: string, isKept: boolean): void {
     const line = stripVTControlCharacters(raw).trimEnd().slice(0, MAX_LINE_CHARS);
     if (line === '') return;
-    this.#lines.push(line);
+    if (isKept) this.#lines.push(line);
     if (this.#lines.length > TAIL_LINES) this.#lines.shift();
     this.onLine(line);
   }

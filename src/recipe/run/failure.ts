@@ -1,5 +1,6 @@
 /** What a person reads when a build fails: the command, its last lines, the known cause with its fix, and how to go on. */
 import { JsgError } from '../../errors.js';
+import { joinCommand } from '../command-line.js';
 import type { CommandResult } from './command.js';
 
 /** The table of known failures, handed in by the command: a recipe does not import the doctor. */
@@ -9,6 +10,10 @@ const SHOWN_LINES = 15;
 
 export interface Failed {
   title: string;
+  /** What a person types to go on: `jsg build flashinfer`. */
+  resume: string;
+  /** Its whole output; the tail where the log cannot be read. */
+  output: string;
   argv: string[];
   cwd: string;
   logPath: string;
@@ -17,19 +22,20 @@ export interface Failed {
   fault?: string;
 }
 
-/** E_IO_FAILED, with everything that helps in message and hint. */
-export function buildFailure({ title, argv, cwd, logPath, result, fault }: Failed, explain: Explain): JsgError {
-  const [known] = explain(result.tail.join('\n'));
+/** E_BUILD_FAILED, with everything that helps in message and hint. */
+export function buildFailure(failed: Failed, explain: Explain): JsgError {
+  const { title, argv, cwd, logPath, result, fault } = failed;
+  const [known] = explain(failed.output);
   const message = [
     `${title}: ${fault ?? howItEnded(result)}`,
-    `  command: ${argv.join(' ')}`,
+    `  command: ${joinCommand(argv)}`,
     `  in:      ${cwd}`,
     `  log:     ${logPath}`,
     ...result.tail.slice(-SHOWN_LINES).map((line) => `  | ${line}`),
     ...(known === undefined ? [] : [`  known cause: ${known.why}`]),
   ].join('\n');
-  const resume = 'Run the same command again to resume: finished steps are kept.';
-  return new JsgError('E_IO_FAILED', message, { hint: known === undefined ? resume : `${known.fix}\n${resume}` });
+  const resume = howToResume(failed.resume);
+  return new JsgError('E_BUILD_FAILED', message, { hint: known === undefined ? resume : `${known.fix}\n${resume}` });
 }
 
 function howItEnded({ exitCode, signal, timedOut, startError }: CommandResult): string {
@@ -38,9 +44,9 @@ function howItEnded({ exitCode, signal, timedOut, startError }: CommandResult): 
   return signal === null ? `exit code ${exitCode}` : `ended by ${signal}`;
 }
 
+const howToResume = (command: string) => `${command}   # resumes: finished steps are kept`;
+
 /** A run that was told to stop. */
-export function interrupted(): JsgError {
-  return new JsgError('E_IO_FAILED', 'the build was interrupted', {
-    hint: 'Run the same command again to resume: finished steps are kept.',
-  });
+export function interrupted(command: string): JsgError {
+  return new JsgError('E_INTERRUPTED', 'the build was interrupted', { hint: howToResume(command) });
 }

@@ -1,7 +1,7 @@
 /** Files of the build folder: found by glob, and values as text that can be hashed. */
 import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 export const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -14,8 +14,12 @@ export function canonicalJson(value: unknown): string {
   );
 }
 
-/** Files and folders under `root` that match: `*` within a name, `**` any number of folders. Sorted, relative to `root`. */
+/**
+ * Files and folders under `root` that match: `*` within a name, `**` any number of folders. Sorted, relative to `root`, or
+ * absolute if the glob is.
+ */
 export function findGlob(root: string, glob: string): string[] {
+  if (glob.startsWith('/') && root !== '/') return findGlob('/', glob).map((path) => `/${path}`);
   const parts = glob.split('/').filter((part) => part !== '' && part !== '.');
   return [...new Set(walk(root, '', parts))].sort();
 }
@@ -38,8 +42,8 @@ function walk(root: string, at: string, parts: string[]): string[] {
 /** The newest match, absolute; null where there is none. */
 export function newestMatch(root: string, glob: string): string | null {
   const found = findGlob(root, glob).map((path) => ({
-    path: join(root, path),
-    time: statSync(join(root, path)).mtimeMs,
+    path: resolve(root, path),
+    time: statSync(resolve(root, path)).mtimeMs,
   }));
   return found.sort((a, b) => b.time - a.time)[0]?.path ?? null;
 }

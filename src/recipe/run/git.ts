@@ -5,7 +5,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
-import type { GitSource } from '../plan.js';
+import type { GitSource, Submodule } from '../plan.js';
 import type { CommandResult } from './command.js';
 
 /** Runs git with these arguments in a folder. */
@@ -23,38 +23,52 @@ export async function ensureClone(source: GitSource, build: string, run: GitRun)
   if (!existsSync(target)) {
     const partial = `${target}.partial`;
     rmSync(partial, { recursive: true, force: true });
-    await clone(source, partial, build, run);
+    const options = ['-c', 'advice.detachedHead=false'];
+    const from = ['--depth', '1', '--branch', source.tag, '--', source.url, partial];
+    await must(run, [...options, 'clone', '--progress', ...from], build);
+    await fetchSubmodules(source.submodules, partial, run);
     await verify(source, partial, run);
     renameSync(partial, target);
+  }
+  const missing = missingOf(source.submodules, target);
+  if (missing.length > 0) {
+    // Another recipe of the same repository needed fewer, or a kill has left some half-fetched, which git refuses to go on with.
+    await run.git(['submodule', 'deinit', '--force', '--', ...missing.map(({ path }) => path)], target);
+    for (const { path } of missing) rmSync(join(target, '.git', 'modules', path), { recursive: true, force: true });
+    await fetchSubmodules(missing, target, run);
   }
   return verify(source, target, run);
 }
 
-async function clone({ url, tag, submodules }: GitSource, target: string, build: string, run: GitRun): Promise<void> {
-  const options = ['-c', 'advice.detachedHead=false'];
-  await must(run, [...options, 'clone', '--depth', '1', '--branch', tag, '--', url, target], build);
+async function fetchSubmodules(submodules: Submodule[], clone: string, run: GitRun): Promise<void> {
   if (submodules.length === 0) return;
   const paths = submodules.map(({ path }) => path);
-  const shallow = await run.git(['submodule', 'update', '--init', '--depth', '1', '--', ...paths], target);
+  const update = ['submodule', 'update', '--init', '--force', '--progress'];
+  const shallow = await run.git([...update, '--depth', '1', '--', ...paths], clone);
   // Some servers hand out a commit that no branch points to only with its history.
-  if (shallow.exitCode !== 0) await must(run, ['submodule', 'update', '--init', '--', ...paths], target);
+  if (shallow.exitCode !== 0) await must(run, [...update, '--', ...paths], clone);
 }
 
+const missingOf = (submodules: Submodule[], clone: string): Submodule[] =>
+  submodules.filter(({ path, holds }) => !existsSync(join(clone, holds.startsWith(path) ? holds : join(path, holds))));
+
 async function verify({ name, url, tag, commit, submodules }: GitSource, target: string, run: GitRun): Promise<string> {
-  const { tail } = await must(run, ['rev-parse', '--verify', 'HEAD^{commit}'], target);
-  const found = tail.find((line) => /^[0-9a-f]{40,64}$/.test(line)) ?? '';
-  if (commit !== null && found !== commit) {
+  const found = await commitOf('HEAD', target, run);
+  // A branch or a tag: a clone of one commit has the reference that it was made for.
+  const wanted =
+    commit ??
+    (await commitOf(`refs/tags/${tag}`, target, run)) ??
+    (await commitOf(`refs/remotes/origin/${tag}`, target, run));
+  if (found === null || found !== wanted) {
     throw new JsgError(
       'E_CHECKSUM_MISMATCH',
-      `${name}: ${target} is at ${found || 'no commit'}, not at ${commit} (${tag})`,
+      `${name}: ${target} is at ${found ?? 'no commit'}, not at ${wanted ?? 'its tag'} (${tag})`,
       {
         hint: `Either ${url} has moved the tag, or the folder holds another version. Look at it, then remove it: rm -r ${target}`,
       },
     );
   }
-  const missing = submodules.filter(
-    ({ path, holds }) => !existsSync(join(target, holds.startsWith(path) ? holds : join(path, holds))),
-  );
+  const missing = missingOf(submodules, target);
   if (missing.length > 0) {
     const paths = missing.map(({ path }) => path).join(' ');
     throw new JsgError('E_IO_FAILED', `${name}: submodules without their files in ${target}: ${paths}`, {
@@ -62,6 +76,12 @@ async function verify({ name, url, tag, commit, submodules }: GitSource, target:
     });
   }
   return found;
+}
+
+/** Null: there is none of that name. */
+async function commitOf(reference: string, clone: string, { git }: GitRun): Promise<string | null> {
+  const { tail } = await git(['rev-parse', '--verify', '--quiet', `${reference}^{commit}`], clone);
+  return tail.find((line) => /^[0-9a-f]{40,64}$/.test(line)) ?? null;
 }
 
 async function must(run: GitRun, args: string[], cwd: string): Promise<CommandResult> {

@@ -4,6 +4,8 @@ import type { Jobs } from '../plan.js';
 export interface MemoryNow {
   /** MemAvailable, or what the cgroup leaves where that is less. */
   availableBytes: number;
+  /** Swap that is free. Compilers in it are slow, so jobs are not counted by it. */
+  swapBytes: number;
   /** Of the last 10 s, percent of the time in which some process waited for memory; null: the kernel does not tell. */
   pressurePercent: number | null;
 }

@@ -1,18 +1,24 @@
 /** What memory a build may take now. */
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
+import { cgroupMemory } from '../../device/cgroup.js';
 import { type MemoryNow, parsePressure } from './jobs.js';
 
-/** MemAvailable, less where a cgroup (v2) allows less, and the pressure that the kernel tells. */
+/** MemAvailable, less where a cgroup of this process allows less, and the pressure that the kernel tells. */
 export function readMemoryNow(): MemoryNow {
-  const available = /^MemAvailable:\s*(\d+) kB/m.exec(readText('/proc/meminfo') ?? '')?.[1];
-  const limit = Number.parseInt(readText('/sys/fs/cgroup/memory.max') ?? '', 10);
-  const used = Number.parseInt(readText('/sys/fs/cgroup/memory.current') ?? '', 10);
-  const left = Number.isFinite(limit) && Number.isFinite(used) ? Math.max(0, limit - used) : Number.POSITIVE_INFINITY;
+  const available = bytesOf('MemAvailable') ?? freemem();
+  const left = cgroupMemory(readText)?.availableBytes ?? Number.POSITIVE_INFINITY;
   return {
-    availableBytes: Math.min(available === undefined ? freemem() : Number(available) * 1024, left),
+    availableBytes: Math.min(available, left),
+    swapBytes: left < available ? 0 : (bytesOf('SwapFree') ?? 0),
     pressurePercent: parsePressure(readText('/proc/pressure/memory')),
   };
+}
+
+/** A field of /proc/meminfo, in bytes. */
+function bytesOf(field: string): number | null {
+  const value = new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(readText('/proc/meminfo') ?? '')?.[1];
+  return value === undefined ? null : Number(value) * 1024;
 }
 
 function readText(path: string): string | null {

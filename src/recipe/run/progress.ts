@@ -1,10 +1,12 @@
-/** How far a build is, read from its output: ninja, CMake's makefiles, or the extensions that setuptools builds. Pure. */
+/** How far a build is, read from its output: ninja, CMake's makefiles, git. Pure. */
+
+const GIT = /^(?:remote: )?(?:Receiving objects|Resolving deltas|Updating files):\s+(\d{1,3})%/;
 
 /** Share done, 0 to 1; null where a line tells nothing. */
 export function shareOf(line: string): number | null {
   const ninja = /^\s*\[(\d{1,9})\/(\d{1,9})\]/.exec(line);
   if (ninja) return ratio(Number(ninja[1]), Number(ninja[2]));
-  const percent = /^\s*\[\s*(\d{1,3})%\]/.exec(line);
+  const percent = /^\s*\[\s*(\d{1,3})%\]/.exec(line) ?? GIT.exec(line);
   return percent ? ratio(Number(percent[1]), 100) : null;
 }
 

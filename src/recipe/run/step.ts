@@ -1,17 +1,29 @@
 /** One step of a plan: its command with everything filled in, and what is done before it can run again. */
 import { rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { JsgError } from '../../errors.js';
+import { packageRoot } from '../../version.js';
 import type { Step } from '../plan.js';
 import { findGlob, newestMatch } from './files.js';
+
+const fillPackage = (text: string) => text.replaceAll('{package}', packageRoot.replace(/\/$/, ''));
+
+/** Paths with jsg's own folder filled in. */
+export const pathsOf = (globs: string[]): string[] => globs.map((glob) => fillPackage(glob));
+
+/** The step with jsg's own folder filled in. */
+export function withPackageFolder(step: Step): Step {
+  const env = Object.fromEntries(Object.entries(step.env).map(([name, value]) => [name, fillPackage(value)]));
+  return { ...step, argv: pathsOf(step.argv), env, inputs: pathsOf(step.inputs), outputs: pathsOf(step.outputs) };
+}
 
 /** The words to run: `{jobs}` and globs filled in. */
 export function argvOf(step: Step, cwd: string, jobs: number): string[] {
   return step.argv.map((word) => {
     const filled = withJobs(word, jobs);
-    if (!filled.includes('*')) return filled;
+    if (!filled.includes('*') || step.argv[0] === 'sed') return filled;
     const match = newestMatch(cwd, filled);
-    if (match === null) throw new JsgError('E_IO_FAILED', `${step.title}: no file matches ${filled} in ${cwd}`);
+    if (match === null) throw new JsgError('E_BUILD_FAILED', `${step.title}: no file matches ${filled} in ${cwd}`);
     return match;
   });
 }
@@ -31,7 +43,7 @@ export const installs = ({ argv }: Step): boolean =>
  */
 export function removeRemains({ outputs, argv }: Step, build: string, cwd: string): void {
   for (const path of outputs.flatMap((glob) => findGlob(build, glob))) {
-    if (/\.(whl|tar\.gz|zip)$/.test(path)) rmSync(join(build, path), { force: true });
+    if (/\.(whl|tar\.gz|zip)$/.test(path)) rmSync(resolve(build, path), { force: true });
   }
   const usesSetuptools =
     argv.some((word) => basename(word) === 'setup.py') || argv.includes('install') || argv.includes('wheel');

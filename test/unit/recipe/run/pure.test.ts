@@ -28,10 +28,10 @@ it('tells how long it takes', () => {
 
 it('chooses jobs by memory, fewer under pressure, at least one', () => {
   const planned = { count: 12, memoryBytesPerJob: 2 * GIB };
-  expect(chooseJobs(planned, { availableBytes: 60 * GIB, pressurePercent: 0 })).toBe(12);
-  expect(chooseJobs(planned, { availableBytes: 6.5 * GIB, pressurePercent: null })).toBe(3);
-  expect(chooseJobs(planned, { availableBytes: 8 * GIB, pressurePercent: 35 })).toBe(2);
-  expect(chooseJobs(planned, { availableBytes: 0, pressurePercent: 99 })).toBe(1);
+  expect(chooseJobs(planned, { availableBytes: 60 * GIB, swapBytes: 0, pressurePercent: 0 })).toBe(12);
+  expect(chooseJobs(planned, { availableBytes: 6.5 * GIB, swapBytes: 0, pressurePercent: null })).toBe(3);
+  expect(chooseJobs(planned, { availableBytes: 8 * GIB, swapBytes: 0, pressurePercent: 35 })).toBe(2);
+  expect(chooseJobs(planned, { availableBytes: 0, swapBytes: 9 * GIB, pressurePercent: 99 })).toBe(1);
 });
 
 it('reads the pressure that the kernel tells', () => {

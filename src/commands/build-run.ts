@@ -1,0 +1,94 @@
+/** `jsg build RECIPE`: preflight, the run with its display, and what came of it. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { explain } from '../doctor/failures.js';
+import { JsgError } from '../errors.js';
+import { buildFolder } from '../recipe/build-folder.js';
+import { readMemoryNow } from '../recipe/run/memory.js';
+import { withCuda } from '../recipe/run/path.js';
+import { missingFor, readMachine, requireAll } from '../recipe/run/preflight.js';
+import { type RunOptions, type RunResult, runPlans } from '../recipe/run/run.js';
+import { tasksOf } from '../recipe/run/tasks.js';
+import { ownVenv, pythonOf } from '../recipe/run/venv.js';
+import type { Planned } from './build.js';
+import { formatBuilt, reportJson } from './build-report.js';
+import { showBuild } from './build-view.js';
+import type { Options } from './settings.js';
+
+/** Returns 0 where everything is built and proved. Throws E_DEVICE_UNSUITABLE, E_BUILD_FAILED, E_INTERRUPTED, E_UNAVAILABLE. */
+export async function runBuild(name: string, { plan, parts }: Planned, options: Options): Promise<number> {
+  const folder = buildFolder(plan.variant, (options.buildDir as string | undefined) ?? null);
+  const venv = (options.venv as string | undefined) ?? null;
+  const env = withCuda(process.env);
+  await preflight(name, plan, { folder, venv, env });
+  for (const warning of plan.warnings) process.stderr.write(`jsg: warning: ${warning}\n`);
+  const results = await runShown(parts, {
+    build: folder,
+    venv,
+    env,
+    explain,
+    resume: commandOf(name, options),
+  });
+  process.stdout.write(options.json ? reportJson(results) : formatBuilt(results));
+  const faults = results.flatMap(({ report, verdicts }) =>
+    verdicts
+      .filter(({ status }) => status === 'failed' || status === 'unknown')
+      .map(({ detail }) => `${report.recipe}: ${detail}`),
+  );
+  if (faults.length === 0) return 0;
+  throw new JsgError(
+    'E_BUILD_FAILED',
+    ['what was built does not hold:', ...faults.map((fault) => `  ${fault}`)].join('\n'),
+    {
+      hint: `The logs are in ${join(folder, '.jsg', 'logs')}.`,
+    },
+  );
+}
+
+interface Place {
+  folder: string;
+  venv: string | null;
+  env: NodeJS.ProcessEnv;
+}
+
+async function preflight(name: string, plan: Planned['plan'], { folder, venv, env }: Place): Promise<void> {
+  const { availableBytes, swapBytes } = readMemoryNow();
+  const own = pythonOf(join(folder, 'venv'));
+  const python = venv === null ? (existsSync(own) ? own : null) : ownVenv(venv, env.PATH).python;
+  const machine = await readMachine(plan, { build: folder, python, env, freeMemoryBytes: availableBytes + swapBytes });
+  requireAll(missingFor(plan, machine), name);
+}
+
+/** What a person types again; the values are few and simple. */
+function commandOf(name: string, { variant, venv, buildDir }: Options): string {
+  const given = [
+    ...(variant === undefined ? [] : ['--variant', variant]),
+    ...(venv === undefined ? [] : ['--venv', venv]),
+    ...(buildDir === undefined ? [] : ['--build-dir', buildDir]),
+  ];
+  return ['jsg', 'build', name, ...given].join(' ');
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Runs the plans under a display; a signal ends the run in order. */
+async function runShown(
+  parts: Planned['parts'],
+  options: Omit<RunOptions, 'signal' | 'onEvent'>,
+): Promise<RunResult[]> {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  for (const signal of SIGNALS) process.on(signal, stop);
+  const view = showBuild(tasksOf(parts, options.fetchPackage !== undefined));
+  try {
+    const results = await runPlans(parts, { ...options, signal: controller.signal, onEvent: view.onEvent });
+    await view.end();
+    return results;
+  } catch (error) {
+    await view.fail();
+    throw error;
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, stop);
+  }
+}

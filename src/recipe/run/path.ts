@@ -1,0 +1,28 @@
+/** Commands on PATH. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Where a command is; null: nowhere on it. */
+export function findOnPath(program: string, path: string): string | null {
+  const folders = path.split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Where JetPack and NVIDIA's packages put CUDA, which they do not put on PATH. */
+const CUDA = '/usr/local/cuda';
+
+/** The user's environment, with nvcc on PATH where it is installed and not on it. */
+export function withCuda(env: NodeJS.ProcessEnv, cuda = CUDA): NodeJS.ProcessEnv {
+  const path = env.PATH ?? '';
+  if (findOnPath('nvcc', path) !== null || !isExecutable(join(cuda, 'bin', 'nvcc'))) return env;
+  return { ...env, PATH: `${path}${delimiter}${join(cuda, 'bin')}`, CUDA_HOME: env.CUDA_HOME ?? cuda };
+}
