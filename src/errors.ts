@@ -22,6 +22,7 @@ export const ERRORS = {
   E_OUT_OF_MEMORY: { status: 500, type: 'server_error', exit: 5 },
   E_ADDON_LOAD_FAILED: { status: 500, type: 'server_error', exit: 6 },
   E_RUNTIME_FAILED: { status: 500, type: 'server_error', exit: 6 },
+  E_ENGINE_FAILED: { status: 500, type: 'server_error', exit: 6 },
   E_PORT_IN_USE: { status: 500, type: 'server_error', exit: 7 },
   E_BUILD_FAILED: { status: 500, type: 'server_error', exit: 1 },
   // 128 and SIGINT, as shells count.

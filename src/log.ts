@@ -26,4 +26,8 @@ export const log = {
   info: (message: string) => write('info', message),
   warning: (message: string) => write('warning', message),
   error: (message: string) => write('error', message),
+  /** A line that another program has written to its log, with its own time. */
+  raw: (line: string) => {
+    if (LOG_LEVELS.indexOf('info') >= threshold) process.stderr.write(`${line}\n`);
+  },
 };

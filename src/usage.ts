@@ -5,8 +5,8 @@ import { nearest } from './nearest.js';
 
 /** SGLang's flags that people bring along and this version does not have: an answer, not a guess at another flag. */
 const NOT_YET = new Set(
-  `quantization tp-size tp dp-size dp nnodes node-rank dist-init-addr reasoning-parser tool-call-parser trust-remote-code
-  random-seed schedule-policy schedule-conservativeness disable-cuda-graph cuda-graph-max-bs enable-torch-compile
+  `quantization tp dp reasoning-parser tool-call-parser trust-remote-code
+  random-seed schedule-policy schedule-conservativeness cuda-graph-max-bs enable-torch-compile
   enable-metrics disable-radix-cache speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
     .split(/\s+/)
     .map((name) => `--${name}`),
@@ -27,7 +27,11 @@ export function usageError(command: Command, error: CommanderError): JsgError {
   if (error.code === 'commander.unknownOption') {
     const name = quoted.split('=')[0] ?? '';
     if (NOT_YET.has(name)) {
-      return fault(`${name} is a flag of SGLang that this version of jsg does not have`, `See ${path} --help.`);
+      const hint =
+        command.name() === 'launch'
+          ? `With --engine sglang it goes after --: jsg launch ... -- ${name}`
+          : `See ${path} --help.`;
+      return fault(`${name} is a flag of SGLang that this version of jsg does not have`, hint);
     }
     const near = nearest(quoted, longFlags(command));
     return fault(`unknown flag ${quoted} for ${path}`, near ? `Did you mean ${near}?` : `See ${path} --help.`);

@@ -4,7 +4,7 @@
  */
 
 interface Described {
-  group: 'Model' | 'Device' | 'Capacity' | 'Server';
+  group: 'Model' | 'Device' | 'Capacity' | 'Server' | 'SGLang' | 'Cluster';
   help: string;
 }
 
@@ -209,6 +209,13 @@ export const FLAGS = {
     secret: true,
     help: 'required of every request; several: separated by commas',
   },
+  'api-key-file': {
+    group: 'Server',
+    kind: 'text',
+    metavar: 'FILE',
+    default: null,
+    help: 'read the key from here (or from JSG_API_KEY): a command line can be seen by others',
+  },
   insecure: {
     group: 'Server',
     kind: 'toggle',
@@ -236,6 +243,95 @@ export const FLAGS = {
     choices: ['debug', 'info', 'warning', 'error'],
     default: 'info',
     help: 'what goes to stderr',
+  },
+  python: {
+    group: 'SGLang',
+    kind: 'text',
+    metavar: 'FILE',
+    default: null,
+    help: 'the Python that has sglang (default: that of --venv)',
+  },
+  venv: {
+    group: 'SGLang',
+    kind: 'text',
+    metavar: 'DIR',
+    default: null,
+    help: 'the virtual environment that has sglang (default: that of `jsg build sglang`)',
+  },
+  restart: {
+    group: 'SGLang',
+    kind: 'choice',
+    choices: ['no', 'on-failure'],
+    default: 'no',
+    help: 'start again after a crash, after 1 s, 2 s, 4 s and so on',
+  },
+  'startup-timeout': {
+    group: 'SGLang',
+    kind: 'number',
+    metavar: 'SECONDS',
+    min: 1,
+    max: 86400,
+    default: 1800,
+    help: 'how long a start may show no progress; the first one compiles kernels for minutes',
+  },
+  'metrics-port': {
+    group: 'SGLang',
+    kind: 'int',
+    metavar: 'PORT',
+    min: 0,
+    max: 65535,
+    default: null,
+    help: 'where this machine finds /metrics of the log lines (default: the port + 1; 0: the system chooses)',
+  },
+  'log-dir': {
+    group: 'SGLang',
+    kind: 'text',
+    metavar: 'DIR',
+    default: null,
+    help: 'where the whole log is kept, in five files of 16 MiB (default: ~/.local/state/jsg/logs)',
+  },
+  'tp-size': {
+    group: 'Cluster',
+    kind: 'int',
+    metavar: 'N',
+    min: 1,
+    max: 1024,
+    default: 1,
+    help: 'GPUs that share each layer, over all nodes',
+  },
+  'dp-size': {
+    group: 'Cluster',
+    kind: 'int',
+    metavar: 'N',
+    min: 1,
+    max: 1024,
+    default: 1,
+    help: 'copies of the model that share the requests',
+  },
+  nnodes: {
+    group: 'Cluster',
+    kind: 'int',
+    metavar: 'N',
+    min: 1,
+    max: 1024,
+    default: 1,
+    help: 'machines that run one model together',
+  },
+  'node-rank': {
+    group: 'Cluster',
+    kind: 'int',
+    metavar: 'R',
+    min: 0,
+    max: 1023,
+    default: 0,
+    help: 'which of them this is; 0 answers requests',
+  },
+  'dist-init-addr': {
+    group: 'Cluster',
+    kind: 'text',
+    metavar: 'HOST:PORT',
+    default: null,
+    help: 'where they meet: an address of node 0 and a free port there',
   },
 } as const satisfies Record<string, FlagSpec>;
 

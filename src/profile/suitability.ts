@@ -19,12 +19,12 @@ function unsuitable(what: string, instead = INSTEAD): JsgError {
  * @param subject what the user named: `profile flashinfer-fp16` or `these settings`
  */
 export function requireSuitable(subject: string, settings: Settings, device: Device): void {
-  if (settings.engine === 'sglang') {
-    throw unsuitable(`${subject}: this version of jsg cannot launch SGLang yet (--engine native is what it has)`);
-  }
   if (settings.device === 'cuda' && device.gpu === null) {
     throw unsuitable(`${subject} needs CUDA: this machine has no NVIDIA GPU`);
   }
+  // What else it can and cannot do is asked of the SGLang that is installed.
+  if (settings.engine === 'sglang') return;
+  requireOneMachine(subject, settings);
   if (settings['torchao-config'] !== null) {
     const flag = `--torchao-config ${settings['torchao-config']}`;
     throw unsuitable(`${subject}: ${flag} is not available in this version`, `a quantised GGUF, or ${INSTEAD}`);
@@ -35,6 +35,18 @@ export function requireSuitable(subject: string, settings: Settings, device: Dev
   }
   if (settings.device === 'cuda') requireSuitableForCuda(subject, settings);
   else requireSuitableForCpu(subject, settings);
+}
+
+/** What SGLang alone does. */
+function requireOneMachine(subject: string, settings: Settings): void {
+  const several = (['nnodes', 'tp-size', 'dp-size'] as const).find((name) => settings[name] > 1);
+  if (several !== undefined) {
+    throw unsuitable(`${subject}: --${several} ${settings[several]} is SGLang's`, 'add --engine sglang');
+  }
+  if (settings.restart === 'on-failure') {
+    const instead = 'add --engine sglang, or run it as a service (`jsg service install`), which starts it again';
+    throw unsuitable(`${subject}: --restart on-failure supervises another process`, instead);
+  }
 }
 
 function requireSuitableForCpu(subject: string, settings: Settings): void {

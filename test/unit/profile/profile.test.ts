@@ -130,6 +130,7 @@ describe('profiles in folders', () => {
       'smollm2.yaml',
       'torch-native.yaml',
       'triton.yaml',
+      'two-orin-tp2.yaml',
       'xgrammar-int4wo-128.yaml',
     ]);
     expect(loadProfile('smollm2', directories).description).toBe('my own');

@@ -94,7 +94,10 @@ describe('requireSuitable', () => {
     ['smollm2', { 'kv-cache-dtype': 'fp8_e4m3' }, 'add --kv-cache-dtype auto or float16 or float32'],
     ['smollm2', { 'kv-cache-dtype': 'int8' }, '--kv-cache-dtype int8 needs a GPU'],
     ['smollm2', { 'grammar-backend': 'xgrammar' }, '--grammar-backend xgrammar'],
-    ['smollm2', { engine: 'sglang' }, 'SGLang'],
+    ['smollm2', { 'tp-size': 2 }, "--tp-size 2 is SGLang's; add --engine sglang"],
+    ['smollm2', { nnodes: 2 }, "--nnodes 2 is SGLang's"],
+    ['smollm2', { restart: 'on-failure' }, 'jsg service install'],
+    ['two-orin-tp2', {}, 'needs CUDA'],
   ])('%s with %j: never ignored, refused', (name, flags, message) => {
     expect(() => requireSuitable(`profile ${name}`, resolve(name, flags), laptop)).toThrow(message);
   });
