@@ -1,7 +1,6 @@
 /** An engine starts something that answers at a URL. */
 import type { Device } from '../device/device.js';
-import { JsgError } from '../errors.js';
-import type { Settings } from '../profile/flags.js';
+import type { FlagName, Settings } from '../profile/flags.js';
 
 export interface Running {
   /** `http://127.0.0.1:30000` */
@@ -28,18 +27,23 @@ export interface Progress {
 
 export const SILENT: Progress = { begin() {}, update() {}, end() {}, fail() {} };
 
+export interface StartOptions {
+  /** What the plan says does not fit is tried all the same. */
+  force?: boolean;
+  /** The settings that the user or the profile chose: what they left open SGLang decides itself. */
+  given?: ReadonlySet<FlagName>;
+  /** Flags of SGLang that jsg does not know. */
+  extraArgs?: string[];
+  /** Ends a start of SGLang, which takes minutes. */
+  signal?: AbortSignal;
+}
+
 export interface Engine {
-  /**
-   * Resolves when the URL answers. Throws the table's errors; leaves nothing running then. `force`: what the plan says does
-   * not fit is tried all the same.
-   */
-  start(settings: Settings, device: Device, progress: Progress, options?: { force?: boolean }): Promise<Running>;
+  /** Resolves when the URL answers. Throws the table's errors; leaves nothing running then. */
+  start(settings: Settings, device: Device, progress: Progress, options?: StartOptions): Promise<Running>;
 }
 
 /** The engine a launch asks for. Engines are loaded when chosen: the native one brings the addon. */
 export async function selectEngine(name: Settings['engine']): Promise<Engine> {
-  if (name === 'native') return (await import('./native.js')).nativeEngine;
-  throw new JsgError('E_DEVICE_UNSUITABLE', 'this version of jsg cannot launch SGLang yet', {
-    hint: 'Leave --engine out: the native runtime serves.',
-  });
+  return name === 'native' ? (await import('./native.js')).nativeEngine : (await import('./sglang.js')).sglangEngine;
 }

@@ -161,7 +161,8 @@ export function bindError(error: NodeJS.ErrnoException, host: string, port: numb
   });
 }
 
-function reachableHost(host: string): string {
+/** The host by which this machine reaches a server that listens on `host`. */
+export function reachableHost(host: string): string {
   if (host === '0.0.0.0' || host === '') return '127.0.0.1';
   if (host === '::') return '[::1]';
   return host.includes(':') ? `[${host}]` : host;

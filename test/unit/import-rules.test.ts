@@ -20,7 +20,11 @@ const LAYERS: Record<string, string[]> = {
   cli: ['usage', 'commands', 'profile/flags', 'server/limits'],
   usage: [],
   commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'recipe', 'device', 'model', 'addon', 'registry'],
-  engine: ['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
+  // SGLang runs in the virtual environment of its recipe; a crash is explained by the table of known failures.
+  engine: [
+    ...['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
+    ...['doctor/failures', 'recipe/build-folder', 'recipe/run/processes', 'recipe/run/venv'],
+  ],
   server: ['addon', 'model'],
   bench: [],
   doctor: ['device', 'plan'],
