@@ -17,6 +17,9 @@ const LAUNCH_NOTES = `
 Without --profile and --model-path the embedded model smollm2 is served. A flag wins over the profile, the profile over
 the defaults.
 
+--engine sglang runs python -m sglang.launch_server with the flags that were chosen, and supervises it. Its other flags go
+after --: jsg launch --engine sglang --profile triton -- --enable-metrics. See docs/sglang.md.
+
 Limits on requests: body ${LIMITS.bodyBytes / 2 ** 20} MiB, headers ${LIMITS.headerBytes / 2 ** 10} KiB, ${LIMITS.messages} messages, n ${LIMITS.n},
 top_logprobs ${LIMITS.topLogprobs}, ${LIMITS.stopStrings} stop strings of ${LIMITS.stopBytes} bytes, ${LIMITS.logitBias} logit_bias entries; beyond
 --max-queued-requests the answer is 429 with Retry-After.`;
@@ -99,13 +102,14 @@ function commandTree(setExitCode: (code: number) => void): Command {
 
   /** Gives a command its action, whose module is imported when it runs. */
   const act = (self: Command, load: () => Promise<Action>) =>
-    self.action(async () => setExitCode(await (await load())(self.optsWithGlobals(), self.args)));
+    self.action(async () => setExitCode(await (await load())(self.optsWithGlobals(), operands(program, self))));
   const verb = (parent: Command, usage: string, description: string, load: () => Promise<Action>) =>
     act(command(parent.command(usage)).description(description), load);
 
   const launch = verb(program, 'launch', 'serve a model', async () => (await import('./commands/launch.js')).launch)
     .option('--profile <NAME|FILE>', 'settings to start from; see `jsg profiles`')
-    .option('--print', 'show the settings and who decided each, start nothing')
+    .argument('[flags...]', 'with --engine sglang, after --: flags of SGLang that are not below')
+    .option('--print', "show the settings and who decided each, with --engine sglang SGLang's command; start nothing")
     .option('--json', 'with --print: as JSON')
     .option('--force', 'start even where `jsg plan` says that it does not fit');
   addSettings(launch).addHelpText('after', LAUNCH_NOTES);
@@ -227,6 +231,17 @@ function command(self: Command): Command {
       if (error.exitCode === 0 || error.code === 'commander.help') throw error;
       throw usageError(self, error);
     });
+}
+
+/** A launch takes operands only after `--`: before it they are a slip of the keyboard. */
+function operands(program: Command, self: Command): string[] {
+  const { rawArgs } = program as Command & { rawArgs: string[] };
+  const end = rawArgs.indexOf('--');
+  const numAfter = end < 0 ? 0 : rawArgs.length - end - 1;
+  if (self.name() === 'launch' && self.args.length > numAfter) {
+    throw usageError(self, new CommanderError(1, 'commander.excessArguments', `too many arguments: '${self.args[0]}'`));
+  }
+  return self.args;
 }
 
 function addPlatform(self: Command): Command {

@@ -4,6 +4,7 @@ import { measure, type Workload } from '../bench/measure.js';
 import { formatReport, type Report } from '../bench/report.js';
 import { discoverTarget, type Target } from '../bench/target.js';
 import { normaliseUrl } from '../client.js';
+import type { Device } from '../device/device.js';
 import { probeDevice } from '../device/probe.js';
 import { apiKeysOf, isLoopback } from '../engine/address.js';
 import { selectEngine } from '../engine/engine.js';
@@ -12,7 +13,7 @@ import { setLogLevel } from '../log.js';
 import { FLAGS } from '../profile/flags.js';
 import { requireSuitable } from '../profile/suitability.js';
 import { showProgress } from './progress.js';
-import { chooseSettings, givenFlags, type Options } from './settings.js';
+import { type Chosen, chooseSettings, chosenNames, givenFlags, type Options } from './settings.js';
 
 /** Far beyond every cache, so that memory is what is measured; of a GPU's no more than a quarter of what is free. */
 const BANDWIDTH_BYTES = 2 ** 30;
@@ -28,8 +29,7 @@ export async function bench(options: Options): Promise<number> {
 /** Starts the engine in this process, on a port of the system's choice, and measures it over HTTP. */
 async function benchEngine(options: Options, workload: Workload): Promise<Report> {
   const device = probeDevice();
-  const maxRunningRequests = String(Math.max(FLAGS['max-running-requests'].default, ...workload.batches));
-  const chosen = chooseSettings({ port: '0', logLevel: 'warning', maxRunningRequests, ...options }, device);
+  const chosen = chooseForBench(options, workload, device);
   const { settings } = chosen;
   requireSuitable(chosen.subject, settings, device);
   setLogLevel(settings['log-level']);
@@ -37,7 +37,7 @@ async function benchEngine(options: Options, workload: Workload): Promise<Report
   const readBandwidthGBs =
     settings.device === 'cpu' ? await cpuReadBandwidth(settings['num-threads']) : await gpuReadBandwidth(null);
   const engine = await selectEngine(settings.engine);
-  const running = await engine.start(settings, device, showProgress(tell));
+  const running = await engine.start(settings, device, showProgress(tell), { given: chosenNames(chosen) });
   try {
     const apiKey = apiKeysOf(settings)[0] ?? null;
     const target = await discoverTarget({ url: running.url, apiKey }, null);
@@ -45,6 +45,14 @@ async function benchEngine(options: Options, workload: Workload): Promise<Report
   } finally {
     await running.stop();
   }
+}
+
+function chooseForBench(options: Options, workload: Workload, device: Device): Chosen {
+  const chosen = chooseSettings({ port: '0', ...options }, device);
+  // SGLang is measured as it is documented: with its own limits and its own log.
+  if (chosen.settings.engine === 'sglang') return chosen;
+  const maxRunningRequests = String(Math.max(FLAGS['max-running-requests'].default, ...workload.batches));
+  return chooseSettings({ port: '0', logLevel: 'warning', maxRunningRequests, ...options }, device);
 }
 
 async function benchUrl(options: Options, workload: Workload): Promise<Report> {

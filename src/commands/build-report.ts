@@ -37,8 +37,7 @@ function sourceText({ name, tag, commit, sha256 }: Report['sources'][number]): s
 const toJson = (report: Report) => ({
   recipe: report.recipe,
   variant: report.variant,
-  built_at: report.builtAt,
-  verified_at: report.verifiedAt,
+  finished_at: report.finishedAt,
   unchanged: isUnchanged(report),
   board: report.board,
   python: report.python,

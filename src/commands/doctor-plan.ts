@@ -55,7 +55,7 @@ const GPU = { gpu: { name: '', driver: null, cudaVersion: null, memoryBytes: nul
 
 /** `asked`: the profile of --profile, by name or path; it throws where that is not one. */
 export async function profilesOf(machine: Machine, asked: string | undefined): Promise<ProfileFacts[]> {
-  const chosen = asked === undefined ? [] : [await readinessOf(loadProfile(asked), machine, true)];
+  const chosen = asked === undefined ? [] : [await readinessOfProfile(loadProfile(asked), machine, true)];
   const all = await Promise.all(listProfiles().map((path) => documented(path, machine)));
   const others = all.filter((facts) => facts !== null).filter(({ name }) => name !== chosen[0]?.name);
   return [...chosen, ...others];
@@ -65,16 +65,21 @@ export async function profilesOf(machine: Machine, asked: string | undefined): P
 async function documented(path: string, machine: Machine): Promise<ProfileFacts | null> {
   try {
     const profile = loadProfile(path);
-    return profile.reference === null ? null : await readinessOf(profile, machine, false);
+    return profile.reference === null ? null : await readinessOfProfile(profile, machine, false);
   } catch {
     return null;
   }
 }
 
-async function readinessOf(profile: Profile, machine: Machine, isAsked: boolean): Promise<ProfileFacts> {
+async function readinessOfProfile(profile: Profile, machine: Machine, isAsked: boolean): Promise<ProfileFacts> {
   const { settings } = resolveSettings(profile, machine.device, {});
   const refusal = refusalOf(profile, settings, machine);
-  const facts = { name: profile.name, isAsked, needsCuda: settings.device === 'cuda', refusal };
+  return { ...(await readinessOf(profile.name, settings, machine)), isAsked, refusal };
+}
+
+/** Whether settings fit this machine; asked for under the name that a finding is to call them. */
+export async function readinessOf(name: string, settings: Settings, machine: Machine): Promise<ProfileFacts> {
+  const facts = { name, isAsked: true, needsCuda: settings.device === 'cuda', refusal: null };
   try {
     const target = planMachine(machine);
     const model = await findModel(settings);

@@ -11,14 +11,16 @@ import { type Source, sourceUnder } from '../device/source.js';
 import { jetsonIndexUrl } from '../doctor/checks/wheels-table.js';
 import { examine, exitCodeOf } from '../doctor/examine.js';
 import type { AddonFacts, Facts, StoreFacts } from '../doctor/facts.js';
+import type { Finding } from '../doctor/finding.js';
 import { toJson } from '../doctor/json.js';
 import { formatFindings } from '../doctor/report.js';
 import { ERRORS, JsgError, toJsgError } from '../errors.js';
 import { modelCacheDirectory } from '../model/store.js';
+import type { Settings } from '../profile/flags.js';
 import { styleFor } from '../style.js';
 import { checkFixOptions, type Examined, fix } from './doctor-fix.js';
 import { explainLog } from './doctor-log.js';
-import { profilesOf, speedOf } from './doctor-plan.js';
+import { profilesOf, readinessOf, speedOf } from './doctor-plan.js';
 import type { Options } from './settings.js';
 
 const COULD_NOT_LOOK = 2;
@@ -53,6 +55,12 @@ function headline({ board, release, device }: Facts): string {
   if (board === null && release.l4t === null) return `This is no Jetson: ${device.cpu.model}, ${system}`;
   const jetpack = release.jetpack === null ? 'JetPack not told' : `JetPack ${release.jetpack}`;
   return `${board?.name ?? 'Jetson'}, ${jetpack}, L4T ${release.l4t ?? 'not told'}, ${system}`;
+}
+
+/** The findings that a launch of these settings, called `subject`, has to know of. Never asks the network. */
+export async function examineFor(subject: string, settings: Settings): Promise<Finding[]> {
+  const facts = await gatherFacts({ torch: false, offline: true });
+  return examine({ ...facts, profiles: [await readinessOf(subject, settings, facts), ...facts.profiles] });
 }
 
 async function gatherFacts(options: Options): Promise<Facts> {

@@ -1,28 +1,55 @@
 /** `jsg launch`: serve a model until told to stop. */
 import { probeDevice } from '../device/probe.js';
-import { type Running, selectEngine } from '../engine/engine.js';
+import { type Running, type StartOptions, selectEngine } from '../engine/engine.js';
+import { sglangCommand } from '../engine/sglang/command.js';
 import { JsgError } from '../errors.js';
 import { log, setLogLevel } from '../log.js';
 import { requireSuitable } from '../profile/suitability.js';
+import { hideSecrets } from './hide-secrets.js';
+import { preflight } from './preflight.js';
 import { printSettings } from './print-settings.js';
 import { showProgress } from './progress.js';
-import { chooseSettings, type Options } from './settings.js';
+import { tellSystemd } from './service-notify.js';
+import { type Chosen, chooseSettings, chosenNames, type Options } from './settings.js';
 
-export async function launch(options: Options): Promise<number> {
+/** `extraArgs`: what stood after `--`. */
+export async function launch(options: Options, extraArgs: string[] = []): Promise<number> {
   if (options.json && !options.print) {
     throw new JsgError('E_USAGE', '--json goes with --print', { hint: 'jsg launch --print --json' });
   }
+  hideSecrets();
   const device = probeDevice();
   const chosen = chooseSettings(options, device);
-  if (options.print) return printSettings(chosen, device, options.json === true);
-
   const { settings } = chosen;
+  requireNoExtra(chosen, extraArgs);
+  if (options.print) return printSettings(chosen, device, options.json === true, extraArgs);
+
   setLogLevel(settings['log-level']);
-  requireSuitable(chosen.subject, settings, device);
+  const force = options.force === true;
+  const isSglang = settings.engine === 'sglang';
+  // What the command line itself gets wrong comes before what the machine lacks.
+  if (isSglang) sglangCommand(settings, chosenNames(chosen), extraArgs);
+  if (isSglang) await preflight(chosen, device, { force });
+  else requireSuitable(chosen.subject, settings, device);
   const engine = await selectEngine(settings.engine);
-  const running = await engine.start(settings, device, showProgress(), { force: options.force === true });
-  announce(running, settings['api-key'] !== null);
+  const start = (signal?: AbortSignal) => {
+    const options: StartOptions = { force, given: chosenNames(chosen), extraArgs, ...(signal && { signal }) };
+    return engine.start(settings, device, showProgress(), options);
+  };
+  // The native engine starts in this process, which a signal ends by itself.
+  const running = isSglang ? await untilStarted(start) : await start();
+  if (typeof running === 'number') return running;
+  if (settings['node-rank'] === 0) announce(running, settings['api-key'] !== null);
+  else log.info(`node ${settings['node-rank']} of ${settings.nnodes} is up; node 0 answers requests`);
+  await tellSystemd(`serving at ${running.url}`);
   return untilStopped(running);
+}
+
+function requireNoExtra({ settings }: Chosen, extraArgs: string[]): void {
+  if (extraArgs.length === 0 || settings.engine === 'sglang') return;
+  throw new JsgError('E_USAGE', `${extraArgs[0]} after -- is for SGLang, and the native engine runs`, {
+    hint: 'Add --engine sglang before the --, or see jsg launch --help for its flags.',
+  });
 }
 
 function announce({ url, modelName }: Running, asksForKey: boolean): void {
@@ -37,20 +64,41 @@ function announce({ url, modelName }: Running, asksForKey: boolean): void {
 }
 
 /** Shell convention: 128 + the signal's number. */
-const SIGNAL_EXIT = { SIGTERM: 143, SIGINT: 130 } as const;
+const SIGNAL_EXIT = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
+type EndSignal = keyof typeof SIGNAL_EXIT;
+const END_SIGNALS = Object.keys(SIGNAL_EXIT) as EndSignal[];
+
+/** What was started; the signal's exit code when one came before that and all is ended. */
+async function untilStarted(start: (signal: AbortSignal) => Promise<Running>): Promise<Running | number> {
+  const abort = new AbortController();
+  let caught: EndSignal | null = null;
+  const onSignal = (signal: EndSignal) => {
+    caught ??= signal;
+    abort.abort();
+  };
+  for (const name of END_SIGNALS) process.on(name, onSignal);
+  try {
+    return await start(abort.signal);
+  } catch (error) {
+    if (caught === null) throw error;
+    log.info(`${caught}: the start was given up`);
+    return SIGNAL_EXIT[caught];
+  } finally {
+    for (const name of END_SIGNALS) process.off(name, onSignal);
+  }
+}
 
 /** The exit code: 0 once drained, the signal's when a second one came. Rejects when the runtime fails. */
-function untilStopped(running: Running): Promise<number> {
+export function untilStopped(running: Running): Promise<number> {
   return new Promise((resolve, reject) => {
     let isDraining = false;
-    const onSignal = (signal: 'SIGTERM' | 'SIGINT') => {
+    const onSignal = (signal: EndSignal) => {
       if (isDraining) return resolve(SIGNAL_EXIT[signal]);
       isDraining = true;
       log.info(`${signal}: no more requests are taken, running ones may finish; a second signal ends at once`);
       running.stop().catch(reject);
     };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
+    for (const name of END_SIGNALS) process.on(name, onSignal);
     running.done.then(() => resolve(0), reject);
   });
 }

@@ -1,13 +1,17 @@
 /** `jsg launch --print`: what would be started, and who decided each value. Works on machines that cannot run it. */
 import type { Device } from '../device/device.js';
+import { formatCommand, sglangCommand } from '../engine/sglang/command.js';
 import { toJsgError } from '../errors.js';
 import { FLAG_NAMES, FLAGS } from '../profile/flags.js';
 import { requireSuitable } from '../profile/suitability.js';
 import { formatTable } from '../table.js';
-import type { Chosen } from './settings.js';
+import { type Chosen, chosenNames } from './settings.js';
 
-export function printSettings(chosen: Chosen, device: Device, asJson: boolean): number {
+/** `extraArgs`: flags of SGLang, which the command ends with. */
+export function printSettings(chosen: Chosen, device: Device, asJson: boolean, extraArgs: string[] = []): number {
   const whyNot = faultOf(chosen, device);
+  const command =
+    chosen.settings.engine === 'sglang' ? sglangCommand(chosen.settings, chosenNames(chosen), extraArgs) : null;
   const shown = FLAG_NAMES.map((name) => {
     const value = chosen.settings[name];
     const isSecret = 'secret' in FLAGS[name] && value !== null;
@@ -20,9 +24,12 @@ export function printSettings(chosen: Chosen, device: Device, asJson: boolean): 
       profile: profile?.name ?? null,
       reference: profile?.reference ?? null,
       settings,
+      ...(command === null ? {} : { command: ['python', '-m', 'sglang.launch_server', ...command.args] }),
       why_not: whyNot,
     };
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  } else if (command !== null) {
+    process.stdout.write(`${formatCommand(chosen.settings.python ?? 'python', command)}\n`);
   } else {
     const rows = shown.map(({ name, value, origin }) => [name, value === null ? 'auto' : String(value), origin]);
     process.stdout.write(formatTable([['SETTING', 'VALUE', 'FROM'], ...rows]));

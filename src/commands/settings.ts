@@ -1,5 +1,7 @@
 /** From the options of a command line to the settings of a launch; shared by `launch` and `bench`. */
+import { readFileSync } from 'node:fs';
 import type { Device } from '../device/device.js';
+import { JsgError } from '../errors.js';
 import { FLAG_NAMES, type FlagName, type GivenSettings } from '../profile/flags.js';
 import { loadProfile, type Profile } from '../profile/profile.js';
 import { type Resolved, resolveSettings } from '../profile/resolve.js';
@@ -22,10 +24,40 @@ export function givenFlags(options: Options): GivenSettings {
   return given as GivenSettings;
 }
 
+/** The key of --api-key-file or JSG_API_KEY where --api-key is not given. Throws E_USAGE for a file that holds none. */
+export function withApiKey(given: GivenSettings, env: NodeJS.ProcessEnv = process.env): GivenSettings {
+  const { 'api-key': key, 'api-key-file': file } = given;
+  if (key !== undefined && file !== undefined) {
+    throw new JsgError('E_USAGE', '--api-key and --api-key-file are given: one of them holds the key');
+  }
+  if (file !== undefined) return { ...given, 'api-key': readKey(file) };
+  return key === undefined && env.JSG_API_KEY ? { ...given, 'api-key': parseFlag('api-key', env.JSG_API_KEY) } : given;
+}
+
+function readKey(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JsgError('E_USAGE', `--api-key-file: ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const keys = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
+  if (keys.length === 0) throw new JsgError('E_USAGE', `--api-key-file: ${file} holds no key`);
+  return parseFlag('api-key', keys.join(','));
+}
+
 export interface Chosen extends Resolved {
   /** What the user named, for messages: `profile triton` or `these settings`. */
   subject: string;
   profile: Profile | null;
+}
+
+/** The settings that somebody chose. */
+export function chosenNames({ origins }: Resolved): Set<FlagName> {
+  return new Set(FLAG_NAMES.filter((name) => origins[name] === 'flag' || origins[name] === 'profile'));
 }
 
 export function chooseSettings(options: Options, device: Device): Chosen {
@@ -34,5 +66,7 @@ export function chooseSettings(options: Options, device: Device): Chosen {
   const name = isBare ? DEFAULT_PROFILE : (options.profile as string | undefined);
   const profile = name === undefined ? null : loadProfile(name);
   const subject = profile === null ? 'these settings' : `profile ${profile.name}`;
-  return { ...resolveSettings(profile, device, flags), subject, profile };
+  const keyFile = profile?.settings['api-key-file'];
+  const named = flags['api-key'] === undefined && keyFile !== undefined ? { 'api-key-file': keyFile, ...flags } : flags;
+  return { ...resolveSettings(profile, device, withApiKey(named)), subject, profile };
 }

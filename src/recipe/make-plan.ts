@@ -42,7 +42,7 @@ export function makePlan(request: PlanRequest): Plan {
       ...chosen.sources.flatMap((source) => ('git' in source ? cloneSteps(source) : [])),
       ...chosen.steps
         .filter((step) => isFor(step.when, device))
-        .map((step) => stepOf(recipe.name, step, { environment, modules: chosen.requirements.modules, fill })),
+        .map((step) => stepOf(recipe.name, step, environment, fill)),
     ],
     outputs: chosen.outputs.map(fill.text),
     checks: chosen.checks.filter((check) => isFor(check.when, device)).map((check) => checkOf(check, device)),
@@ -84,14 +84,8 @@ function requirementsOf({ requirements: wanted }: Variant, { isJetson }: PlanDev
   };
 }
 
-interface OfVariant {
-  environment: Record<string, string>;
-  modules: string[];
-  fill: Fill;
-}
-
 /** The variant's environment is repeated in each of its steps, so that plans of several recipes can be joined. */
-function stepOf(recipe: string, step: RecipeStep, { environment, modules, fill }: OfVariant): Step {
+function stepOf(recipe: string, step: RecipeStep, environment: Record<string, string>, fill: Fill): Step {
   return {
     id: `${recipe}/${step.id}`,
     title: fill.text(step.title),
@@ -102,7 +96,6 @@ function stepOf(recipe: string, step: RecipeStep, { environment, modules, fill }
     argv: step.run.map(fill.text),
     env: { ...environment, ...fill.map(step.env) },
     inputs: step.inputs,
-    modules,
     outputs: step.outputs,
     expects: step.expects,
     timeoutMs: step.timeout_min * MINUTE_MS,

@@ -7,15 +7,7 @@ type GitEntry = Extract<Variant['sources'][number], { git: string }>;
 const CLONE_TIMEOUT_MS = 30 * 60_000;
 
 export function cloneSteps({ git: url, name, tag, note, submodules }: GitEntry): Step[] {
-  const common = {
-    source: name,
-    makeCwd: false,
-    env: {},
-    inputs: [],
-    modules: [],
-    expects: null,
-    timeoutMs: CLONE_TIMEOUT_MS,
-  };
+  const common = { source: name, makeCwd: false, env: {}, inputs: [], expects: null, timeoutMs: CLONE_TIMEOUT_MS };
   const clone: Step = {
     ...common,
     id: `${name}/clone`,

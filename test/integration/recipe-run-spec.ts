@@ -69,7 +69,6 @@ export function step(values: Partial<Step> & Pick<Step, 'id' | 'argv'>): Step {
     makeCwd: false,
     env: {},
     inputs: [],
-    modules: [],
     outputs: [],
     expects: null,
     timeoutMs: 60_000,

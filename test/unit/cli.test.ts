@@ -30,7 +30,20 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],
     ['launch --context 10', 'unknown flag --context', 'Did you mean --context-length?'],
-    ['launch --tp-size 2', '--tp-size is a flag of SGLang that this version of jsg does not have', 'launch --help'],
+    [
+      'launch --quantization fp8',
+      '--quantization is a flag of SGLang that this version of jsg does not have',
+      'With --engine sglang it goes after --',
+    ],
+    ['launch -- --enable-metrics', '--enable-metrics after -- is for SGLang', 'Add --engine sglang'],
+    [
+      'launch --engine sglang',
+      "`smollm2` is the native engine's embedded model",
+      'HuggingFaceTB/SmolLM2-135M-Instruct',
+    ],
+    ['launch --engine sglang --profile triton --print -- --port 1', '--port belongs before the --', 'Write --port'],
+    ['launch --api-key a --api-key-file b', '--api-key and --api-key-file are given', ''],
+    ['launch --api-key-file /dev/null/key', '--api-key-file: /dev/null/key cannot be read (ENOTDIR)', ''],
     ['launch --zzz', 'unknown flag --zzz', 'See jsg launch --help.'],
     ['launch --dtype fp32', "--dtype: 'fp32' is not one of auto, half, float16, bfloat16, float32", ''],
     [

@@ -10,8 +10,8 @@ import type { OnEvent } from './events.js';
 import { buildFailure, type Explain, interrupted } from './failure.js';
 import { chooseJobs, fewerJobs, isUnderPressure, type MemoryNow, wasOutOfMemory } from './jobs.js';
 import { type FetchedPackage, withFetched } from './packages.js';
-import { withCcache } from './path.js';
-import { argvOf, compilesByPip, removeRemains, withJobsIn } from './step.js';
+import { findOnPath } from './path.js';
+import { argvOf, removeRemains, withJobsIn } from './step.js';
 import { type Venv, venvEnvironment } from './venv.js';
 
 /** What the steps of one run have in common. */
@@ -123,10 +123,13 @@ function watchPressure(jobs: number, { signal, readMemory }: StepContext): { sig
 }
 
 function environmentOf(step: Step, jobs: number, { plan, venv, baseEnv }: StepContext): NodeJS.ProcessEnv {
+  const launchers =
+    findOnPath('ccache', baseEnv.PATH ?? '') === null
+      ? []
+      : ['C', 'CXX', 'CUDA'].map((language) => [`CMAKE_${language}_COMPILER_LAUNCHER`, 'ccache']);
   return {
-    ...withCcache(venvEnvironment(venv, baseEnv)),
-    // Otherwise pip keeps what a compiler says to itself, and with it how far it is.
-    ...(compilesByPip(step) ? { PIP_VERBOSE: '1' } : {}),
+    ...Object.fromEntries(launchers),
+    ...venvEnvironment(venv, baseEnv),
     ...withJobsIn(plan.environment, jobs),
     ...withJobsIn(step.env, jobs),
   };
