@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
 import type { Check, Plan } from '../plan.js';
-import { type CheckContext, type Finding, failed, unknown } from './checks/finding.js';
+import { type CheckContext, type Finding, failed } from './checks/finding.js';
 import { examineGpuCode } from './checks/gpu-code.js';
 import { examineImport, examineKernel } from './checks/python.js';
+import { examineTorch } from './checks/torch.js';
 import { examineContents, examineWheel } from './checks/wheel.js';
 import type { CommandResult } from './command.js';
 
@@ -55,6 +56,6 @@ async function examine(check: Check, context: CheckContext): Promise<Finding> {
   if (check.kind === 'contents') return examineContents(check, context);
   if (check.kind === 'sm') return examineGpuCode(check, context);
   if (check.kind === 'import') return examineImport(check, context);
-  if (check.kind === 'kernel') return examineKernel(check, context);
-  return unknown(`${check.kind}: not looked at`);
+  if (check.kind === 'torch') return examineTorch(check, context);
+  return examineKernel(check, context);
 }
