@@ -54,6 +54,10 @@ const BUILD_NOTES = `
 A build that failed or was ended goes on where it was when the same command is given again; finished steps are kept. jsg
 build RECIPE --print shows what will be run. Git's and pip's own settings (proxies, mirrors, credentials) hold.`;
 
+const BUNDLE_NOTES = `
+Wheels come from the index of the platform, with all that they require; what it lacks, and what is no package compiled
+against CUDA, by your pip. On the board: jsg build RECIPE --offline --bundle DIR. INSTALL.md in the bundle has the commands.`;
+
 const INDEX_NOTES = `
 The mirrors are those of wheels/index.yaml, then those of JSG_INDEX_URLS (with commas between them). Exit codes:
 0 one of them answers, 1 none does.`;
@@ -165,6 +169,10 @@ function commandTree(setExitCode: (code: number) => void): Command {
       .option('--json', 'the report as JSON; with --dry-run the plan')
       .option('--venv <DIR>', 'a virtual environment of yours, or `system` (default: one of the build)')
       .option('--build-dir <DIR>', 'where builds are kept (default: ~/.local/share/jsg/build)')
+      .option('--platform <PATH>', 'path of the index that torch comes from: jp6/cu126 (default: that of this board)')
+      .option('--lock <FILE>', 'the wheels to take, and to keep (default: jsg.lock.yaml beside the build)')
+      .option('--offline', 'without a network, from a bundle')
+      .option('--bundle <DIR>', 'with --offline: what `jsg bundle` has gathered')
       .option('--root <DIR>', 'with --print or --dry-run: for the files of a copied machine')
       .addHelpText('after', BUILD_NOTES);
   buildOptions(
@@ -179,6 +187,23 @@ function commandTree(setExitCode: (code: number) => void): Command {
     verb(program, 'build-flashinfer', 'build flashinfer', async () => (await buildCommands()).buildFlashinfer),
   );
   buildOptions(verb(program, 'build-kernel', 'build sgl-kernel', async () => (await buildCommands()).buildKernel));
+
+  addPlatform(
+    verb(
+      program,
+      'bundle',
+      'gather all that a board needs, for an installation without a network',
+      async () => (await import('./commands/bundle.js')).bundle,
+    ),
+  )
+    .option('--profile <NAME|FILE>', 'what the board is to run')
+    .option('--output <DIR|FILE.tar>', 'where to; what is there of an earlier run is gone on with')
+    .option('--recipe <NAME,NAME>', 'the builds to gather for, or none (default: those that the profile needs)')
+    .option('--variant <NAME>', 'seed or latest (default: seed)')
+    .option('--python <VERSION>', "of the board: 3.10 (default: its JetPack's)")
+    .option('--no-model', 'without the files of the model')
+    .option('--json', 'the manifest')
+    .addHelpText('after', BUNDLE_NOTES);
 
   const profileCommands = () => import('./commands/profiles.js');
   const list = async () => (await profileCommands()).list;

@@ -13,6 +13,7 @@ import { tasksOf } from '../recipe/run/tasks.js';
 import { ownVenv, pythonOf } from '../recipe/run/venv.js';
 import type { Planned } from './build.js';
 import { formatBuilt, reportJson } from './build-report.js';
+import { chooseSources } from './build-sources.js';
 import { showBuild } from './build-view.js';
 import type { Options } from './settings.js';
 
@@ -20,13 +21,16 @@ import type { Options } from './settings.js';
 export async function runBuild(name: string, { plan, parts }: Planned, options: Options): Promise<number> {
   const folder = buildFolder(plan.variant, (options.buildDir as string | undefined) ?? null);
   const venv = (options.venv as string | undefined) ?? null;
-  const env = withCuda(process.env);
+  const sources = await chooseSources(parts, folder, options);
+  const env = { ...withCuda(process.env), ...sources.env };
   await preflight(name, plan, { folder, venv, env });
   for (const warning of plan.warnings) process.stderr.write(`jsg: warning: ${warning}\n`);
   const results = await runShown(parts, {
     build: folder,
     venv,
     env,
+    fetchPackage: sources.fetchPackage,
+    archiveOf: sources.archiveOf,
     explain,
     resume: commandOf(name, options),
   });
@@ -61,11 +65,15 @@ async function preflight(name: string, plan: Planned['plan'], { folder, venv, en
 }
 
 /** What a person types again; the values are few and simple. */
-function commandOf(name: string, { variant, venv, buildDir }: Options): string {
+function commandOf(name: string, options: Options): string {
+  const { variant, venv, buildDir, platform, lock, bundle } = options;
   const given = [
     ...(variant === undefined ? [] : ['--variant', variant]),
     ...(venv === undefined ? [] : ['--venv', venv]),
     ...(buildDir === undefined ? [] : ['--build-dir', buildDir]),
+    ...(platform === undefined ? [] : ['--platform', platform]),
+    ...(lock === undefined ? [] : ['--lock', lock]),
+    ...(bundle === undefined ? [] : ['--offline', '--bundle', bundle]),
   ];
   return ['jsg', 'build', name, ...given].join(' ');
 }
@@ -80,10 +88,11 @@ async function runShown(
   const controller = new AbortController();
   const stop = () => controller.abort();
   for (const signal of SIGNALS) process.on(signal, stop);
-  const view = showBuild(tasksOf(parts, options.fetchPackage !== undefined));
+  const view = showBuild(tasksOf(parts));
   try {
     const results = await runPlans(parts, { ...options, signal: controller.signal, onEvent: view.onEvent });
-    await view.end();
+    // It stops at what does not hold.
+    await (results.length < parts.length ? view.fail() : view.end());
     return results;
   } catch (error) {
     await view.fail();

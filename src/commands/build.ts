@@ -13,6 +13,7 @@ import { ownVenv } from '../recipe/run/venv.js';
 import { packageRoot } from '../version.js';
 import { runBuild } from './build-run.js';
 import { buildStatus } from './build-status.js';
+import { givenPlatform } from './platform.js';
 import type { Options } from './settings.js';
 
 const SMI_TIMEOUT_MS = 5000;
@@ -62,7 +63,8 @@ export async function planFor(name: string, options: Options): Promise<Planned> 
     pythonVersion(source, options.venv as string | undefined),
     askComputeCapability(source),
   ]);
-  const device = planDevice({ machine, python, sm });
+  const found = planDevice({ machine, python, sm });
+  const device = { ...found, platform: givenPlatform(options) ?? found.platform };
   const request = { recipe, variant: String(options.variant ?? 'seed'), device };
   return { plan: makePlan(request), parts: planParts(request) };
 }

@@ -12,6 +12,7 @@ import { parseRequirement, type Requirement, selectFiles } from '../registry/sel
 import type { Target } from '../registry/tags.js';
 import { targetOfPath, targetOfPython } from '../registry/target.js';
 import { formatTable } from '../table.js';
+import { givenPlatform, givenPython } from './platform.js';
 import type { Options } from './settings.js';
 
 export async function ls(options: Options, [name]: string[]): Promise<number> {
@@ -56,23 +57,18 @@ async function withIndex(options: Options, work: (index: JetsonIndex) => Promise
 }
 
 /** `--platform` and `--python` over what this machine is. Throws E_USAGE, E_DEVICE_UNSUITABLE. */
-async function chooseTarget({ platform, python }: Options): Promise<{ path: string; target: Target }> {
-  if (python !== undefined && !/^3\.\d{1,2}$/.test(String(python))) {
-    throw new JsgError('E_USAGE', `--python: '${python}' is not a version like 3.10`);
-  }
-  if (platform !== undefined && !/^[a-z0-9]+\/cu\d{2,3}$/.test(String(platform))) {
-    throw new JsgError('E_USAGE', `--platform: '${platform}' is not a path of the index like jp6/cu126`);
-  }
+async function chooseTarget(options: Options): Promise<{ path: string; target: Target }> {
+  const [platform, python] = [givenPlatform(options), givenPython(options)];
   const source = sourceUnder();
-  const path = platform === undefined ? pathOfMachine(await probeMachine(source)) : String(platform);
+  const path = platform ?? pathOfMachine(await probeMachine(source));
   if (path === null) {
     throw new JsgError('E_DEVICE_UNSUITABLE', 'the Jetson index has nothing for this machine', {
       hint: 'With --platform jp6/cu126 it is asked for a board with JetPack 6.1 or later; see wheels/index.yaml.',
     });
   }
-  const here = platform === undefined ? await targetOfPython(source) : null;
+  const here = platform === null ? await targetOfPython(source) : null;
   const target = here ?? targetOfPath(path);
-  return { path, target: python === undefined ? target : { ...target, python: String(python) } };
+  return { path, target: python === null ? target : { ...target, python } };
 }
 
 async function listProjects(index: JetsonIndex, { json: asJson }: Options): Promise<number> {

@@ -93,6 +93,12 @@ export function pathFacts(machine: Machine): PathFacts {
 
 export const pathOfMachine = (machine: Machine) => platformPath(pathFacts(machine));
 
+/** `jp6/cu126` -> `12.6`. */
+export function cudaOfPath(path: string): string | null {
+  const [, major, minor] = /\/cu(\d+)(\d)$/.exec(path) ?? [];
+  return major === undefined ? null : `${major}.${minor}`;
+}
+
 /** What pip is given for a path: without `/+simple/` the address is a web page. */
 export const indexUrl = (path: string, { mirrors }: IndexTable = indexTable()) => `${mirrors[0]}/${path}/+simple/`;
 

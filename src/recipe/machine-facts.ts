@@ -1,7 +1,7 @@
 /** What of a machine a plan depends on. Free memory and load are left out: they would make another plan every minute. */
 import { isJetson, type Machine } from '../device/machine.js';
 import { smOf } from '../device/modules.js';
-import { pathOfMachine } from '../device/wheel-index.js';
+import { cudaOfPath, indexTable, pathOfMachine } from '../device/wheel-index.js';
 import type { PlanDevice } from './plan.js';
 import { versionsFor } from './variants.js';
 
@@ -34,5 +34,24 @@ export function planDevice({ machine, python, sm }: Looked): PlanDevice {
     platform: jetson ? pathOfMachine(machine) : null,
     cores: device.cpu.usableCores,
     memoryBytes: device.memory.totalBytes || (device.jetson?.ramGib ?? 0) * 2 ** 30,
+  };
+}
+
+/** A board that is not at hand, by its path on the index: as far as what is fetched for it depends on it. */
+export function planDeviceOfPath(path: string, { python, machine }: { python: string; machine: string }): PlanDevice {
+  const line = indexTable().jetson.find((entry) => entry.path === path.split('/')[0]);
+  return {
+    name: path,
+    isJetson: line !== undefined,
+    arch: machine === 'aarch64' ? 'arm64' : 'x64',
+    l4t: line?.l4t[0] ?? null,
+    jetpack: null,
+    cuda: cudaOfPath(path),
+    python,
+    // What is fetched is the same for every GPU; a step that names it must only be complete.
+    sm: 87,
+    platform: path,
+    cores: 0,
+    memoryBytes: 0,
   };
 }

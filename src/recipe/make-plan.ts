@@ -1,13 +1,13 @@
 /** Recipe, variant and device make a plan. Pure: the same plan for the same three. */
-import { indexUrl } from '../device/wheel-index.js';
+import { cudaOfPath } from '../device/wheel-index.js';
 import { JsgError } from '../errors.js';
 import { type Fill, filler } from './fill.js';
 import { planJobs } from './jobs.js';
-import type { Check, GitSource, Plan, PlanDevice, Requirements, Source, Step } from './plan.js';
+import type { Check, GitSource, Plan, PlanDevice, Requirements, Source, Step, WheelSource } from './plan.js';
 import { loadRecipe, type Recipe, variantOf } from './recipe.js';
 import { warningsFor } from './requirements.js';
 import type { RecipeCheck, RecipeStep, Variant, When } from './schema.js';
-import { cloneSteps } from './source-steps.js';
+import { cloneSteps, wheelSteps } from './source-steps.js';
 import { versionsFor } from './variants.js';
 
 export interface PlanRequest {
@@ -40,6 +40,7 @@ export function makePlan(request: PlanRequest): Plan {
     jobs: planJobs(device, requirements.memoryBytes),
     steps: [
       ...chosen.sources.flatMap((source) => ('git' in source ? cloneSteps(source) : [])),
+      ...sources.flatMap((source) => (source.kind === 'package' ? wheelSteps(source) : [])),
       ...chosen.steps
         .filter((step) => isFor(step.when, device))
         .map((step) => stepOf(recipe.name, step, environment, fill)),
@@ -56,20 +57,36 @@ export function planParts(request: PlanRequest): Plan[] {
   return file.includes.flatMap((name) => planParts({ ...request, recipe: loadRecipe(name) }));
 }
 
-function isFor(when: When, { isJetson, sm }: PlanDevice): boolean {
-  if (when === 'always') return true;
-  return when === 'gpu' ? sm !== null : (when === 'jetson') === isJetson;
+function isFor(when: When, device: PlanDevice): boolean {
+  const hasGpu = device.sm !== null;
+  const answers: Record<When, boolean> = {
+    always: true,
+    jetson: device.isJetson,
+    other: !device.isJetson,
+    gpu: hasGpu,
+    index: usesIndex(device),
+    pip: !usesIndex(device),
+    cuda: hasGpu || usesIndex(device),
+  };
+  return answers[when];
 }
 
-function sourceOf(source: Variant['sources'][number], { platform }: PlanDevice, fill: Fill): Source {
+/** A Jetson whose path is not known is no reason to take the public index's torch, which has no CUDA there. */
+const usesIndex = ({ isJetson, platform }: PlanDevice) => isJetson || platform !== null;
+
+function sourceOf(source: Variant['sources'][number], device: PlanDevice, fill: Fill): Source {
   if ('git' in source) {
     const { git: url, name, tag, commit = null, submodules } = source;
     return { kind: 'git', name, url, tag, commit, directory: name, submodules };
   }
   const { package: name, version, sha256 = null } = source;
-  // Only torch is built for the board's CUDA; all else is compiled here.
-  const index = name === 'torch' && platform !== null ? indexUrl(platform) : null;
+  const index = source.index && usesIndex(device) ? wheelSourceOf(name, device, fill) : null;
   return { kind: 'package', name, version: version === null ? null : fill.text(version), index, sha256 };
+}
+
+function wheelSourceOf(name: string, { platform }: PlanDevice, fill: Fill): WheelSource {
+  const url = fill.text('{index}');
+  return { platform: platform ?? '', url, directory: `wheels/${name}` };
 }
 
 function requirementsOf({ requirements: wanted }: Variant, { isJetson }: PlanDevice): Requirements {
@@ -102,7 +119,7 @@ function stepOf(recipe: string, step: RecipeStep, environment: Record<string, st
   };
 }
 
-function checkOf(check: RecipeCheck, { sm, cuda, isJetson }: PlanDevice): Check {
+function checkOf(check: RecipeCheck, { sm, cuda, isJetson, platform }: PlanDevice): Check {
   if ('wheel' in check) return { kind: 'wheel', file: check.wheel, minBytes: check.min_kb * 1000 };
   if ('contents' in check) {
     return { kind: 'contents', file: check.contents, prefix: check.prefix, count: check.count };
@@ -113,7 +130,8 @@ function checkOf(check: RecipeCheck, { sm, cuda, isJetson }: PlanDevice): Check 
   }
   if ('import' in check) return { kind: 'import', module: check.import, version: check.version, needs: check.needs };
   // A desktop's driver takes a torch built for an older CUDA; a Jetson's libraries are those of its JetPack.
-  if ('torch' in check) return { kind: 'torch', cuda: isJetson ? cuda : null, sm };
+  if ('torch' in check)
+    return { kind: 'torch', cuda: platform === null ? (isJetson ? cuda : null) : cudaOfPath(platform), sm };
   return { kind: 'kernel', title: check.kernel, code: check.code };
 }
 

@@ -32,10 +32,20 @@ export interface PackageSource {
   kind: 'package';
   name: string;
   version: string | null;
-  /** Address of the index, with `/+simple/` where it is devpi; null: pip's own configuration decides. */
-  index: string | null;
+  /** The index of wheels that it is fetched from before the steps; null: a step fetches it, by pip's own configuration. */
+  index: WheelSource | null;
   /** Null: not pinned, then the runner records what it got. */
   sha256: string | null;
+}
+
+/** Wheels that jsg fetches itself, with all that they require: each verified by its sha256 and kept in jsg.lock.yaml. */
+export interface WheelSource {
+  /** Path on the index: `jp6/cu126`. */
+  platform: string;
+  /** The first mirror, as pip takes it; the others are asked where it does not answer. */
+  url: string;
+  /** Folder of the wheels. */
+  directory: string;
 }
 
 export type Source = GitSource | PackageSource;

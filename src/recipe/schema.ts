@@ -13,8 +13,16 @@ const environment = z.record(
   'a mapping of variables to texts',
 );
 
-/** Machines that a step or check is for. */
-const when = z.enum(['always', 'jetson', 'other', 'gpu'], 'one of always, jetson, other, gpu').default('always');
+/**
+ * Machines that a step or check is for. `index`: Jetsons, and where a path of the index of wheels is asked for; `pip`: the
+ * others; `cuda`: where torch must have CUDA.
+ */
+const when = z
+  .enum(
+    ['always', 'jetson', 'other', 'gpu', 'index', 'pip', 'cuda'],
+    'one of always, jetson, other, gpu, index, pip, cuda',
+  )
+  .default('always');
 
 const gitSource = z.strictObject({
   git: z.url('an address'),
@@ -31,6 +39,8 @@ const gitSource = z.strictObject({
 const packageSource = z.strictObject({
   package: text,
   version: text.nullable(),
+  /** Compiled for the board's CUDA: from the index of wheels where the machine has a path on it. */
+  index: z.boolean('true or false').default(false),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')

@@ -1,10 +1,14 @@
-/** Fetching a git source: one commit deep, and of its submodules only those that are used. */
-import type { Step } from './plan.js';
+/**
+ * Fetching sources: of git one commit deep, and of its submodules only those that are used; of the index of wheels a package
+ * with all that it requires.
+ */
+import type { PackageSource, Step } from './plan.js';
 import type { Variant } from './schema.js';
 
 type GitEntry = Extract<Variant['sources'][number], { git: string }>;
 
 const CLONE_TIMEOUT_MS = 30 * 60_000;
+const WHEELS_TIMEOUT_MS = 60 * 60_000;
 
 export function cloneSteps({ git: url, name, tag, note, submodules }: GitEntry): Step[] {
   const common = { source: name, makeCwd: false, env: {}, inputs: [], expects: null, timeoutMs: CLONE_TIMEOUT_MS };
@@ -28,4 +32,29 @@ export function cloneSteps({ git: url, name, tag, note, submodules }: GitEntry):
     outputs: submodules.map(({ holds }) => `${name}/${holds}`),
   };
   return [clone, update];
+}
+
+/** What a package is asked for by: `torch==2.8.0`. */
+export const requirementOf = ({ name, version }: Pick<PackageSource, 'name' | 'version'>) =>
+  version === null ? name : `${name}==${version}`;
+
+/** None where a step fetches it. */
+export function wheelSteps(source: PackageSource): Step[] {
+  const { name, index } = source;
+  if (index === null) return [];
+  const step: Step = {
+    id: `${name}/fetch`,
+    title: `fetch ${name} and what it requires`,
+    source: name,
+    note: 'jsg does this by itself: the mirrors in order, each sha256 verified, the choice kept in jsg.lock.yaml.',
+    cwd: '.',
+    makeCwd: false,
+    argv: ['python3', '-m', 'pip', 'download', requirementOf(source), '--index-url', index.url, '-d', index.directory],
+    env: {},
+    inputs: [],
+    outputs: [`${index.directory}/${name.replaceAll('-', '_')}-*.whl`],
+    expects: null,
+    timeoutMs: WHEELS_TIMEOUT_MS,
+  };
+  return [step];
 }

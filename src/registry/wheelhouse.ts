@@ -28,8 +28,8 @@ export interface WheelhouseOptions {
   lock: LockFile | null;
   /** Where the lock is, for messages. */
   lockPath: string;
-  /** The interpreter whose pip is asked. */
-  python: string;
+  /** The interpreter whose pip is asked; null: none is. */
+  python: string | null;
   signal?: AbortSignal;
   onProgress?: (progress: DownloadProgress) => void;
 }
@@ -149,6 +149,7 @@ async function takeAgain(pin: LockedPackage, options: WheelhouseOptions): Promis
 
 async function byPip(requirement: string, name: string, sha256: string | null, options: WheelhouseOptions) {
   const { target, directory, python, signal } = options;
+  if (python === null) throw new JsgError('E_NOT_FOUND', requirement);
   options.onProgress?.({ file: `${requirement} by pip`, doneBytes: 0, totalBytes: null });
   const found = await pipDownload({ requirement, sha256, target, directory, python, ...(signal && { signal }) });
   const version = parseWheelName(found.filename)?.version ?? '';

@@ -19,7 +19,19 @@ const COMMON = ['errors', 'log', 'files', 'nearest', 'style', 'table', 'version'
 const LAYERS: Record<string, string[]> = {
   cli: ['usage', 'commands', 'profile/flags', 'server/limits'],
   usage: [],
-  commands: ['engine', 'bench', 'doctor', 'plan', 'profile', 'recipe', 'device', 'model', 'addon', 'registry'],
+  commands: [
+    'engine',
+    'bench',
+    'doctor',
+    'plan',
+    'profile',
+    'recipe',
+    'device',
+    'model',
+    'addon',
+    'registry',
+    'bundle',
+  ],
   // SGLang runs in the virtual environment of its recipe; a crash is explained by the table of known failures.
   engine: [
     ...['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
@@ -35,6 +47,8 @@ const LAYERS: Record<string, string[]> = {
   model: ['addon/binding (types)'],
   // The index of wheels: finds, downloads and verifies; knows Python's versions and tags.
   registry: ['device'],
+  // All that a board needs, gathered where there is a network and used where there is none.
+  bundle: ['recipe', 'registry', 'model', 'device'],
   device: [],
   addon: [],
 };

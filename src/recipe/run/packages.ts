@@ -3,22 +3,21 @@ import type { PackageSource } from '../plan.js';
 
 export interface FetchedPackage {
   name: string;
-  /** The wheel, absolute. */
-  path: string;
+  version: string;
   sha256: string;
 }
 
-/** Handed in by the command: a recipe does not know the index. Null: the step's own command fetches it. */
+export interface FetchContext {
+  /** Absolute; where the wheels go, with those that they require, and nothing else stays. */
+  directory: string;
+  /** The interpreter that is to import them. */
+  python: string;
+  signal: AbortSignal;
+  tell: (line: string, share: number | null) => void;
+}
+
+/** Handed in by the command: a recipe does not know the index. `isCached`: all was here. */
 export type FetchPackage = (
   source: PackageSource,
-  tell: (line: string, share: number | null) => void,
-) => Promise<FetchedPackage | null>;
-
-/** The words of a command with the files of the packages that are here in place of their names: `torch`, `torch==2.8.0`. */
-export function withFetched(argv: string[], fetched: FetchedPackage[]): string[] {
-  if (!argv.includes('install')) return argv;
-  return argv.map((word) => {
-    const found = fetched.find(({ name }) => word === name || word.startsWith(`${name}==`));
-    return found === undefined ? word : found.path;
-  });
-}
+  context: FetchContext,
+) => Promise<{ packages: FetchedPackage[]; isCached: boolean }>;

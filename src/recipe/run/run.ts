@@ -32,7 +32,10 @@ export interface RunOptions {
   resume: string;
   /** Of git, pip and compilers, instead of this process's: where sources and wheels come from is theirs to say. */
   env?: NodeJS.ProcessEnv;
+  /** Needed where a plan has packages of the index. */
   fetchPackage?: FetchPackage;
+  /** Archive of a git source, which is unpacked instead of cloned: its one folder is the clone. */
+  archiveOf?: (source: GitSource) => string;
   readMemory?: () => MemoryNow;
 }
 
@@ -52,14 +55,22 @@ export interface RunResult {
 const GIT_TIMEOUT_MS = 60 * 60_000;
 const VENV_TIMEOUT_MS = 10 * 60_000;
 
-/** Throws E_UNAVAILABLE while another run has the folder, E_BUILD_FAILED where a command fails, E_INTERRUPTED. */
+/**
+ * A result for each plan, up to the first that made what does not hold. Throws E_UNAVAILABLE while another run has the folder,
+ * E_BUILD_FAILED where a command fails, E_INTERRUPTED.
+ */
 export async function runPlans(plans: Plan[], options: RunOptions): Promise<RunResult[]> {
   mkdirSync(options.build, { recursive: true });
   const lock = await acquireLock(join(options.build, '.jsg'));
   try {
     const venv = plans.some(usesPython) ? await new Run(options, lock.token).venv() : null;
     const results: RunResult[] = [];
-    for (const plan of plans) results.push(await new Run(options, lock.token).all(plan, venv));
+    for (const plan of plans) {
+      const result = await new Run(options, lock.token).all(plan, venv);
+      results.push(result);
+      // What follows would be built upon what does not hold.
+      if (result.verdicts.some(({ status }) => status === 'failed')) break;
+    }
     return results;
   } finally {
     lock.release();
@@ -85,7 +96,7 @@ class Run {
     const fetched: FetchedPackage[] = [];
     for (const source of plan.sources) {
       if (source.kind === 'git') commits[source.name] = await this.#clone(plan, source);
-      else fetched.push(...(await this.#fetch(plan, source)));
+      else fetched.push(...(await this.#fetch(plan, source, venv)));
     }
     const { numRun, said } = await this.#steps(plan, venv, commits, fetched);
     const verdicts = await this.#verify(plan, venv);
@@ -119,12 +130,12 @@ class Run {
     return this.#task(task, async (logPath) => {
       const isCached = existsSync(join(build, source.directory));
       const env = gitEnvironment(this.#baseEnv);
+      const { archiveOf } = this.#options;
       const value = await ensureClone(source, build, {
-        git: (args, cwd) =>
-          this.#command({ id: task.id, argv: ['git', ...args], cwd, env, timeoutMs: GIT_TIMEOUT_MS, logPath }),
-        fail: (args, cwd, result) => {
+        ...(archiveOf && { archive: archiveOf(source) }),
+        run: (argv, cwd) => this.#command({ id: task.id, argv, cwd, env, timeoutMs: GIT_TIMEOUT_MS, logPath }),
+        fail: (argv, cwd, result) => {
           const output = result.tail.join('\n');
-          const argv = ['git', ...args];
           return buildFailure({ title: task.title, argv, cwd, logPath, result, resume, output }, explain);
         },
       });
@@ -132,17 +143,22 @@ class Run {
     });
   }
 
-  /** None where no one fetches packages beforehand. */
-  async #fetch(plan: Plan, source: PackageSource): Promise<FetchedPackage[]> {
-    const { fetchPackage, onEvent } = this.#options;
-    if (fetchPackage === undefined || source.index === null) return [];
+  /** None where the package's own step fetches it. */
+  async #fetch(plan: Plan, source: PackageSource, venv: Venv | null): Promise<FetchedPackage[]> {
+    const { fetchPackage, onEvent, signal, build } = this.#options;
+    const { index } = source;
+    if (index === null) return [];
+    if (fetchPackage === undefined || venv === null) throw new JsgError('E_INTERNAL', `nothing fetches ${source.name}`);
     const task = packageTask(plan, source.name);
     return this.#task(task, async () => {
       const beganAt = Date.now();
-      const found = await fetchPackage(source, (line, share) =>
-        onEvent({ kind: 'progress', id: task.id, line, share, elapsedMs: Date.now() - beganAt }),
-      );
-      return { value: found === null ? [] : [found], isCached: false };
+      const tell = (line: string, share: number | null) =>
+        onEvent({ kind: 'progress', id: task.id, line, share, elapsedMs: Date.now() - beganAt });
+      const context = { directory: join(build, index.directory), python: venv.python, signal, tell };
+      const { packages, isCached } = await fetchPackage(source, context).catch((error: unknown) => {
+        throw signal.aborted ? interrupted(this.#options.resume) : error;
+      });
+      return { value: packages, isCached };
     });
   }
 
@@ -151,7 +167,6 @@ class Run {
       ...this.#options,
       plan,
       venv,
-      fetched,
       baseEnv: this.#baseEnv,
       cache: this.#cache,
       readMemory: () => this.#memory(),

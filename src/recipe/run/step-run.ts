@@ -9,7 +9,6 @@ import type { CommandResult } from './command.js';
 import type { OnEvent } from './events.js';
 import { buildFailure, type Explain, interrupted } from './failure.js';
 import { chooseJobs, fewerJobs, isUnderPressure, type MemoryNow, wasOutOfMemory } from './jobs.js';
-import { type FetchedPackage, withFetched } from './packages.js';
 import { findOnPath } from './path.js';
 import { argvOf, removeRemains, withJobsIn } from './step.js';
 import { type Venv, venvEnvironment } from './venv.js';
@@ -20,7 +19,6 @@ export interface StepContext {
   build: string;
   venv: Venv | null;
   baseEnv: NodeJS.ProcessEnv;
-  fetched: FetchedPackage[];
   cache: StepCache;
   signal: AbortSignal;
   onEvent: OnEvent;
@@ -73,7 +71,7 @@ async function tryStep(step: Step, { jobs, logPath }: Try, context: StepContext)
   if (step.makeCwd) mkdirSync(cwd, { recursive: true });
   if (!existsSync(cwd)) throw new JsgError('E_BUILD_FAILED', `${step.title}: its folder ${cwd} is not there`);
   removeRemains(step, build, cwd);
-  const argv = withFetched(argvOf(step, cwd, jobs), context.fetched);
+  const argv = argvOf(step, cwd, jobs);
   const logFrom = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
   const watch = watchPressure(jobs, context);
   const result = await context

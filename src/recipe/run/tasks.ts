@@ -16,7 +16,7 @@ export const sourceTask = (plan: Plan, name: string, tag: string): Task => ({
 
 export const packageTask = (plan: Plan, name: string): Task => ({
   id: `${plan.recipe}/package/${name}`,
-  title: `fetch the wheel of ${name}`,
+  title: `fetch ${name} and what it requires`,
 });
 
 export const verifyTask = (plan: Plan): Task => ({ id: `${plan.recipe}/verify`, title: 'verify' });
@@ -24,15 +24,14 @@ export const verifyTask = (plan: Plan): Task => ({ id: `${plan.recipe}/verify`, 
 /** The steps that are commands to run: fetching a source is not, for the runner verifies what it gets. */
 export const commandSteps = ({ steps }: Plan): Step[] => steps.filter(({ source }) => source === null);
 
-/** `fetchesPackages`: packages of an index are fetched before the steps, not by them. */
-export function tasksOf(plans: Plan[], fetchesPackages: boolean): Task[] {
+export function tasksOf(plans: Plan[]): Task[] {
   const each = plans.flatMap((plan) => {
     const name = (task: Task): Task =>
       plans.length === 1 ? task : { id: task.id, title: `${plan.recipe}: ${task.title}` };
     return [
       ...plan.sources.flatMap((source) => {
         if (source.kind === 'git') return [sourceTask(plan, source.name, source.tag)];
-        return fetchesPackages && source.index !== null ? [packageTask(plan, source.name)] : [];
+        return source.index !== null ? [packageTask(plan, source.name)] : [];
       }),
       ...commandSteps(plan),
       ...(plan.checks.length > 0 ? [verifyTask(plan)] : []),

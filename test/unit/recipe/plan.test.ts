@@ -69,7 +69,11 @@ describe('makePlan', () => {
         kind: 'package',
         name: 'torch',
         version: '2.8.0',
-        index: expect.stringMatching(/jp6\/cu126\/\+simple\/$/),
+        index: {
+          platform: 'jp6/cu126',
+          url: expect.stringMatching(/jp6\/cu126\/\+simple\/$/),
+          directory: 'wheels/torch',
+        },
         sha256: null,
       },
     ]);

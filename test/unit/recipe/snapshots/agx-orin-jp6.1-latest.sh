@@ -4,9 +4,15 @@
 
 python3 -m venv .venv && . .venv/bin/activate   # never into the system Python
 
+# fetch torch and what it requires
+# jsg does this by itself: the mirrors in order, each sha256 verified, the choice kept in jsg.lock.yaml.
+python3 -m pip download torch==2.8.0 --index-url https://pypi.jetson-ai-lab.io/jp6/cu126/+simple/ -d wheels/torch
+
 # install torch 2.8.0
-# a wheel was once rebuilt under the same name, so the hash of what came is recorded.
-pip install torch==2.8.0 --index-url https://pypi.jetson-ai-lab.io/jp6/cu126/+simple/
+# a wheel was once rebuilt under the same name, so the hash of what came is kept.
+export PIP_CONFIG_FILE=/dev/null
+export PIP_FIND_LINKS=''
+pip install --no-index --find-links wheels/torch --force-reinstall wheels/torch/torch-*.whl
 
 # clone flashinfer v0.6.17
 git clone -b v0.6.17 https://github.com/flashinfer-ai/flashinfer.git --depth 1
@@ -16,6 +22,7 @@ cd flashinfer
 git submodule update --init --depth 1 3rdparty/cutlass 3rdparty/spdlog
 
 # build the wheel
+unset PIP_CONFIG_FILE PIP_FIND_LINKS
 export TORCH_CUDA_ARCH_LIST=8.7
 export FLASHINFER_CUDA_ARCH_LIST=8.7
 python3 -m pip wheel . --no-deps -w dist

@@ -3,11 +3,17 @@
 
 python3 -m venv .venv && . .venv/bin/activate   # never into the system Python
 
+# fetch torch and what it requires
+# jsg does this by itself: the mirrors in order, each sha256 verified, the choice kept in jsg.lock.yaml.
+python3 -m pip download torch --index-url https://pypi.jetson-ai-lab.io/jp6/cu126/+simple/ -d wheels/torch
+
 # install torch
 # documented: pip install torch --index-url https://pypi.jetson-ai-lab.dev/jp6/cu126
-# That address died in 2025. Its successor is read below /+simple/; --index-url and not --extra-index-url, by
-# which an outage would bring the CPU torch of the public index, with exit code 0.
-pip install torch --index-url https://pypi.jetson-ai-lab.io/jp6/cu126/+simple/
+# That address died in 2025. From the files that were fetched, and from nothing else: by --extra-index-url an outage
+# would bring the CPU torch of the public index, with exit code 0.
+export PIP_CONFIG_FILE=/dev/null
+export PIP_FIND_LINKS=''
+pip install --no-index --find-links wheels/torch --force-reinstall wheels/torch/torch-*.whl
 
 # clone flashinfer v0.2.0
 # documented: git clone -b v0.2.0 https://github.com/flashinfer-ai/flashinfer.git --recursive
@@ -21,6 +27,7 @@ git submodule update --init --depth 1 3rdparty/cutlass
 # install the build tools
 # missing from the document: a new environment has no setuptools (Python 3.12) or no wheel (3.10).
 cd ..
+unset PIP_CONFIG_FILE PIP_FIND_LINKS
 export TORCH_CUDA_ARCH_LIST=8.7
 export FLASHINFER_ENABLE_AOT=0
 python3 -m pip install setuptools wheel
