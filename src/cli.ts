@@ -38,6 +38,7 @@ const PLAN_SETTINGS: readonly FlagName[] = [
   'device',
   'dtype',
   'attention-backend',
+  'lm-head-dtype',
   'disable-cuda-graph',
   'mem-fraction-static',
   'max-total-tokens',
@@ -154,7 +155,6 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--no-desktop', 'with --board: no desktop runs on it')
     .option('--root <DIR>', 'with --this: the files of a copied machine')
     .option('--quant <FORMAT>', 'none, or a format of --torchao-config')
-    .option('--lm-head-dtype <DTYPE>', 'format of the head: fp16, int8, int4 (default: fp16)')
     .option('--streams <N>', 'sequences that are to have a whole context each (default: 1)')
     .option('--json', 'as JSON');
   addSettings(plan, PLAN_SETTINGS).addHelpText('after', PLAN_NOTES);

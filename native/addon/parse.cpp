@@ -54,6 +54,12 @@ TensorInfo parse_tensor(const Fields& fields, bool has_file, int64_t n_files) {
   tensor.file = static_cast<int>(has_file ? fields.integer("file", 0, n_files - 1) : 0);
   tensor.offset = static_cast<uint64_t>(fields.integer("offset", 0, kMaxSafeInteger));
   tensor.nbytes = static_cast<uint64_t>(fields.integer("nbytes", 0, kMaxSafeInteger));
+  if (!fields.is_null("quantize")) {
+    const Fields quantize = fields.object("quantize");
+    tensor.quantize = QuantizeOnLoad{static_cast<int>(quantize.integer("bits", 4, 16)),
+                                     static_cast<int>(quantize.integer("groupSize", 1, kMaxSize))};
+  }
+  tensor.int8_activations = !fields.is_null("int8Activations") && fields.boolean("int8Activations");
   return tensor;
 }
 

@@ -58,4 +58,29 @@ inline LoadOptions dummy_options(const Shape& s, DType dtype) {
   return options;
 }
 
+// Quantises on load: `int4wo-128` and the like, `int8wo`, `int8dq`; the head: `head-int8`, `head-int4`. False: none of
+// these.
+inline bool apply_format(LoadOptions& options, const std::string& name) {
+  const bool is_head = name.starts_with("head-"), is_int4 = name.starts_with("int4wo-");
+  if (!is_head && !is_int4 && name != "int8wo" && name != "int8dq") return false;
+  if (is_head && options.config.tied_embeddings) {
+    TensorInfo head = options.tensors.front();
+    head.name = "lm_head.weight";
+    options.tensors.push_back(head);
+    options.config.tied_embeddings = false;
+  }
+  for (TensorInfo& tensor : options.tensors) {
+    if (tensor.name.find(is_head ? "lm_head" : "proj") == std::string::npos) continue;
+    const int cols = static_cast<int>(tensor.shape[1]);
+    const int group = is_int4 ? std::stoi(name.substr(7)) : cols % 128 == 0 ? 128 : 64;
+    if (is_int4 || name == "head-int4") {
+      if (cols % group == 0) tensor.quantize = QuantizeOnLoad{4, group};
+    } else {
+      tensor.quantize = QuantizeOnLoad{8, cols};
+      tensor.int8_activations = name == "int8dq";
+    }
+  }
+  return true;
+}
+
 }  // namespace jsg::bench

@@ -1,5 +1,5 @@
 // Times decode steps and prefills of a decoder with random weights, without Node: the engine-level figures.
-//   step_bench [cpu|cuda] [8b|1b|135m] [fp16|bf16] [--context N]
+//   step_bench [cpu|cuda] [8b|1b|135m] [fp16|bf16] [int4wo-N|int8wo|int8dq] [head-int8|head-int4] [--context N]
 // Each line: tokens a second, milliseconds a step (median), and the rate at which the weights were read beside the read
 // bandwidth measured in the same process.
 #include <algorithm>
@@ -45,6 +45,10 @@ int run(int argc, char** argv) {
     if (const Shape* named = bench::find_shape(arg)) shape = named;
   }
   LoadOptions options = bench::dummy_options(*shape, dtype);
+  std::string format = dtype == DType::kF16 ? "fp16" : "bf16";
+  for (int i = 1; i < argc; ++i) {
+    if (bench::apply_format(options, argv[i])) format += std::string(" ") + argv[i];
+  }
   options.backend = cuda ? BackendKind::kCuda : BackendKind::kCpu;
   const int max_batch = cuda ? 64 : 8, blocks_each = (std::max(context + 256, 2048 + 64) + kBlockSize - 1) / kBlockSize;
   options.max_total_tokens =
@@ -57,8 +61,7 @@ int run(int argc, char** argv) {
   const auto load_start = Clock::now();
   LoadedModel loaded = load_model(options, [](double) {});
   std::printf("%s %s on %s: loaded in %.1f s, %.2f GB of weights a step, read bandwidth %.0f GB/s\n", shape->name,
-              dtype == DType::kF16 ? "fp16" : "bf16", loaded.isa.c_str(),
-              std::chrono::duration<double>(Clock::now() - load_start).count(),
+              format.c_str(), loaded.isa.c_str(), std::chrono::duration<double>(Clock::now() - load_start).count(),
               static_cast<double>(loaded.weight_bytes) / 1e9, bandwidth);
 
   std::vector<int32_t> pool(loaded.n_blocks);

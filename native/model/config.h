@@ -69,13 +69,14 @@ struct WeightType {
 
 // A weight that is quantised while it is loaded, whatever type it is stored as: by TorchAO's rules (model/quantize.h).
 struct QuantizeOnLoad {
-  int bits;        // 4: asymmetric, kOffset; 8: symmetric
+  int bits;        // 4: asymmetric, kOffset; 8: symmetric; 16: bf16
   int group_size;  // columns that share a scale; a multiple of 32 that divides the row, up to the whole row
 
   // What comes out of it.
   WeightType type() const {
     if (bits == 4) return {DType::kInt4, {group_size, GroupZero::kOffset, false}};
-    return {DType::kInt8, {group_size, GroupZero::kNone, false}};
+    if (bits == 8) return {DType::kInt8, {group_size, GroupZero::kNone, false}};
+    return DType::kBF16;
   }
 };
 

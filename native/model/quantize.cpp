@@ -72,7 +72,7 @@ void quantize_int8(const float* weights, int64_t n, uint8_t* block) {
 
 void QuantizingSource::read(uint64_t begin, std::span<uint8_t> to) const {
   const WeightType type = how_.type();
-  const int64_t size = how_.group_size, block_bytes = type.block_bytes(), source_block = stored_type_.block_elems();
+  const int64_t size = type.block_elems(), block_bytes = type.block_bytes(), source_block = stored_type_.block_elems();
   const int64_t first = static_cast<int64_t>(begin) / block_bytes * size;
   const int64_t end = first + static_cast<int64_t>(to.size()) / block_bytes * size;
   const int64_t piece = std::max<int64_t>(1, kPiece / size) * size;
@@ -86,9 +86,14 @@ void QuantizingSource::read(uint64_t begin, std::span<uint8_t> to) const {
     const int64_t until = (at + n + source_block - 1) / source_block * source_block;
     stored.resize(stored_type_.bytes(until - from));
     narrow.resize(static_cast<size_t>(until - from) * 2);
-    weights.resize(static_cast<size_t>(until - from));
     stored_.read(stored_type_.bytes(from), stored);
     convert(stored_type_, stored.data(), until - from, DType::kBF16, narrow.data());
+    if (how_.bits == 16) {
+      std::memcpy(out, narrow.data() + 2 * (at - from), static_cast<size_t>(n) * 2);
+      out += 2 * n;
+      continue;
+    }
+    weights.resize(static_cast<size_t>(until - from));
     dequantize_row(DType::kBF16, narrow.data(), until - from, weights.data());
     for (int64_t i = at - from; i < at - from + n; i += size, out += block_bytes) {
       (how_.bits == 4 ? quantize_int4 : quantize_int8)(weights.data() + i, size, out);

@@ -16,7 +16,7 @@ namespace jsg {
 void quantize_int4(const float* weights, int64_t n, uint8_t* block);
 void quantize_int8(const float* weights, int64_t n, uint8_t* block);
 
-// A tensor of any type as the blocks that QuantizeOnLoad makes of it (rounded to bf16 first), made where they are read.
+// A tensor of any type as what QuantizeOnLoad makes of it (rounded to bf16 first), made where it is read.
 class QuantizingSource final : public ByteSource {
  public:
   // `stored` must stay; rows of the tensor hold whole blocks of both types.

@@ -42,8 +42,8 @@ uint64_t expected_bytes(const TensorInfo& tensor) {
 // What a tensor is to be quantised to must fit its rows.
 void check_quantize(const TensorInfo& tensor) {
   const auto [bits, group_size] = *tensor.quantize;
-  const bool fits = (bits == 4 || bits == 8) && tensor.shape.size() == 2 && group_size > 0 && group_size % 32 == 0 &&
-                    tensor.shape[1] % group_size == 0;
+  const bool fits = (bits == 4 || bits == 8 || bits == 16) && tensor.shape.size() == 2 && group_size > 0 &&
+                    group_size % 32 == 0 && tensor.shape[1] % group_size == 0;
   if (!fits) {
     throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " " + shape_text(tensor.shape) +
                                        " can't be quantised to " + std::to_string(bits) + " bits in groups of " +

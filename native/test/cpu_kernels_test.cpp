@@ -41,13 +41,14 @@ std::vector<uint8_t> random_rows(DType dtype, int rows, int cols) {
   return data;
 }
 
-std::vector<XGroup> tiled(const Kernels& k, const std::vector<float>& x, int n, int cols) {
+std::vector<XGroup> tiled(const Kernels& k, const std::vector<float>& x, int n, int cols, bool int8 = false) {
   const int groups = cols / kGroup;
   std::vector<XGroup> out(static_cast<size_t>(n) * groups);
   for (int row = 0; row < n; ++row) {
     const int tile = row / kTile * kTile, tile_rows = std::min(kTile, n - tile);
-    k.quantize(x.data() + static_cast<size_t>(row) * cols, cols,
-               out.data() + static_cast<size_t>(tile) * groups + (row - tile), static_cast<size_t>(tile_rows));
+    (int8 ? k.quantize8 : k.quantize)(x.data() + static_cast<size_t>(row) * cols, cols,
+                                      out.data() + static_cast<size_t>(tile) * groups + (row - tile),
+                                      static_cast<size_t>(tile_rows));
   }
   return out;
 }
@@ -95,6 +96,106 @@ TEST(packed_linear_matches_dequantized_rows) {
         if (worst > 3e-4) std::printf("  %s %s n=%d\n", k->isa, std::string(dtype_traits(dtype).name).c_str(), n);
       }
     }
+  }
+}
+
+namespace {
+
+// Random blocks of int4 or int8 with scales near 2^-6, and zeros as large as the codes make sense of.
+std::vector<uint8_t> random_blocks(const WeightType& type, int64_t elems) {
+  std::vector<uint8_t> data(type.bytes(elems));
+  for (uint8_t& byte : data) byte = static_cast<uint8_t>(generator());
+  const auto store = [&](uint8_t* p, float value) {
+    const uint16_t bits = type.group.f16 ? float_to_half(value) : float_to_bf16(value);
+    std::memcpy(p, &bits, 2);
+  };
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  for (size_t at = 0; at < data.size(); at += type.block_bytes()) {
+    store(data.data() + at, 0x1p-6f * (1 + uniform(generator) / 2));
+    const float zero = uniform(generator);
+    if (type.group.zero == GroupZero::kOffset) store(data.data() + at + 2, 0.1f * zero);
+    if (type.group.zero == GroupZero::kPoint) store(data.data() + at + 2, std::round(7 * zero));
+  }
+  return data;
+}
+
+// What quantize8 makes of a row, by its definition.
+std::vector<float> through_int8(const std::vector<float>& x, int cols) {
+  std::vector<float> out(x.size());
+  for (size_t row = 0; row < x.size(); row += cols) {
+    float largest = 0;
+    for (int i = 0; i < cols; ++i) largest = std::max(largest, std::fabs(x[row + i]));
+    const float scale = std::max(largest / 127.0f, 1e-5f);
+    for (int i = 0; i < cols; ++i) out[row + i] = scale * std::nearbyint(x[row + i] * (1.0f / scale));
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST(int4_and_int8_products_match_dequantized_rows) {
+  constexpr int kRowCount = 41, kCols = 768;
+  std::vector<WeightType> types;
+  for (const DType dtype : {DType::kInt4, DType::kInt8}) {
+    for (const GroupZero zero : {GroupZero::kNone, GroupZero::kOffset, GroupZero::kPoint}) {
+      for (const bool f16 : {false, true}) {
+        for (const int size : {32, 64, 128, 256, kCols}) types.push_back({dtype, {size, zero, f16}});
+      }
+    }
+  }
+  for (const Kernels* k : available_kernels()) {
+    for (const WeightType& type : types) {
+      for (const bool int8 : {false, true}) {
+        const std::vector<uint8_t> raw = random_blocks(type, kRowCount * kCols);
+        const WeightView view{type, kRowCount, kCols, raw.data(), nullptr, int8};
+        PackedWeight packed = packed_shape(view);
+        std::vector<uint8_t> data(packed.row_block_bytes() * packed.row_blocks());
+        pack_blocks(view, packed, 0, packed.row_blocks(), data.data());
+        packed.data = data.data();
+        for (const int n : {1, 7, 33}) {
+          const std::vector<float> x = normals(static_cast<size_t>(n) * kCols);
+          const std::vector<XGroup> groups = tiled(*k, x, n, kCols, int8);
+          const std::vector<float> seen = int8 ? through_int8(x, kCols) : x;
+          std::vector<float> out(static_cast<size_t>(n) * kRowCount), row(kCols);
+          k->packed_linear(packed, 0, packed.row_blocks(), groups.data(), n, out.data(), kRowCount);
+          double worst = 0;
+          for (int r = 0; r < kRowCount; ++r) {
+            dequantize_row(type, raw.data() + type.bytes(static_cast<int64_t>(r) * kCols), kCols, row.data());
+            for (int t = 0; t < n; ++t) {
+              double expected = 0, magnitude = 0;
+              for (int i = 0; i < kCols; ++i) {
+                const double product = static_cast<double>(row[i]) * seen[static_cast<size_t>(t) * kCols + i];
+                expected += product;
+                magnitude += std::fabs(product);
+              }
+              worst = std::max(worst, std::fabs(out[static_cast<size_t>(t) * kRowCount + r] - expected) / magnitude);
+            }
+          }
+          CHECK_NEAR(worst, 0.0, int8 ? 2e-6 : 3e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST(activations_in_int8_are_one_scale_a_row) {
+  for (const Kernels* k : available_kernels()) {
+    std::vector<float> x = normals(96);
+    x[70] = -12.7f;
+    std::vector<XGroup> groups(3);
+    k->quantize8(x.data(), 96, groups.data(), 1);
+    int32_t sums[6] = {};
+    for (int i = 0; i < 96; ++i) sums[i / 16] += static_cast<int32_t>(std::nearbyint(x[i] * (1.0f / 0.1f)));
+    for (int g = 0; g < 3; ++g) {
+      CHECK_NEAR(groups[g].scale, 0.1, 1e-7);
+      CHECK(groups[g].sum[0] == sums[2 * g] && groups[g].sum[1] == sums[2 * g + 1]);
+    }
+    x[3] = NAN;
+    k->quantize8(x.data(), 96, groups.data(), 1);
+    for (const XGroup& group : groups) CHECK(std::isnan(group.scale));
+    const std::vector<float> zeros(96);
+    k->quantize8(zeros.data(), 96, groups.data(), 1);
+    for (const XGroup& group : groups) CHECK(group.sum[0] == 0 && group.sum[1] == 0 && group.scale == 1e-5f);
   }
 }
 

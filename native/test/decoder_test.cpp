@@ -1,6 +1,8 @@
 // The decoder must give a sequence the same logits however its tokens are cut into steps, whoever shares the batch, and
 // wherever its blocks lie. (That the logits are right is checked against transformers, in test/integration.)
 #include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "check.h"
 #include "error.h"
@@ -105,6 +107,36 @@ TEST(split_contexts_merge_to_the_same_result) {
     results[threads > 1] = run(*loaded.model, next);
   }
   CHECK_NEAR(largest_difference(results[0], results[1]), 0, 2e-4);
+}
+
+TEST(weights_quantised_on_load_give_nearly_the_same_logits) {
+  constexpr TinyDecoder kDecoder{"llama", 128, 4, 2, 32, false, false, false, true, 0, 256, 2, 300};
+  std::vector<int32_t> blocks;
+  for (int i = 0; i < 3; ++i) blocks.push_back(i);
+  Batch batch;
+  append(batch, 0, 0, 40, blocks);
+  const auto logits_with = [&](std::optional<int> bits, int group, bool int8_activations) {
+    LoadOptions options = tiny_options(kDecoder, DType::kBF16, 40);
+    options.n_threads = 2;
+    for (TensorInfo& tensor : options.tensors) {
+      if (!bits || tensor.name.find("proj") == std::string::npos) continue;
+      tensor.quantize = QuantizeOnLoad{*bits, group > 0 ? group : static_cast<int>(tensor.shape[1])};
+      tensor.int8_activations = int8_activations;
+    }
+    LoadedModel loaded = load_model(options, [](double) {});
+    return std::pair(run(*loaded.model, batch), loaded.weight_bytes);
+  };
+  const auto [exact, bytes] = logits_with({}, 0, false);
+  const auto [int4, int4_bytes] = logits_with(4, 32, false);
+  const auto [int8, int8_bytes] = logits_with(8, 0, false);
+  const auto [int8_both, same_bytes] = logits_with(8, 0, true);
+  const auto [head_too, brain_bytes] = logits_with(16, 0, false);
+  CHECK(relative_difference(int8, exact) > 0 && relative_difference(int8, exact) < 0.04);
+  CHECK(relative_difference(int8_both, exact) > relative_difference(int8, exact));
+  CHECK(relative_difference(int8_both, exact) < 0.06);
+  CHECK(relative_difference(int4, exact) > 0.06 && relative_difference(int4, exact) < 0.4);
+  CHECK(head_too == exact && brain_bytes == bytes);
+  CHECK(int4_bytes < int8_bytes && int8_bytes == same_bytes && int8_bytes < bytes);
 }
 
 TEST(faulty_models_are_refused) {

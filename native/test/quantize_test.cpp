@@ -160,7 +160,7 @@ TEST(other_types_are_rounded_to_bf16_first) {
   for (const auto& [type, stored] : cases) {
     std::vector<uint8_t> rounded(2 * kCols);
     convert(type, stored.data(), kCols, DType::kBF16, rounded.data());
-    for (const QuantizeOnLoad how : {QuantizeOnLoad{4, 64}, {8, 512}}) {
+    for (const QuantizeOnLoad how : {QuantizeOnLoad{4, 64}, {8, 512}, {16, 512}}) {
       CHECK(quantized(stored, type, kCols, how) == quantized(rounded, DType::kBF16, kCols, how));
     }
     // A group that begins within a block of the source.
@@ -260,6 +260,7 @@ TEST(weights_show_what_they_are_quantised_to_and_refuse_what_does_not_fit) {
   CHECK(view.type == (QuantizeOnLoad{4, 128}.type()));
   CHECK(view.data == nullptr && view.source != nullptr);
   CHECK(weights->bytes() == 8 * 256 / 128 * 68);
+  CHECK(Weights::dummy({tensor(256, QuantizeOnLoad{16, 256})}, WeightUse::kInPlace)->bytes() == 8 * 256 * 2);
   CHECK_THROWS(Weights::dummy({tensor(96, QuantizeOnLoad{4, 64})}, WeightUse::kInPlace), "E_MODEL_INVALID");
   CHECK_THROWS(Weights::dummy({tensor(96, QuantizeOnLoad{4, 48})}, WeightUse::kInPlace), "E_MODEL_INVALID");
   CHECK_THROWS(Weights::dummy({tensor(96, QuantizeOnLoad{3, 32})}, WeightUse::kInPlace), "E_MODEL_INVALID");

@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 5;
+export const CONTRACT = 6;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -34,6 +34,14 @@ export interface TensorInfo {
   /** Bytes from the start of the file. */
   offset: number;
   nbytes: number;
+  /**
+   * What a matrix becomes while it is loaded; without it, it stays as it is stored. 4: asymmetric int4 in groups, 8:
+   * symmetric int8, both by TorchAO's rules; 16: bf16. `groupSize`, columns that share a scale, divides the row and is a
+   * multiple of 32, or the whole row; 16 bits have none.
+   */
+  quantize?: { bits: 4 | 8 | 16; groupSize: number } | null;
+  /** Products with it quantise each row of activations to int8. */
+  int8Activations?: boolean;
 }
 
 export type RopeScaling =

@@ -47,7 +47,7 @@ function decodeIn(board: BoardSpec, modeName: string | null, emcHz: number | nul
   const nominal = machineOfBoard(board, { mode: mode.name, headless: true });
   const emcMhz = emcHz === null || mode.emcMhz === null ? mode.emcMhz : Math.min(mode.emcMhz, emcHz / 1e6);
   const machine = { ...nominal, rates: ratesOf(board, { ...mode, emcMhz }, mode.watts) };
-  return makePlan({ model, settings, head: 'fp16', streams: 1, machine }).decode[0]?.tokensPerSecond ?? null;
+  return makePlan({ model, settings, streams: 1, machine }).decode[0]?.tokensPerSecond ?? null;
 }
 
 /** All that resolving asks of a device. */
@@ -83,7 +83,7 @@ export async function readinessOf(name: string, settings: Settings, machine: Mac
   try {
     const target = planMachine(machine);
     const model = await findModel(settings);
-    const { loadPeak } = makePlan({ model, settings, head: 'fp16', streams: 1, machine: target });
+    const { loadPeak } = makePlan({ model, settings, streams: 1, machine: target });
     return { ...facts, neededBytes: loadPeak, availableBytes: target.availableBytes };
   } catch {
     return { ...facts, neededBytes: null, availableBytes: null };

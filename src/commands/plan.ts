@@ -10,7 +10,7 @@ import { findBoard } from '../plan/board.js';
 import type { BoardSpec } from '../plan/boards.js';
 import { findModel } from '../plan/find-model.js';
 import { type Measured, machineOfBoard, machineOfThis, type PlanMachine } from '../plan/machine.js';
-import { HEAD_FORMATS, type HeadFormat, makePlan, type Plan } from '../plan/plan.js';
+import { makePlan, type Plan } from '../plan/plan.js';
 import { formatPlan, planToJson, verdictOf } from '../plan/report.js';
 import { FLAGS, type Settings } from '../profile/flags.js';
 import { chooseSettings, type Options } from './settings.js';
@@ -42,7 +42,7 @@ async function planFor(options: Options): Promise<Plan> {
   const looked = board === null ? await lookAtThis(options) : null;
   const chosen = chooseSettings(options, looked?.device ?? withGpu(board)).settings;
   const settings = { ...chosen, 'torchao-config': quantOption(options, chosen['torchao-config']) };
-  const request = { settings, head: headOption(options), streams: streamsOption(options) };
+  const request = { settings, streams: streamsOption(options) };
   const model = await findModel(settings);
   const machine =
     board === null ? await thisMachine(looked, settings, options) : machineOfBoard(board, boardOptions(options));
@@ -113,16 +113,6 @@ async function measureHere(backend: 'cpu' | 'cuda'): Promise<Measured> {
   } catch (error) {
     return { ...NOTHING, notes: [`nothing was measured: ${toJsgError(error).message}`] };
   }
-}
-
-function headOption({ lmHeadDtype }: Options): HeadFormat {
-  const text = String(lmHeadDtype ?? 'fp16');
-  const names = Object.keys(HEAD_FORMATS);
-  if (Object.hasOwn(HEAD_FORMATS, text)) return text as HeadFormat;
-  const near = nearest(text, names);
-  throw new JsgError('E_USAGE', `--lm-head-dtype: '${text}' is not one of ${names.join(', ')}`, {
-    ...(near === null ? {} : { hint: `Did you mean ${near}?` }),
-  });
 }
 
 function streamsOption({ streams }: Options): number {

@@ -6,6 +6,7 @@ import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
 import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
+import { asLoaded } from '../plan/weight-format.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
@@ -28,7 +29,10 @@ export const nativeEngine: Engine = {
     const planFor = (weights: Model) => {
       const backend = chooseBackend(settings, weights.tensors, device, binding);
       const placement = { ...backend.spec, integrated: backend.integrated };
-      return { backend, plan: planMemory(weights, settings, placement, backend.availableBytes, { force }) };
+      return {
+        backend,
+        plan: planMemory(asLoaded(weights, settings), settings, placement, backend.availableBytes, { force }),
+      };
     };
     // Better now than after a download of many gigabytes.
     const foreseen = force ? null : await foreseeDownload(settings);
@@ -86,9 +90,8 @@ async function serve(runtime: Runtime, model: LoadedModel, settings: Settings, p
 function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, backend: BackendSpec): RuntimeSpec {
   return {
     ...backend,
-    config: weights.config,
+    ...asLoaded(weights, settings),
     files: weights.files,
-    tensors: weights.tensors,
     loadFormat: settings['load-format'] === 'dummy' ? 'dummy' : 'mmap',
     contextLength: plan.contextLength,
     maxTotalTokens: plan.maxTotalTokens,

@@ -2,19 +2,15 @@
  * What a model takes in memory, told before anything is allocated. The formulas mirror what the backends reserve
  * (native/backend/cpu/cpu_backend.cpp, native/backend/cuda/cuda_backend.cu). Pure.
  */
-import type { DType, ModelConfig, RuntimeSpec, TensorInfo } from '../addon/binding.js';
+import type { DType, ModelConfig, RuntimeSpec } from '../addon/binding.js';
 import type { Settings } from '../profile/flags.js';
-import { isProjection, matrixBytes, type Quant } from './weight-format.js';
+import { quantizedBytes, type StoredTensor } from './weight-format.js';
 
 /** Where and how a model is to run. */
 export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'> & {
   /** The GPU shares the system's memory (Jetson), so what the host holds counts, too. */
   integrated: boolean;
-  /** What matrices become while they are loaded, on a GPU. Left out: 16 bits, whatever is stored. */
-  quant?: { projections: Quant | null; head: Quant | null };
 };
-
-export type StoredTensor = Pick<TensorInfo, 'name' | 'dtype' | 'shape' | 'nbytes'>;
 
 /** Bytes of everything but the KV cache. */
 export interface Footprint {
@@ -47,11 +43,11 @@ export function footprintOf(
     return { ...cpuWeights(config, tensors), activations, graphs: 0, context: 0, staging: 0 };
   }
   return {
-    ...cudaWeights(config, tensors, placement),
+    ...cudaWeights(config, tensors),
     activations: cudaActivations(config, sizes, contextLength, placement),
     graphs: placement.useGraphs && !placement.referenceAttention ? GRAPHS : 0,
     context: placement.integrated ? INTEGRATED_CONTEXT : DISCRETE_CONTEXT,
-    staging: (placement.integrated ? INTEGRATED_STAGING : 0) + quantisingBuffer(tensors, placement),
+    staging: placement.integrated ? INTEGRATED_STAGING : 0,
   };
 }
 
@@ -117,7 +113,8 @@ const PACKED_GROUP: Partial<Record<DType, number>> = {
 };
 
 /** Plain types are used as they are stored. */
-function packedBytes({ dtype, shape, nbytes }: StoredTensor): number {
+function packedBytes({ dtype, shape, nbytes, quantize }: StoredTensor): number {
+  if (quantize) return quantizedBytes(shape, quantize);
   const group = PACKED_GROUP[dtype];
   return group === undefined ? nbytes : (shape.reduce((product, dim) => product * dim, 1) / 32) * group;
 }
@@ -163,27 +160,17 @@ const GRAPHS = 32 * MIB;
 /** Rows are reserved in multiples of kMaxFusedRows of native/backend/cuda/products.h. */
 const ROW_MULTIPLE = 64;
 
-/** Norms are there as fp32 beside 16 bits, biases as fp32. A tied table is there once, unless the head is quantised. */
-function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[], { quant }: Placement): WeightBytes {
-  const head = quant?.head ?? null;
+/** Norms are there as fp32 beside 16 bits, biases as fp32; a tied table once; matrices in 16 bits unless they are quantised on load. */
+function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[]): WeightBytes {
   let table = 0;
-  let tiedHead = 0;
   let others = 0;
-  for (const { name, shape } of tensors) {
-    if (shape.length === 1) others += 6 * (shape[0] ?? 0);
-    else if (isProjection(name)) others += matrixBytes(shape, quant?.projections ?? null);
-    else if (name === EMBEDDINGS) {
-      table = matrixBytes(shape, null);
-      if (config.tiedEmbeddings) tiedHead = matrixBytes(shape, head);
-    } else others += matrixBytes(shape, head);
+  for (const { name, shape, quantize } of tensors) {
+    const elements = shape.reduce((product, dim) => product * dim, 1);
+    if (shape.length === 1) others += 6 * elements;
+    else if (name === EMBEDDINGS) table = 2 * elements;
+    else others += quantize ? quantizedBytes(shape, quantize) : 2 * elements;
   }
-  return { weights: others + table + (head === null ? 0 : tiedHead), weightsRead: others + tiedHead };
-}
-
-/** The largest linear layer in 16 bits, from which its quantised form is made; a head goes through it in pieces. */
-function quantisingBuffer(tensors: readonly StoredTensor[], { quant }: Placement): number {
-  if (!quant || (quant.projections === null && quant.head === null)) return 0;
-  return Math.max(0, ...tensors.filter(({ name }) => isProjection(name)).map(({ shape }) => matrixBytes(shape, null)));
+  return { weights: others + table, weightsRead: others + (config.tiedEmbeddings ? table : 0) };
 }
 
 function cudaActivations(config: ModelConfig, sizes: Sizes, contextLength: number, placement: Placement): number {

@@ -4,7 +4,8 @@ import { JsgError } from '../errors.js';
 import { log } from '../log.js';
 import type { Settings } from '../profile/flags.js';
 import { formatTable } from '../table.js';
-import { type Footprint, footprintOf, kvBytesPerToken, type Placement, type StoredTensor } from './footprint.js';
+import { type Footprint, footprintOf, kvBytesPerToken, type Placement } from './footprint.js';
+import type { StoredTensor } from './weight-format.js';
 
 export interface MemoryPlan extends Footprint {
   contextLength: number;
@@ -37,7 +38,7 @@ export interface Assessment extends MemoryPlan {
 }
 
 /**
- * Assesses the memory of a launch. `availableBytes`: what this process may take now, where weights and KV cache go. Where
+ * Assesses the memory of a launch of a model as it will be loaded. `availableBytes`: what this process may take now, where weights and KV cache go. Where
  * it does not fit, the pool is the least that was asked for. Throws E_USAGE for sizes that contradict each other.
  */
 export function assessMemory(

@@ -5,22 +5,14 @@ import type { Efficiency } from './efficiency.js';
 import type { FoundModel } from './find-model.js';
 import type { Placement } from './footprint.js';
 import type { PlanMachine } from './machine.js';
-import { type Assessment, assessMemory, bytesOf, chooseContext } from './memory.js';
+import { type Assessment, assessMemory, bytesOf, chooseContext, type Model } from './memory.js';
 import { type DecodeRate, decodeRate, efficiencyOf, prefillRate, workloadOf } from './speed.js';
 import { type Change, waysToFit } from './ways.js';
-import { matrixBytes, type Quant } from './weight-format.js';
-
-/** Formats of the head; null: 16 bits. */
-export const HEAD_FORMATS = { fp16: null, int8: 'int8wo', int4: 'int4wo-128' } as const satisfies Record<
-  string,
-  Quant | null
->;
-export type HeadFormat = keyof typeof HEAD_FORMATS;
+import { asLoaded } from './weight-format.js';
 
 export interface PlanRequest {
   model: FoundModel;
   settings: Settings;
-  head: HeadFormat;
   /** Sequences that are to have a whole context each. */
   streams: number;
   machine: PlanMachine;
@@ -53,32 +45,34 @@ const BLOCK = 16;
 const LEAST_CONTEXT = 256;
 
 export function makePlan(request: PlanRequest): Plan {
-  const plan = assess(request);
-  const { model, machine, streams } = request;
-  const workload = workloadOf(model, plan, plan.placement);
+  const loaded = asLoaded(request.model, request.settings);
+  const plan = assess(request, loaded);
+  const { machine, streams } = request;
+  const workload = workloadOf(loaded, plan, plan.placement);
   const rate = (n: number, context: number) =>
     decodeRate(workload, machine.rates, machine.clocks, { streams: n, context });
   const short = Math.min(SHORT_CONTEXT, plan.contextLength);
   const contexts = [...new Set([short, plan.contextLength])];
   return {
     ...plan,
-    largest: largestOf(request),
+    largest: largestOf(request, loaded),
     efficiency: efficiencyOf(workload, machine.rates),
     decode: [...new Set([1, streams])].flatMap((n) => contexts.map((context) => rate(n, context))),
     prefill: { tokens: PREFILL_TOKENS, tokensPerSecond: prefillRate(workload, machine.rates, PREFILL_TOKENS) },
-    ways: plan.fits && plan.loads ? [] : waysToFit(request, fits),
+    ways: plan.fits && plan.loads ? [] : waysToFit(request, (changed) => fits(changed)),
   };
 }
 
 type Bytes = Omit<Plan, 'largest' | 'efficiency' | 'decode' | 'prefill' | 'ways'>;
 
-const fits = (request: PlanRequest): boolean => {
-  const plan = assess(request);
+const fits = (request: PlanRequest, loaded: Model = asLoaded(request.model, request.settings)): boolean => {
+  const plan = assess(request, loaded);
   return plan.fits && plan.loads;
 };
 
-function assess(request: PlanRequest): Bytes {
-  const { model, machine, streams } = request;
+/** `loaded`: the model as the settings have it loaded. */
+function assess(request: PlanRequest, loaded: Model): Bytes {
+  const { machine, streams } = request;
   const contextLength = contextOf(request);
   const perStream = Math.ceil(contextLength / BLOCK) * BLOCK;
   const settings = {
@@ -88,7 +82,7 @@ function assess(request: PlanRequest): Bytes {
     'max-running-requests': Math.max(request.settings['max-running-requests'], streams),
   };
   const placement = placementOf(request);
-  const assessment = assessMemory(model, settings, placement, machine.availableBytes);
+  const assessment = assessMemory(loaded, settings, placement, machine.availableBytes);
   const needed = bytesOf(assessment) + assessment.kv;
   const loadPeak = Math.max(needed, wholeModelFirst(request, assessment.context));
   return { ...assessment, request, placement, needed, loadPeak, loads: loadPeak <= machine.availableBytes };
@@ -106,10 +100,10 @@ function contextOf({ model, settings }: PlanRequest): number {
 /** SGLang loads a model in 16 bits and quantises it then. */
 function wholeModelFirst({ settings, model }: PlanRequest, context: number): number {
   if (settings.engine !== 'sglang' || settings['torchao-config'] === null) return 0;
-  return context + model.tensors.reduce((sum, { shape }) => sum + matrixBytes(shape, null), 0);
+  return context + model.tensors.reduce((sum, { shape }) => sum + 2 * shape.reduce((a, b) => a * b, 1), 0);
 }
 
-export function placementOf({ settings, head, machine }: PlanRequest): Placement {
+export function placementOf({ settings, machine }: PlanRequest): Placement {
   const backend = settings.device === 'cuda' ? 'cuda' : 'cpu';
   const asked = settings['kv-cache-dtype'];
   const isWide = asked === 'float32' || (asked === 'auto' && settings.dtype === 'float32');
@@ -120,19 +114,21 @@ export function placementOf({ settings, head, machine }: PlanRequest): Placement
     useGraphs: !settings['disable-cuda-graph'],
     kvCacheDtype: isNarrow ? asked : backend === 'cpu' && isWide ? 'f32' : 'f16',
     integrated: machine.integrated,
-    quant: { projections: settings['torchao-config'], head: HEAD_FORMATS[head] },
   };
 }
 
 /** By bisection: what one context more takes is not the KV cache alone. */
-function largestOf(request: PlanRequest): Plan['largest'] {
+function largestOf(request: PlanRequest, loaded: Model): Plan['largest'] {
   const most = request.model.config.maxContextLength;
   const fitsWith = (streams: number, context: number) =>
-    fits({
-      ...request,
-      streams,
-      settings: { ...request.settings, 'context-length': context, 'max-total-tokens': null },
-    });
+    fits(
+      {
+        ...request,
+        streams,
+        settings: { ...request.settings, 'context-length': context, 'max-total-tokens': null },
+      },
+      loaded,
+    );
   return [...new Set([...STREAMS, request.streams])]
     .sort((a, b) => a - b)
     .flatMap((streams) => {

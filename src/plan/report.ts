@@ -32,14 +32,16 @@ export function formatPlan(plan: Plan): string {
 }
 
 function heading({ request, placement, contextLength }: Plan): string {
-  const { model, machine, settings, head, streams } = request;
+  const { model, machine, settings, streams } = request;
+  const head = settings['lm-head-dtype'];
   const parameters = model.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const where = { files: 'by its files', config: 'by its config.json', 'known shape': 'by its known shape' }[
     model.source
   ];
   const formats = [
-    placement.backend === 'cuda' ? (settings['torchao-config'] ?? '16 bits') : 'as stored, on the CPU',
-    ...(placement.backend === 'cuda' && head !== 'fp16' ? [`head in ${head}`] : []),
+    settings['torchao-config'] ?? (placement.backend === 'cuda' ? '16 bits' : 'as stored'),
+    ...(head === 'auto' ? [] : [`head in ${head}`]),
+    ...(placement.backend === 'cuda' ? [] : ['on the CPU']),
     `KV cache in ${KV_NAMES[placement.kvCacheDtype] ?? placement.kvCacheDtype}`,
   ];
   return [
@@ -187,7 +189,7 @@ export function planToJson(plan: Plan) {
     power_mode: machine.mode,
     model: { name: model.name, source: model.source, path: model.path, architecture: model.config.architecture },
     quant: settings['torchao-config'] ?? 'none',
-    lm_head_dtype: request.head,
+    lm_head_dtype: settings['lm-head-dtype'],
     kv_cache_dtype: placement.kvCacheDtype,
     backend: placement.backend,
     context_length: plan.contextLength,

@@ -14,7 +14,7 @@ import {
 } from './efficiency.js';
 import { type Footprint, kvBytesPerToken, type Placement } from './footprint.js';
 import type { Model } from './memory.js';
-import { formatClassOf, isProjection } from './weight-format.js';
+import { type FormatClass, formatClassOf, isProjection } from './weight-format.js';
 
 /** What is to be predicted for. */
 export interface Workload {
@@ -24,18 +24,22 @@ export interface Workload {
   head: number;
   /** Bytes of weights that a step reads. */
   weightsRead: number;
+  /** Of the linear layers. */
+  format: FormatClass;
+  /** They are multiplied with activations in int8. */
+  int8Activations: boolean;
   placement: Placement;
 }
 
 export function workloadOf({ config, tensors }: Model, footprint: Footprint, placement: Placement): Workload {
-  const elements = tensors
-    .filter(({ name }) => isProjection(name))
-    .map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  const projections = tensors.filter(({ name }) => isProjection(name));
   return {
     config,
-    projections: elements.reduce((sum, count) => sum + count, 0),
+    projections: projections.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     head: config.vocabSize * config.hiddenSize,
     weightsRead: footprint.weightsRead,
+    format: formatClassOf(tensors),
+    int8Activations: projections.some(({ int8Activations }) => int8Activations),
     placement,
   };
 }
@@ -53,8 +57,7 @@ export interface DecodeRate {
   tokensPerJoule: number | null;
 }
 
-export function efficiencyOf({ placement }: Workload, rates: Rates): Efficiency {
-  const format = formatClassOf(placement.backend === 'cuda' ? (placement.quant?.projections ?? null) : null);
+export function efficiencyOf({ placement, format }: Workload, rates: Rates): Efficiency {
   return decodeEfficiency(format, placement.referenceAttention, placement.backend, rates.bandwidthIs);
 }
 
@@ -89,7 +92,7 @@ function readGBs(workload: Workload, rates: Rates): number | null {
 }
 
 function stepSeconds(
-  { projections, head, placement }: Workload,
+  { projections, head, format, placement }: Workload,
   rates: Rates,
   streams: number,
   bytes: number,
@@ -100,8 +103,7 @@ function stepSeconds(
   const flops = 2 * (projections + head);
   if (placement.backend === 'cpu') return streams === 1 ? reading : null;
   if (rates.fp16Tflops === null) return streams === 1 ? reading : null;
-  const isQuantised = (placement.quant?.projections ?? null) !== null;
-  if (!isQuantised) return Math.max(reading, (streams * flops) / (rates.fp16Tflops * 1e12 * PREFILL.share));
+  if (format === '16bit') return Math.max(reading, (streams * flops) / (rates.fp16Tflops * 1e12 * PREFILL.share));
   const perStream = flops / (rates.fp16Tflops * 1e12 * QUANTISED_BATCH.share);
   return Math.max(reading, perStream) + (streams - 1) * perStream;
 }
@@ -116,12 +118,12 @@ function provenGBs(workload: Workload, rates: Rates, clocks: ClockBounds | null)
 
 /** Of one prompt of so many tokens. */
 export function prefillRate(workload: Workload, rates: Rates, tokens: number): number | null {
-  const { config, placement, projections, head, weightsRead } = workload;
+  const { config, placement, projections, head, weightsRead, int8Activations } = workload;
   if (rates.fp16Tflops === null || placement.backend === 'cpu') return null;
   // Scores and their sums over values: each token sees half of the prompt on average.
   const attention = 4 * config.numLayers * config.numHeads * config.headDim * (tokens / 2);
   const flops = tokens * (2 * projections + attention) + 2 * head;
-  const speedup = placement.quant?.projections === 'int8dq' ? INT8_PREFILL.speedup : 1;
+  const speedup = int8Activations ? INT8_PREFILL.speedup : 1;
   const computing = flops / (rates.fp16Tflops * 1e12 * PREFILL.share * speedup);
   const read = readGBs(workload, rates);
   return tokens / Math.max(computing, read === null ? 0 : weightsRead / (read * 1e9));

@@ -60,14 +60,12 @@ const STEPS: Step[] = [
   {
     what: '--quant int4wo-128',
     apply: (request) =>
-      request.settings.device === 'cuda' && request.settings['torchao-config'] === null
-        ? withSettings(request, { 'torchao-config': 'int4wo-128' })
-        : null,
+      request.settings['torchao-config'] === null ? withSettings(request, { 'torchao-config': 'int4wo-128' }) : null,
   },
   {
     what: '--lm-head-dtype int8',
     apply: (request) =>
-      request.settings.device === 'cuda' && request.head === 'fp16' ? { ...request, head: 'int8' } : null,
+      request.settings['lm-head-dtype'] === 'auto' ? withSettings(request, { 'lm-head-dtype': 'int8' }) : null,
   },
 ];
 

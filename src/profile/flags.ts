@@ -121,7 +121,14 @@ export const FLAGS = {
     kind: 'choice',
     choices: TORCHAO_CONFIGS,
     default: null,
-    help: 'quantise weights while loading',
+    help: 'quantise linear layers while loading: 4 or 8 bits, int8dq also the activations; fp8 is not available',
+  },
+  'lm-head-dtype': {
+    group: 'Device',
+    kind: 'choice',
+    choices: ['auto', 'bf16', 'int8', 'int4'],
+    default: 'auto',
+    help: 'type of the head, which TorchAO leaves alone; auto: as stored',
   },
   'grammar-backend': {
     group: 'Device',

@@ -8,7 +8,7 @@ import { JsgError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { packageRoot } from '../version.js';
 import { FLAGS, type FlagName, type GivenSettings } from './flags.js';
-import { describeValues, PROFILE_KEYS, profileSchema, type Reference } from './schema.js';
+import { describeFault, PROFILE_KEYS, profileSchema, type Reference } from './schema.js';
 
 export interface Profile {
   /** The file's name without `.yaml`. */
@@ -120,14 +120,14 @@ function describeIssue(issue: z.core.$ZodIssue, plain: unknown): Fault[] {
       };
     });
   }
-  const takes = isFlagName(key) ? describeValues(key) : (REFERENCE_VALUES[key] ?? 'some text');
   const value = issue.path.reduce<unknown>(
     (at, name) => (at as Record<PropertyKey, unknown> | undefined)?.[name],
     plain,
   );
   if (value === undefined) return [{ keys: issue.path, fault: `'${key}' is missing` }];
   const shown = isFlagName(key) && 'secret' in FLAGS[key] ? 'the value' : JSON.stringify(value);
-  return [{ keys: issue.path, fault: `'${key}': ${shown} is not ${takes}` }];
+  const fault = isFlagName(key) ? describeFault(key, shown) : `${shown} is not ${REFERENCE_VALUES[key] ?? 'some text'}`;
+  return [{ keys: issue.path, fault: `'${key}': ${fault}` }];
 }
 
 const REFERENCE_VALUES: Record<string, string> = {

@@ -41,6 +41,17 @@ export function describeValues(name: FlagName): string {
   }
 }
 
+/** What SGLang says of a group size that TorchAO has no kernel for. */
+function complaintOfSglang(name: FlagName, text: string): string {
+  const group = name === 'torchao-config' ? /^int4wo-(\w+)$/.exec(text)?.[1] : undefined;
+  return group === undefined ? '' : `; int4wo groupsize needs to be one of [32, 64, 128, 256] but got ${group}`;
+}
+
+/** What is wrong with a value: `'12' is not one of a, b`. */
+export function describeFault(name: FlagName, value: string): string {
+  return `${value} is not ${describeValues(name)}${complaintOfSglang(name, value.replace(/^['"]|['"]$/g, ''))}`;
+}
+
 /** Where the documented figure of a profile comes from. */
 export const referenceSchema = z.strictObject({
   board: z.string().min(1),
@@ -69,7 +80,7 @@ export function parseFlag<K extends FlagName>(name: K, text: string | boolean): 
   const result = valueSchemas[name].safeParse(value);
   if (result.success) return result.data as NonNullable<GivenSettings[K]>;
   const near = spec.kind === 'choice' ? nearest(String(text), spec.choices) : null;
-  throw new JsgError('E_USAGE', `--${name}: '${text}' is not ${describeValues(name)}`, {
+  throw new JsgError('E_USAGE', `--${name}: ${describeFault(name, `'${text}'`)}`, {
     ...(near === null ? {} : { hint: `Did you mean --${name} ${near}?` }),
   });
 }

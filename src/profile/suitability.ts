@@ -25,10 +25,7 @@ export function requireSuitable(subject: string, settings: Settings, device: Dev
   // What else it can and cannot do is asked of the SGLang that is installed.
   if (settings.engine === 'sglang') return;
   requireOneMachine(subject, settings);
-  if (settings['torchao-config'] !== null) {
-    const flag = `--torchao-config ${settings['torchao-config']}`;
-    throw unsuitable(`${subject}: ${flag} is not available in this version`, `a quantised GGUF, or ${INSTEAD}`);
-  }
+  requireWeightFormats(subject, settings);
   if (settings['grammar-backend'] !== 'none') {
     const flag = `--grammar-backend ${settings['grammar-backend']}`;
     throw unsuitable(`${subject}: ${flag}: this version has no structured output yet`, 'add --grammar-backend none');
@@ -49,6 +46,22 @@ function requireOneMachine(subject: string, settings: Settings): void {
   }
 }
 
+function requireWeightFormats(subject: string, settings: Settings): void {
+  const torchao = settings['torchao-config'];
+  if (torchao?.startsWith('fp8')) {
+    const why = 'fp8 takes tensor cores of sm_89 or newer (Orin has sm_87), and this version has no kernels for it';
+    throw unsuitable(`${subject}: --torchao-config ${torchao}: ${why}`, 'int8wo takes as many bytes');
+  }
+  if (settings.device !== 'cuda') return;
+  for (const flag of ['torchao-config', 'lm-head-dtype'] as const) {
+    if (settings[flag] === null || settings[flag] === 'auto') continue;
+    throw unsuitable(
+      `${subject}: --${flag} ${settings[flag]} is not available on a GPU yet`,
+      `--device cpu, or ${INSTEAD}`,
+    );
+  }
+}
+
 function requireSuitableForCpu(subject: string, settings: Settings): void {
   if (settings['attention-backend'] !== 'auto') {
     const flag = `--attention-backend ${settings['attention-backend']}`;
@@ -59,8 +72,8 @@ function requireSuitableForCpu(subject: string, settings: Settings): void {
     const instead = `on the CPU add --kv-cache-dtype ${CPU_KV_CACHE_DTYPES.join(' or ')}`;
     throw unsuitable(`${subject}: --kv-cache-dtype ${kvDtype} needs a GPU`, instead);
   }
-  // Dummy weights are stored in the dtype; weights of files stay as they are.
-  if (settings.dtype === 'bfloat16' && settings['load-format'] !== 'dummy') {
+  // Dummy weights are stored in the dtype, TorchAO quantises from bfloat16; weights of files stay as they are.
+  if (settings.dtype === 'bfloat16' && settings['load-format'] !== 'dummy' && settings['torchao-config'] === null) {
     const why = 'the CPU computes in float32 over the weights as stored';
     throw unsuitable(`${subject}: --dtype bfloat16 is not available on the CPU (${why})`, 'add --dtype auto');
   }

@@ -51,6 +51,11 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
       "--torchao-config: 'int4wo-12' is not one of",
       'Did you mean --torchao-config int4wo-128?',
     ],
+    [
+      'launch --torchao-config int4wo-100',
+      'int4wo groupsize needs to be one of [32, 64, 128, 256] but got 100',
+      'Did you mean --torchao-config int4wo-1',
+    ],
     ['launch --port', "option '--port <PORT>' argument missing", 'See jsg launch --help.'],
     ['launch extra', 'too many arguments', 'See jsg launch --help.'],
     ['launch --json', '--json goes with --print', 'jsg launch --print --json'],

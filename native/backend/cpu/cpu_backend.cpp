@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <mutex>
 
 #include "backend/cpu/attention_plan.h"
 #include "backend/cpu/features.h"
@@ -50,6 +52,7 @@ struct StackedLinear final : Linear {
   std::vector<float> bias;
   int64_t units = 0;
   bool any_packed = false;
+  bool int8_x = false;  // activations are quantised to int8 for it
 };
 
 const float* row_values(const Table& table) { return static_cast<const RowTable&>(table).values.data(); }
@@ -82,13 +85,14 @@ class CpuBackend final : public Backend {
         part.quantized = packed_shape(view);
         const size_t bytes = part.quantized.row_block_bytes() * static_cast<size_t>(part.units);
         uint8_t* data = weights_.allocate(bytes);
-        pool_.run(part.units, 4,
-                  [&](int64_t begin, int64_t end, int) { pack_blocks(view, part.quantized, begin, end, data); });
+        load(part.units, 4, [&](int64_t begin, int64_t end) { pack_blocks(view, part.quantized, begin, end, data); });
         part.quantized.data = data;
         linear->bytes += bytes;
         linear->any_packed = true;
+        linear->int8_x = part.quantized.int8_x;
       } else {
-        part.plain = {view.data, static_cast<int>(view.rows), static_cast<int>(view.cols), plain_type(view.type.dtype)};
+        const uint8_t* data = view.data ? view.data : read_plain(view);
+        part.plain = {data, static_cast<int>(view.rows), static_cast<int>(view.cols), plain_type(view.type.dtype)};
         linear->bytes += view.type.bytes(view.elems());
       }
       linear->out_features += view.rows;
@@ -196,6 +200,33 @@ class CpuBackend final : public Backend {
   StepOutput wait() override { return {logits_, {}}; }
 
  private:
+  // f(begin, end) over [0, n) by all threads; unlike a step's it may throw.
+  template <class F>
+  void load(int64_t n, int64_t chunk, F&& f) {
+    std::mutex mutex;
+    std::exception_ptr error;
+    pool_.run(n, chunk, [&](int64_t begin, int64_t end, int) {
+      try {
+        f(begin, end);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        error = std::current_exception();
+      }
+    });
+    if (error) std::rethrow_exception(error);
+  }
+
+  // Of a view that is not in memory.
+  const uint8_t* read_plain(const WeightView& view) {
+    const size_t row_bytes = view.type.bytes(view.cols);
+    uint8_t* data = weights_.allocate(row_bytes * static_cast<size_t>(view.rows));
+    load(view.rows, 64, [&](int64_t begin, int64_t end) {
+      const size_t first = static_cast<size_t>(begin) * row_bytes;
+      view.source->read(first, {data + first, static_cast<size_t>(end - begin) * row_bytes});
+    });
+    return data;
+  }
+
   template <class F>
   void each_row(int64_t rows, int64_t dim, F&& f) {
     const int64_t chunk = rows * dim <= kSerialElems ? rows : std::max<int64_t>(1, rows / (4 * pool_.size()));
@@ -252,13 +283,14 @@ class CpuBackend final : public Backend {
   }
 
   // Activations (n, cols) as XGroups, tile by tile (see Kernels::packed_linear).
-  const XGroup* quantize(const float* x, int64_t n, int64_t cols) {
+  const XGroup* quantize(const float* x, int64_t n, int64_t cols, bool to_int8) {
     const int64_t groups = cols / kGroup;
     x_groups_.resize(static_cast<size_t>(n * groups));
     each_row(n, cols, [&](int64_t row) {
       const int64_t tile = row / kTile * kTile, tile_rows = std::min<int64_t>(kTile, n - tile);
       XGroup* first = x_groups_.data() + tile * groups + (row - tile);
-      kernels_.quantize(x + row * cols, static_cast<int>(cols), first, static_cast<size_t>(tile_rows));
+      (to_int8 ? kernels_.quantize8 : kernels_.quantize)(x + row * cols, static_cast<int>(cols), first,
+                                                         static_cast<size_t>(tile_rows));
     });
     return x_groups_.data();
   }
@@ -267,7 +299,7 @@ class CpuBackend final : public Backend {
   void product(const float* x, int64_t n, const Linear& linear, float* out) {
     if (n == 0) return;
     const auto& weight = static_cast<const StackedLinear&>(linear);
-    const XGroup* groups = weight.any_packed ? quantize(x, n, weight.in_features) : nullptr;
+    const XGroup* groups = weight.any_packed ? quantize(x, n, weight.in_features, weight.int8_x) : nullptr;
     const size_t stride = static_cast<size_t>(weight.out_features);
     const int64_t chunk = std::max<int64_t>(1, weight.units / (4 * pool_.size()));
     pool_.run(weight.units, chunk, [&](int64_t begin, int64_t end, int) {

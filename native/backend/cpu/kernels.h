@@ -14,14 +14,15 @@ inline constexpr int kTile = 32;
 
 // 32 activations as integers q of 15 bits, x = scale * q, |q| <= 16256: precise enough to be taken for fp32 beside
 // 4- to 8-bit weights, yet made for integer dot products. `data` is laid out as the instruction set wants it: two
-// planes of 7 bits (q = 128 * hi + lo) for 8-bit dot products, or 16-bit words.
+// planes of 7 bits (q = 128 * hi + lo) for 8-bit dot products, or 16-bit words. As int8 (Kernels::quantize8) |q| <=
+// 127, and with planes only the second is read.
 struct XGroup {
   alignas(4) uint8_t data[64];
   float scale;
   int32_t sum[2];  // of q, of each half
 };
 
-enum class ScaleType : uint8_t { kF16, kF32 };
+enum class ScaleType : uint8_t { kF16, kF32, kBF16 };
 
 // A quantised weight (rows, cols), w = scale * (code - zero) + min, packed for streaming. For each block of 16 rows,
 // for each group of 32 columns, one record:
@@ -29,6 +30,7 @@ enum class ScaleType : uint8_t { kF16, kF32 };
 //          bits 8: 8 x 64 bytes, byte 4 r + j of load i: row r, column 4 i + j
 //   scale  (16) of each row, or (2, 16) with sub-groups of 16 columns
 //   min    (16) of each row, if has_min
+// With scale_groups one record holds the codes of so many groups, then their one scale and min.
 struct PackedWeight {
   const uint8_t* data;
   int rows;
@@ -38,12 +40,16 @@ struct PackedWeight {
   bool has_min;    // scales and mins have the same type
   bool sub_group;  // two scales a group, for each 16 columns
   ScaleType scale_type;
+  int scale_groups = 0;  // of 32 columns that share scale and min; 0: each has its own (GGUF)
+  bool int8_x = false;   // x comes from quantize8; with scale_groups
 
-  size_t scale_bytes() const { return kRows * (scale_type == ScaleType::kF16 ? 2u : 4u); }
+  int record_groups() const { return scale_groups > 0 ? scale_groups : 1; }
+  size_t scale_bytes() const { return kRows * (scale_type == ScaleType::kF32 ? 4u : 2u); }
+  size_t code_bytes() const { return static_cast<size_t>(kRows * kGroup) * bits / 8; }
   size_t record_bytes() const {
-    return static_cast<size_t>(kRows * kGroup) * bits / 8 + scale_bytes() * ((sub_group ? 2 : 1) + (has_min ? 1 : 0));
+    return record_groups() * code_bytes() + scale_bytes() * ((sub_group ? 2 : 1) + (has_min ? 1 : 0));
   }
-  size_t row_block_bytes() const { return record_bytes() * (cols / kGroup); }
+  size_t row_block_bytes() const { return record_bytes() * (cols / kGroup / record_groups()); }
   int row_blocks() const { return (rows + kRows - 1) / kRows; }
 };
 
@@ -91,6 +97,8 @@ struct Kernels {
   const char* isa;
   // x (cols) -> groups (cols / 32, `stride` apart)
   void (*quantize)(const float* x, int cols, XGroup* groups, size_t stride);
+  // The same with one scale for the row and q in int8: largest / 127, but at least 1e-5.
+  void (*quantize8)(const float* x, int cols, XGroup* groups, size_t stride);
   // out (n_x, ...)[., column + row] = w[row] . x for the 16-row blocks [block_begin, block_end). `x` is tiled: for each
   // kTile rows of activations (the last tile may be shorter), for each group, the rows of the tile.
   void (*packed_linear)(const PackedWeight& w, int block_begin, int block_end, const XGroup* x, int n_x, float* out,

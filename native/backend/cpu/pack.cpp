@@ -10,12 +10,12 @@ namespace jsg::cpu {
 namespace {
 
 void store_scale(ScaleType type, uint8_t* base, int row, float value) {
-  if (type == ScaleType::kF16) {
-    const uint16_t half = float_to_half(value);
-    std::memcpy(base + 2 * row, &half, 2);
-  } else {
+  if (type == ScaleType::kF32) {
     std::memcpy(base + 4 * row, &value, 4);
+    return;
   }
+  const uint16_t narrow = type == ScaleType::kF16 ? float_to_half(value) : float_to_bf16(value);
+  std::memcpy(base + 2 * row, &narrow, 2);
 }
 
 void store_codes(int bits, uint8_t* base, int row, const uint8_t* codes) {
@@ -31,25 +31,33 @@ void store_codes(int bits, uint8_t* base, int row, const uint8_t* codes) {
   }
 }
 
+ScaleType scale_type(DType dtype) {
+  if (dtype == DType::kF16) return ScaleType::kF16;
+  return dtype == DType::kBF16 ? ScaleType::kBF16 : ScaleType::kF32;
+}
+
 }  // namespace
 
 PackedWeight packed_shape(const WeightView& view) {
   const QuantFormat format = quant_format(view.type);
-  return {nullptr,
-          static_cast<int>(view.rows),
-          static_cast<int>(view.cols),
-          format.bits,
-          format.zero,
-          format.has_min,
-          format.sub_group,
-          format.scale_type == DType::kF16 ? ScaleType::kF16 : ScaleType::kF32};
+  PackedWeight packed{nullptr,
+                      static_cast<int>(view.rows),
+                      static_cast<int>(view.cols),
+                      format.bits,
+                      format.zero,
+                      format.has_min,
+                      format.sub_group,
+                      scale_type(format.scale_type)};
+  if (view.type.is_grouped()) {
+    packed.scale_groups = static_cast<int>(format.scale_cols / kGroup);
+    packed.int8_x = view.int8_activations;
+  }
+  return packed;
 }
 
 void pack_blocks(const WeightView& view, const PackedWeight& packed, int64_t begin, int64_t end, uint8_t* data) {
   const size_t row_bytes = view.type.bytes(view.cols);
-  const size_t record_bytes = packed.record_bytes(), scale_bytes = packed.scale_bytes();
-  const size_t code_bytes = static_cast<size_t>(kRows * kGroup) * packed.bits / 8;
-  const int64_t groups = view.cols / kGroup;
+  const int64_t record_groups = packed.record_groups();
   QuantGroup group;
   std::vector<uint8_t> stored;  // a row of what is not in memory
   for (int64_t block = begin; block < end; ++block) {
@@ -63,14 +71,15 @@ void pack_blocks(const WeightView& view, const PackedWeight& packed, int64_t beg
         view.source->read(static_cast<uint64_t>(row) * row_bytes, stored);
         source = stored.data();
       }
-      for (int64_t g = 0; g < groups; ++g) {
+      for (int64_t g = 0; g < view.cols / kGroup; ++g) {
         unpack_group(view.type, source, g, group);
-        uint8_t* record = records + static_cast<size_t>(g) * record_bytes;
-        store_codes(packed.bits, record, r, group.codes);
-        uint8_t* scales = record + code_bytes;
+        uint8_t* record = records + static_cast<size_t>(g / record_groups) * packed.record_bytes();
+        store_codes(packed.bits, record + static_cast<size_t>(g % record_groups) * packed.code_bytes(), r, group.codes);
+        if (g % record_groups != 0) continue;
+        uint8_t* scales = record + static_cast<size_t>(record_groups) * packed.code_bytes();
         store_scale(packed.scale_type, scales, r, group.scale[0]);
-        if (packed.sub_group) store_scale(packed.scale_type, scales + scale_bytes, r, group.scale[1]);
-        if (packed.has_min) store_scale(packed.scale_type, scales + scale_bytes, r, group.min);
+        if (packed.sub_group) store_scale(packed.scale_type, scales + packed.scale_bytes(), r, group.scale[1]);
+        if (packed.has_min) store_scale(packed.scale_type, scales + packed.scale_bytes(), r, group.min);
       }
     }
   }

@@ -39,7 +39,7 @@ it.each([
   ['--power-mode MAXN', /--power-mode goes with --board/, ''],
   ['--board thor --power-mode 25W', /has no mode '25W'/, ''],
   ['--board thor --quant int4wo-12', /--quant: 'int4wo-12' is not one of none, /, 'Did you mean --quant int4wo-128?'],
-  ['--board thor --lm-head-dtype int9', /--lm-head-dtype: 'int9' is not one of fp16, int8, int4/, ''],
+  ['--board thor --lm-head-dtype int9', /--lm-head-dtype: 'int9' is not one of auto, bf16, int8, int4/, ''],
   ['--board thor --streams 0', /--streams: '0' is not a whole number/, ''],
   ['--board thor --streams 1e9', /--streams/, ''],
   ['--profile triton --board thor --context-length 200000', /more than the 131072/, ''],

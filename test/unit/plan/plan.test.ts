@@ -4,9 +4,10 @@ import type { Device } from '../../../src/device/device.js';
 import { findBoard } from '../../../src/plan/board.js';
 import { tensorsOf } from '../../../src/plan/find-model.js';
 import { machineOfBoard } from '../../../src/plan/machine.js';
-import { type HeadFormat, makePlan, type Plan } from '../../../src/plan/plan.js';
+import { makePlan, type Plan } from '../../../src/plan/plan.js';
 import { knownModel } from '../../../src/plan/shapes.js';
 import { decodeRate, workloadOf } from '../../../src/plan/speed.js';
+import { asLoaded } from '../../../src/plan/weight-format.js';
 import type { GivenSettings } from '../../../src/profile/flags.js';
 import { loadProfile } from '../../../src/profile/profile.js';
 import { resolveSettings } from '../../../src/profile/resolve.js';
@@ -18,28 +19,27 @@ interface Case {
   board: string;
   profile?: string;
   flags?: GivenSettings;
-  head?: HeadFormat;
   streams?: number;
   mode?: string;
   headless?: boolean;
 }
 
-function planOf({ board, profile, flags = {}, head = 'fp16', streams = 1, mode, headless = false }: Case): Plan {
+function planOf({ board, profile, flags = {}, streams = 1, mode, headless = false }: Case): Plan {
   const { settings } = resolveSettings(profile === undefined ? null : loadProfile(profile), GPU, flags);
   const name = settings['model-path'] ?? '';
   const known = knownModel(name);
   if (known === null) throw new Error(`${name}: no known shape`);
   const model = { name, source: 'known shape' as const, path: null, ...tensorsOf(known) };
   const machine = machineOfBoard(findBoard(board), { mode: mode ?? null, headless });
-  return makePlan({ model, settings, head, streams, machine });
+  return makePlan({ model, settings, streams, machine });
 }
 
 const single = (given: Case) => planOf(given).decode[0]?.tokensPerSecond ?? Number.NaN;
 /** At the context that a documented log line tells. */
 function decodeAt(given: Case, context: number): number {
   const plan = planOf(given);
-  const { model, machine } = plan.request;
-  const workload = workloadOf(model, plan, plan.placement);
+  const { model, machine, settings } = plan.request;
+  const workload = workloadOf(asLoaded(model, settings), plan, plan.placement);
   return decodeRate(workload, machine.rates, machine.clocks, { streams: 1, context }).tokensPerSecond ?? Number.NaN;
 }
 const offBy = (predicted: number, documented: number) => Math.abs(predicted / documented - 1);
@@ -58,33 +58,32 @@ describe('bytes of Llama 8B', () => {
   });
 
   it.each([
-    ['int4wo-32', 'fp16', 0.625, 2],
-    ['int4wo-64', 'fp16', 0.5625, 2],
-    ['int4wo-128', 'fp16', 0.53125, 2],
-    ['int4wo-256', 'fp16', 0.515625, 2],
+    ['int4wo-32', 'auto', 0.625, 2],
+    ['int4wo-64', 'auto', 0.5625, 2],
+    ['int4wo-128', 'auto', 0.53125, 2],
+    ['int4wo-256', 'bf16', 0.515625, 2],
     ['int4wo-128', 'int4', 0.53125, 0.53125],
   ] as const)('%s with the head in %s', (quant, headFormat, bytes, headBytes) => {
     const plan = planOf({
       board: 'agx-orin-64gb',
       profile: 'flashinfer-fp16',
-      flags: { 'torchao-config': quant },
-      head: headFormat,
+      flags: { 'torchao-config': quant, 'lm-head-dtype': headFormat },
     });
     expect(plan.weightsRead).toBe(projections * bytes + head * headBytes + norms);
     expect(plan.weights - plan.weightsRead).toBe(2 * head);
   });
 
   it('int8 has a scale of 16 bits a row', () => {
-    const flags = { 'torchao-config': 'int8wo' } as const;
-    const plan = planOf({ board: 'agx-orin-64gb', profile: 'flashinfer-fp16', flags, head: 'int8' });
+    const flags = { 'torchao-config': 'int8wo', 'lm-head-dtype': 'int8' } as const;
+    const plan = planOf({ board: 'agx-orin-64gb', profile: 'flashinfer-fp16', flags });
     const rows = 32 * (4096 + 1024 + 1024 + 4096 + 14336 + 14336 + 4096) + 128256;
     expect(plan.weightsRead).toBe(projections + head + 2 * rows + norms);
   });
 
   it('a tied head that is quantised is there beside the table', () => {
     const flags = { 'model-path': 'meta-llama/Llama-3.2-1B-Instruct' };
-    const [plain, int8] = (['fp16', 'int8'] as const).map((format) =>
-      planOf({ board: 'agx-orin-64gb', flags, head: format }),
+    const [plain, int8] = (['auto', 'int8'] as const).map((format) =>
+      planOf({ board: 'agx-orin-64gb', flags: { ...flags, 'lm-head-dtype': format } }),
     );
     const table = 128256 * 2048;
     expect((int8?.weights ?? 0) - (plain?.weights ?? 0)).toBe(table + 2 * 128256);
@@ -258,9 +257,9 @@ describe('what would fit', () => {
       /--mem-fraction-static 0\.95, .*desktop.*, --context-length \d+, --lm-head-dtype int8$/,
     );
     const context = Number(/--context-length (\d+)/.exec(together?.what ?? '')?.[1]);
-    const flags = { 'mem-fraction-static': 0.95, 'context-length': context };
+    const flags = { 'mem-fraction-static': 0.95, 'context-length': context, 'lm-head-dtype': 'int8' } as const;
     const changed = { board: 'orin-nano-8gb-super', profile: 'flashinfer-int4wo-128', headless: true } as const;
-    expect(planOf({ ...changed, flags, head: 'int8' }).fits).toBe(true);
+    expect(planOf({ ...changed, flags }).fits).toBe(true);
     expect(smaller?.what).toMatch(/^a smaller model/);
   });
 

@@ -18,7 +18,7 @@ function planOf(board: string, id: string, flags: GivenSettings = {}, streams = 
   const model = { name: id, source: 'known shape' as const, path: null, ...tensorsOf(known) };
   const { settings } = resolveSettings(null, GPU, { device: 'cuda', ...flags });
   const machine = machineOfBoard(findBoard(board), { mode, headless: false });
-  return makePlan({ model, settings, head: 'fp16', streams, machine });
+  return makePlan({ model, settings, streams, machine });
 }
 
 const LLAMA = 'meta-llama/Llama-3.1-8B-Instruct';

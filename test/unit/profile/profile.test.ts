@@ -66,7 +66,7 @@ describe('parseProfile', () => {
     [
       'a wrong group size',
       'description: x\ntorchao-config: int4wo-100\n',
-      '\'torchao-config\': "int4wo-100" is not one of int4wo-32, int4wo-64, int4wo-128, int4wo-256',
+      '\'torchao-config\': "int4wo-100" is not one of int4wo-32, int4wo-64, int4wo-128, int4wo-256, int8wo, int8dq, fp8wo, fp8dq-per_row; int4wo groupsize needs to be one of [32, 64, 128, 256] but got 100',
     ],
     ['a null', 'description: x\nhost:\n', "p.yaml:2: 'host': null is not some text"],
     ['no description', 'model-path: x\n', "p.yaml:1: 'description' is missing"],

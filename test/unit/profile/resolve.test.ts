@@ -86,8 +86,15 @@ describe('requireSuitable', () => {
     expect(() => requireSuitable(`profile ${name}`, resolve(name, flags), orin)).toThrow(message);
   });
 
+  it('lets the profiles with int4 weights run on a CPU, but for their attention kernels', () => {
+    const flags = { device: 'cpu', 'attention-backend': 'auto' } as const;
+    const settings = resolve('flashinfer-int4wo-128', flags);
+    expect(() => requireSuitable('x', settings, laptop)).not.toThrow();
+  });
+
   it.each([
-    ['flashinfer-int4wo-128', { device: 'cpu' }, '--torchao-config int4wo-128'],
+    ['flashinfer-int4wo-128', { device: 'cpu' }, '--attention-backend flashinfer'],
+    ['smollm2', { 'torchao-config': 'fp8wo' }, 'int8wo takes as many bytes'],
     ['triton', { device: 'cpu' }, '--attention-backend triton'],
     ['smollm2', { dtype: 'bfloat16' }, '--dtype bfloat16'],
     ['smollm2', { 'kv-cache-dtype': 'bfloat16' }, '--kv-cache-dtype bfloat16 needs a GPU'],
