@@ -11,7 +11,7 @@ import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
 import { generate } from './routes/generate.js';
 import { health, healthGenerate } from './routes/health.js';
-import { listModels, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
+import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
 import { StepLog } from './step-log.js';
 import { produceToken } from './warm-up.js';
 
@@ -28,6 +28,7 @@ const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['POST'], '/v1/chat/completions', chatCompletions],
   [['POST'], '/v1/completions', completions],
   [['GET'], '/v1/loads', loads],
+  [['GET'], '/get_load', load],
   [['POST', 'PUT'], '/generate', generate],
   [['GET'], '/health', health],
   [['GET'], '/health_generate', healthGenerate],

@@ -20,14 +20,14 @@ export interface StreamSink extends GenerationSink {
 }
 
 /**
- * Streams a generation that has been admitted already, so all faults of the request were answered with a status. What
- * fails later is an event in the stream.
+ * Streams a generation. The answer begins with its first event: what fails before is answered with a status, so that a
+ * router can ask another server; what fails later is an event in the stream.
  */
-export function streamResponse(
+export async function streamResponse(
   c: Context,
   generation: Generation,
   makeSink: (stream: SseStream) => StreamSink,
-): Response {
+): Promise<Response> {
   // Over a port the Node adapter lends its response; in tests there is none.
   const { outgoing } = (c.env ?? {}) as Partial<HttpBindings>;
   const stream = new SseStream({
@@ -35,14 +35,19 @@ export function streamResponse(
     hangUp: outgoing && (() => outgoing.destroy()),
   });
   const sink = makeSink(stream);
+  let early: unknown = null;
   generation
     .run(sink)
     .then(() => stream.write((sink.last?.() ?? '') + SSE_DONE))
     .catch((error: unknown) => {
+      if (!stream.hasBegun) early = error ?? new Error('the generation ended without a reason');
+      if (early !== null) return;
       const fault = toJsgError(error);
       if (fault.code !== 'E_UNAVAILABLE') logFault(fault);
       stream.write(sseEvent(errorBody(fault)) + SSE_DONE);
     })
     .finally(() => stream.end());
+  await stream.begun;
+  if (early !== null) throw early;
   return new Response(stream.body, { headers: SSE_HEADERS });
 }

@@ -28,7 +28,12 @@ export interface SseOptions {
 
 export class SseStream {
   readonly body: ReadableStream<Uint8Array>;
+  /** Resolves when something was written, or nothing will be. */
+  readonly begun: Promise<void>;
+  #begin!: () => void;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
+  /** Whether something was written. */
+  hasBegun = false;
   #pending = '';
   /** The reader asked and has not been answered. */
   #wanted = false;
@@ -43,6 +48,9 @@ export class SseStream {
   constructor(private readonly options: SseOptions) {
     this.#backlogBytes = options.backlogBytes ?? LIMITS.streamBacklogBytes;
     this.#stallMs = options.stallMs ?? LIMITS.streamStallMs;
+    const begun = withResolver();
+    this.begun = begun.promise;
+    this.#begin = begun.resolve;
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -62,12 +70,15 @@ export class SseStream {
   write(events: string): void {
     if (this.#closed || this.#ended) return;
     this.#pending += events;
+    this.hasBegun = true;
+    this.#begin();
     if (this.#wanted) this.#scheduleFlush();
     else this.#stallTimer ??= setTimeout(() => this.#stall(), this.#stallMs).unref();
   }
 
   end(): void {
     this.#ended = true;
+    this.#begin();
     if (this.#wanted) this.#scheduleFlush();
   }
 
@@ -112,6 +123,7 @@ export class SseStream {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#begin();
     this.#pending = '';
     if (this.#stallTimer) clearTimeout(this.#stallTimer);
     this.#stallTimer = null;

@@ -1,4 +1,4 @@
-/** What is served: /v1/models, /get_model_info, /get_server_info, /v1/loads, /metrics. */
+/** What is served: /v1/models, /get_model_info, /get_server_info, /get_load, /v1/loads, /metrics. */
 import type { Context } from 'hono';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
@@ -66,6 +66,14 @@ export function serverInfo({ options, runtime, metrics, lifecycle }: ServerConte
     runtime: info,
     internal_states: [{ last_gen_throughput: metrics.genThroughput, ...runtime.stats() }],
   });
+}
+
+/** What routers of SGLang's first generations ask for: the load of each copy of the model. */
+export function load({ runtime }: ServerContext): Response {
+  const { numRunning, numQueued, usedTokens } = runtime.stats();
+  return jsonResponse([
+    { dp_rank: 0, num_reqs: numRunning + numQueued, num_waiting_reqs: numQueued, num_tokens: usedTokens },
+  ]);
 }
 
 /** SGLang's figures for routers that balance over several servers. */

@@ -69,6 +69,9 @@ describe('information', () => {
       loads: [{ num_running_reqs: 0, num_waiting_reqs: 0, max_total_num_tokens: 4096 }],
       aggregate: { total_reqs: 0 },
     });
+    expect(await (await app.request('/get_load')).json()).toEqual([
+      { dp_rank: 0, num_reqs: 0, num_waiting_reqs: 0, num_tokens: 0 },
+    ]);
   });
 });
 
@@ -269,6 +272,14 @@ describe('batches', () => {
 });
 
 describe('failures in a stream', () => {
+  it('before the first token of a stream is a status: a router can ask another server then', async () => {
+    const { post } = testApp({ script: endless, fail: { index: 0, afterTokens: 0 } });
+    const response = await post('/v1/chat/completions', { ...CHAT, stream: true });
+    expect(response.status).toBe(500);
+    expect(response.headers.get('content-type')).toContain('application/json');
+    expect(((await response.json()) as Json).error.message).not.toBe('');
+  });
+
   it('are an event, after which the stream ends', async () => {
     const quiet = vi.spyOn(log, 'error').mockImplementation(() => {});
     const { post, runtime } = testApp({ script: endless, fail: { index: 0, afterTokens: 3 } });
