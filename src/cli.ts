@@ -63,6 +63,27 @@ const INDEX_NOTES = `
 The mirrors are those of wheels/index.yaml, then those of JSG_INDEX_URLS (with commas between them). Exit codes:
 0 one of them answers, 1 none does.`;
 
+/** Verbs that hand on what stands after `--`. */
+const ENGINE_VERBS = ['launch', 'route'];
+
+const ROUTE_SETTINGS: readonly FlagName[] = [
+  'host',
+  'port',
+  'api-key',
+  'api-key-file',
+  'insecure',
+  'metrics-port',
+  'drain-timeout',
+  'startup-timeout',
+  'log-level',
+  'log-dir',
+  'venv',
+];
+
+const ROUTE_NOTES = `
+sglang-router is installed into a virtual environment of its own the first time (146 MB); --venv names another. A worker that dies is
+left out within seconds, its requests that have no answer yet go to another, and it is taken in again when it answers.`;
+
 /** Ends the process with the command's exit code. */
 export async function main(argv: string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -158,6 +179,26 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--streams <N>', 'sequences that are to have a whole context each (default: 1)')
     .option('--json', 'as JSON');
   addSettings(plan, PLAN_SETTINGS).addHelpText('after', PLAN_NOTES);
+
+  const routeCommands = () => import('./commands/route.js');
+  const routeParent = verb(program, 'route', 'one address for many workers (sglang-router)', async () => {
+    return (await routeCommands()).route;
+  })
+    .argument('[flags...]', 'after --: flags of sglang-router that are not below')
+    .option('--worker <URL...>', 'servers of either engine')
+    .option('--policy <NAME>', 'cache_aware, round_robin, random, power_of_two (default: cache_aware)');
+  addSettings(routeParent, ROUTE_SETTINGS).addHelpText('after', ROUTE_NOTES);
+  const routeVerb = (usage: string, description: string, name: 'list' | 'add' | 'remove') =>
+    addSettings(
+      verb(routeParent, usage, description, async () => (await routeCommands())[name]).option(
+        '--router <URL>',
+        'the running router (default: http://127.0.0.1:30000)',
+      ),
+      ['api-key', 'api-key-file'],
+    );
+  routeVerb('list', 'the workers, and whether they are healthy', 'list').option('--json', 'as JSON');
+  routeVerb('add <url>', 'take a worker in', 'add');
+  routeVerb('remove <url>', 'send a worker no more requests', 'remove');
 
   const buildCommands = () => import('./commands/build.js');
   const buildOptions = (self: Command) =>
@@ -263,7 +304,7 @@ function operands(program: Command, self: Command): string[] {
   const { rawArgs } = program as Command & { rawArgs: string[] };
   const end = rawArgs.indexOf('--');
   const numAfter = end < 0 ? 0 : rawArgs.length - end - 1;
-  if (self.name() === 'launch' && self.args.length > numAfter) {
+  if (ENGINE_VERBS.includes(self.name()) && self.args.length > numAfter) {
     throw usageError(self, new CommanderError(1, 'commander.excessArguments', `too many arguments: '${self.args[0]}'`));
   }
   return self.args;

@@ -1,6 +1,6 @@
 /** A key given on the command line is taken out of what process lists show, as soon as it is read. */
 
-const SECRET_FLAGS = ['--api-key', '--worker-api-key'];
+const SECRET_FLAGS = ['--api-key'];
 
 export function hideSecrets(argv: readonly string[] = process.argv): void {
   const shown = withoutSecrets(argv);

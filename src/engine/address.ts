@@ -38,3 +38,15 @@ export async function requireFreePort(host: string, port: number): Promise<void>
   });
   await new Promise((resolve) => server.close(resolve));
 }
+
+/** A port that is free now. */
+export async function freePort(host: string): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(bindError(error, host, 0)));
+    server.listen(0, host, () => resolve());
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

@@ -1,18 +1,18 @@
 /** The SGLang engine: `python -m sglang.launch_server` as the guide types it, supervised. */
-import { createServer } from 'node:net';
 import { fetch } from 'undici';
 import { log } from '../log.js';
 import type { FlagName, Settings } from '../profile/flags.js';
 import { reachableHost } from '../server/listen.js';
-import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
+import { apiKeysOf, freePort, requireFreePort, requireSafeAddress } from './address.js';
 import type { Engine, Progress, Running } from './engine.js';
+import { moduleCommand } from './python-module.js';
 import { logDirectory, RotatingLog } from './rotating-log.js';
 import { type SglangCommand, sglangCommand } from './sglang/command.js';
 import { Figures } from './sglang/figures.js';
 import { checkArguments } from './sglang/known-flags.js';
 import { serveMetrics } from './sglang/metrics-server.js';
 import { PhaseTracker } from './sglang/phases.js';
-import { findPython, pythonScript, readInstalled, type SglangPython } from './sglang/python.js';
+import { findPython, readInstalled, type SglangPython } from './sglang/python.js';
 import { parseStepLine } from './sglang/step-lines.js';
 import { type Supervised, Supervisor } from './supervisor.js';
 
@@ -54,11 +54,7 @@ async function supervise(
   const name = `sglang-${settings.port}${rank > 0 ? `-rank${rank}` : ''}`;
   const server: Supervised = {
     name: 'SGLang',
-    command: {
-      argv: argvOf(python.path, command),
-      env: python.env,
-      input: command.apiKey === null ? null : `${command.apiKey}\n`,
-    },
+    command: moduleCommand(python, 'sglang.launch_server', command.args, command.apiKey),
     secrets: command.apiKey === null ? [] : [command.apiKey],
     log: new RotatingLog(settings['log-dir'] ?? logDirectory(), name),
     onStart() {
@@ -93,13 +89,6 @@ async function supervise(
     await metrics.close();
     throw error;
   }
-}
-
-/** Only where there is a key the command is not the one that is documented: a process list would show it. */
-function argvOf(python: string, { args, apiKey }: SglangCommand): string[] {
-  return apiKey === null
-    ? [python, '-m', 'sglang.launch_server', ...args]
-    : [python, pythonScript('launch.py'), ...args];
 }
 
 /** Longer than SGLang itself waits for its token. */
@@ -171,14 +160,7 @@ async function withPort(settings: Settings): Promise<Settings> {
     await requireFreePort(settings.host, settings.port);
     return settings;
   }
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, settings.host, () => resolve());
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return { ...settings, port: typeof address === 'object' && address !== null ? address.port : 30000 };
+  return { ...settings, port: await freePort(settings.host) };
 }
 
 function withOption(args: string[], name: string, value: string): string[] {

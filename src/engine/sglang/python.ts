@@ -7,7 +7,7 @@ import { JsgError } from '../../errors.js';
 import type { Settings } from '../../profile/flags.js';
 import { buildFolder } from '../../recipe/build-folder.js';
 import { ownVenv, pythonOf } from '../../recipe/run/venv.js';
-import { packageRoot } from '../../version.js';
+import { pythonScript } from '../python-module.js';
 import type { InstalledSglang } from './known-flags.js';
 
 export interface SglangPython {
@@ -18,8 +18,6 @@ export interface SglangPython {
 
 /** Importing torch from a slow card takes its time. */
 const IMPORT_TIMEOUT_MS = 300_000;
-
-export const pythonScript = (name: string) => join(packageRoot, 'scripts', 'sglang', name);
 
 /** The virtual environments that `jsg build sglang` makes, the documented versions' first. */
 function recipeVenvs(env: NodeJS.ProcessEnv): string[] {

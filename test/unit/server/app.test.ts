@@ -273,11 +273,13 @@ describe('batches', () => {
 
 describe('failures in a stream', () => {
   it('before the first token of a stream is a status: a router can ask another server then', async () => {
+    const quiet = vi.spyOn(log, 'error').mockImplementation(() => {});
     const { post } = testApp({ script: endless, fail: { index: 0, afterTokens: 0 } });
     const response = await post('/v1/chat/completions', { ...CHAT, stream: true });
     expect(response.status).toBe(500);
     expect(response.headers.get('content-type')).toContain('application/json');
-    expect(((await response.json()) as Json).error.message).not.toBe('');
+    expect(((await response.json()) as Json).error).toMatchObject({ message: 'a kernel failed', code: 'E_RUNTIME_FAILED' });
+    quiet.mockRestore();
   });
 
   it('are an event, after which the stream ends', async () => {
