@@ -44,7 +44,11 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     ['launch --engine sglang --profile triton --print -- --port 1', '--port belongs before the --', 'Write --port'],
     ['route', 'no worker is named', 'jsg route --worker http://127.0.0.1:30001'],
     ['route --worker ftp://x', "'ftp://x' is not a URL", ''],
-    ['route --worker a --policy cache', "--policy: 'cache' is not one of cache_aware", 'Did you mean --policy cache_aware?'],
+    [
+      'route --worker a --policy cache',
+      "--policy: 'cache' is not one of cache_aware",
+      'Did you mean --policy cache_aware?',
+    ],
     ['route lsit', "unknown command 'lsit' for jsg route", 'Did you mean jsg route list?'],
     ['route add', "missing required argument 'url'", 'See jsg route add --help.'],
     ['route --worker a --host 0.0.0.0', '--host 0.0.0.0 is open to other machines and no API key is set', ''],

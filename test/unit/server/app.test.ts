@@ -278,7 +278,10 @@ describe('failures in a stream', () => {
     const response = await post('/v1/chat/completions', { ...CHAT, stream: true });
     expect(response.status).toBe(500);
     expect(response.headers.get('content-type')).toContain('application/json');
-    expect(((await response.json()) as Json).error).toMatchObject({ message: 'a kernel failed', code: 'E_RUNTIME_FAILED' });
+    expect(((await response.json()) as Json).error).toMatchObject({
+      message: 'a kernel failed',
+      code: 'E_RUNTIME_FAILED',
+    });
     quiet.mockRestore();
   });
 
