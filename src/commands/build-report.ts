@@ -37,7 +37,8 @@ function sourceText({ name, tag, commit, sha256 }: Report['sources'][number]): s
 const toJson = (report: Report) => ({
   recipe: report.recipe,
   variant: report.variant,
-  finished_at: report.finishedAt,
+  built_at: report.builtAt,
+  verified_at: report.verifiedAt,
   unchanged: isUnchanged(report),
   board: report.board,
   python: report.python,

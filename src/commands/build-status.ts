@@ -34,5 +34,5 @@ function reportsIn(folder: string): Report[] {
 const formatStatus = (report: Report) =>
   formatReport(
     report,
-    isUnchanged(report) ? `built ${report.finishedAt}` : 'its files have changed since it was built',
+    isUnchanged(report) ? `built ${report.builtAt ?? report.verifiedAt}` : 'its files have changed since it was built',
   );

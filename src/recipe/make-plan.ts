@@ -43,7 +43,7 @@ export function makePlan(request: PlanRequest): Plan {
       ...sources.flatMap((source) => (source.kind === 'package' ? wheelSteps(source) : [])),
       ...chosen.steps
         .filter((step) => isFor(step.when, device))
-        .map((step) => stepOf(recipe.name, step, environment, fill)),
+        .map((step) => stepOf(recipe.name, step, { environment, modules: chosen.requirements.modules, fill })),
     ],
     outputs: chosen.outputs.map(fill.text),
     checks: chosen.checks.filter((check) => isFor(check.when, device)).map((check) => checkOf(check, device)),
@@ -101,8 +101,14 @@ function requirementsOf({ requirements: wanted }: Variant, { isJetson }: PlanDev
   };
 }
 
+interface OfVariant {
+  environment: Record<string, string>;
+  modules: string[];
+  fill: Fill;
+}
+
 /** The variant's environment is repeated in each of its steps, so that plans of several recipes can be joined. */
-function stepOf(recipe: string, step: RecipeStep, environment: Record<string, string>, fill: Fill): Step {
+function stepOf(recipe: string, step: RecipeStep, { environment, modules, fill }: OfVariant): Step {
   return {
     id: `${recipe}/${step.id}`,
     title: fill.text(step.title),
@@ -113,6 +119,7 @@ function stepOf(recipe: string, step: RecipeStep, environment: Record<string, st
     argv: step.run.map(fill.text),
     env: { ...environment, ...fill.map(step.env) },
     inputs: step.inputs,
+    modules,
     outputs: step.outputs,
     expects: step.expects,
     timeoutMs: step.timeout_min * MINUTE_MS,

@@ -93,6 +93,8 @@ export interface Step {
   env: Record<string, string>;
   /** What the result depends on, besides command, environment and source commits: globs relative to the build folder. */
   inputs: string[];
+  /** Python modules of the environment that the result depends on: a kernel compiled against one torch is not another's. */
+  modules: string[];
   /** What must be there afterwards: globs relative to the build folder; each must match at least one file. */
   outputs: string[];
   /** Text that the command's output must hold: `Successfully installed flashinfer-0.2.0`. Null: none. */

@@ -11,7 +11,15 @@ const CLONE_TIMEOUT_MS = 30 * 60_000;
 const WHEELS_TIMEOUT_MS = 60 * 60_000;
 
 export function cloneSteps({ git: url, name, tag, note, submodules }: GitEntry): Step[] {
-  const common = { source: name, makeCwd: false, env: {}, inputs: [], expects: null, timeoutMs: CLONE_TIMEOUT_MS };
+  const common = {
+    source: name,
+    makeCwd: false,
+    env: {},
+    inputs: [],
+    modules: [],
+    expects: null,
+    timeoutMs: CLONE_TIMEOUT_MS,
+  };
   const clone: Step = {
     ...common,
     id: `${name}/clone`,
@@ -52,6 +60,7 @@ export function wheelSteps(source: PackageSource): Step[] {
     argv: ['python3', '-m', 'pip', 'download', requirementOf(source), '--index-url', index.url, '-d', index.directory],
     env: {},
     inputs: [],
+    modules: [],
     outputs: [`${index.directory}/${name.replaceAll('-', '_')}-*.whl`],
     expects: null,
     timeoutMs: WHEELS_TIMEOUT_MS,

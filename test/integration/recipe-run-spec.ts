@@ -69,6 +69,7 @@ export function step(values: Partial<Step> & Pick<Step, 'id' | 'argv'>): Step {
     makeCwd: false,
     env: {},
     inputs: [],
+    modules: [],
     outputs: [],
     expects: null,
     timeoutMs: 60_000,

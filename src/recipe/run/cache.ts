@@ -67,8 +67,9 @@ export class StepCache {
     return existsSync(this.#path(id, 'begun'));
   }
 
-  begin(id: string, kind: 'installs' | 'builds'): void {
-    writeAtomically(this.#path(id, 'begun'), kind);
+  /** `installsInto`: the interpreter for which it installs packages; null: it installs none. */
+  begin(id: string, installsInto: string | null): void {
+    writeAtomically(this.#path(id, 'begun'), installsInto ?? '');
     rmSync(this.#path(id, 'done'), { force: true });
   }
 
@@ -77,11 +78,9 @@ export class StepCache {
     rmSync(this.#path(id, 'begun'), { force: true });
   }
 
-  /** Whether a step of any recipe was killed while it was installing. */
-  wasInstalling(): boolean {
-    return findGlob(this.#folder, '*.begun').some(
-      (name) => readFileSync(join(this.#folder, name), 'utf8') === 'installs',
-    );
+  /** Whether a step of any recipe was killed while it installed for this interpreter. */
+  wasInstalling(python: string): boolean {
+    return findGlob(this.#folder, '*.begun').some((name) => readFileSync(join(this.#folder, name), 'utf8') === python);
   }
 
   /** It ended, and by itself. */

@@ -19,8 +19,10 @@ export interface Artefact {
 export interface Report {
   recipe: string;
   variant: string;
-  /** ISO 8601. */
-  finishedAt: string;
+  /** When its last step ended, ISO 8601; null: it has no steps. */
+  builtAt: string | null;
+  /** When the checks were made, ISO 8601. */
+  verifiedAt: string;
   /** Name, JetPack and compute capability times ten of what it was built for. */
   board: { name: string; jetpack: string | null; sm: number | null };
   /** Interpreter that it was built with and for; null: it takes none. */
@@ -36,17 +38,19 @@ export interface Built {
   venv: Venv | null;
   commits: Record<string, string>;
   fetched: FetchedPackage[];
+  builtAt: string | null;
   verdicts: Verdict[];
 }
 
 const folderOf = (build: string) => join(build, '.jsg', 'built');
 
 export async function writeReport(built: Built): Promise<Report> {
-  const { plan, build, venv, commits, fetched, verdicts } = built;
+  const { plan, build, venv, commits, fetched, verdicts, builtAt } = built;
   const report: Report = {
     recipe: plan.recipe,
     variant: plan.variant,
-    finishedAt: new Date().toISOString(),
+    builtAt,
+    verifiedAt: new Date().toISOString(),
     board: { name: plan.device.name, jetpack: plan.device.jetpack, sm: plan.device.sm },
     python: venv?.python ?? null,
     sources: plan.sources.map((source) => ({

@@ -13,7 +13,7 @@ import { acquireLock } from './lock.js';
 import { readMemoryNow } from './memory.js';
 import type { FetchedPackage, FetchPackage } from './packages.js';
 import { type Report, writeReport } from './report.js';
-import { removeHalfInstalled } from './site-packages.js';
+import { installedHash, removeHalfInstalled } from './site-packages.js';
 import { installs, withJobsIn, withPackageFolder } from './step.js';
 import { runStep, type StepCommand, type StepContext } from './step-run.js';
 import { commandSteps, packageTask, sourceTask, type Task, VENV_TASK, verifyTask } from './tasks.js';
@@ -98,15 +98,15 @@ class Run {
       if (source.kind === 'git') commits[source.name] = await this.#clone(plan, source);
       else fetched.push(...(await this.#fetch(plan, source, venv)));
     }
-    const { numRun, said } = await this.#steps(plan, venv, commits, fetched);
+    const { numRun, said, builtAt } = await this.#steps(plan, venv, commits, fetched);
     const verdicts = await this.#verify(plan, venv);
-    const report = await writeReport({ plan, build, venv, commits, fetched, verdicts });
+    const report = await writeReport({ plan, build, venv, commits, fetched, builtAt, verdicts });
     return { venv, commits, fetched, numRun, said, verdicts, report };
   }
 
   async venv(): Promise<Venv> {
     const { build, venv, explain, resume } = this.#options;
-    if (venv !== null) return ownVenv(venv, this.#baseEnv.PATH);
+    if (venv !== null) return this.#mended(ownVenv(venv, this.#baseEnv.PATH));
     return this.#task(VENV_TASK, async (logPath) => {
       const path = join(build, 'venv');
       const made = await ensureVenv(path, async () => {
@@ -118,10 +118,14 @@ class Run {
         const output = result.tail.join('\n');
         throw buildFailure({ title: VENV_TASK.title, argv, cwd: build, logPath, result, resume, output }, explain);
       });
-      // pip takes what an interrupted installation has left for installed.
-      if (made.isCached && this.#cache.wasInstalling()) removeHalfInstalled(path);
-      return { value: made.venv, isCached: made.isCached };
+      return { value: this.#mended(made.venv), isCached: made.isCached };
     });
+  }
+
+  /** pip takes what an interrupted installation has left for installed. */
+  #mended(venv: Venv): Venv {
+    if (venv.path !== null && this.#cache.wasInstalling(venv.python)) removeHalfInstalled(venv.path);
+    return venv;
   }
 
   async #clone(plan: Plan, source: GitSource): Promise<string> {
@@ -174,15 +178,17 @@ class Run {
     };
     let numRun = 0;
     const said: string[] = [];
+    let builtAt: string | null = null;
     // Each step's key holds what the steps before it made, so that a change runs all that follows from it.
     const before: unknown[] = [commits, fetched.map(({ name, sha256 }) => [name, sha256])];
     for (const step of commandSteps(plan).map((each) => withPackageFolder(each))) {
       const { isCached, record } = await this.#step(step, context, before);
       if (!isCached) numRun += 1;
       if (record.said !== null && !isCached) said.push(record.said);
+      if (builtAt === null || record.finishedAt > builtAt) builtAt = record.finishedAt;
       before.push({ key: record.key, outputs: record.outputs });
     }
-    return { numRun, said };
+    return { numRun, said, builtAt };
   }
 
   async #step(step: Step, context: StepContext, before: unknown[]) {
@@ -196,6 +202,7 @@ class Run {
       environment: context.plan.environment,
       device: context.plan.device,
       inputs,
+      modules: step.modules.map((name) => (context.venv?.path ? installedHash(context.venv.path, name) : null)),
       before,
       venv: installs(step) ? (context.venv?.id ?? null) : null,
     });
@@ -203,7 +210,7 @@ class Run {
       const done = await this.#cache.finished(step.id, key, step.outputs);
       if (done !== null) return { value: { isCached: true, record: done }, isCached: true };
       const beganAt = Date.now();
-      this.#cache.begin(step.id, installs(step) ? 'installs' : 'builds');
+      this.#cache.begin(step.id, installs(step) ? (context.venv?.python ?? null) : null);
       const said = await runStep(step, logPath, context);
       const outputs = (await hashOutputs(build, step.outputs)) ?? {};
       const seconds = Math.round((Date.now() - beganAt) / 1000);

@@ -9,8 +9,8 @@ import type { CommandResult } from './command.js';
 import type { OnEvent } from './events.js';
 import { buildFailure, type Explain, interrupted } from './failure.js';
 import { chooseJobs, fewerJobs, isUnderPressure, type MemoryNow, wasOutOfMemory } from './jobs.js';
-import { findOnPath } from './path.js';
-import { argvOf, removeRemains, withJobsIn } from './step.js';
+import { withCcache } from './path.js';
+import { argvOf, compilesByPip, removeRemains, withJobsIn } from './step.js';
 import { type Venv, venvEnvironment } from './venv.js';
 
 /** What the steps of one run have in common. */
@@ -121,13 +121,10 @@ function watchPressure(jobs: number, { signal, readMemory }: StepContext): { sig
 }
 
 function environmentOf(step: Step, jobs: number, { plan, venv, baseEnv }: StepContext): NodeJS.ProcessEnv {
-  const launchers =
-    findOnPath('ccache', baseEnv.PATH ?? '') === null
-      ? []
-      : ['C', 'CXX', 'CUDA'].map((language) => [`CMAKE_${language}_COMPILER_LAUNCHER`, 'ccache']);
   return {
-    ...Object.fromEntries(launchers),
-    ...venvEnvironment(venv, baseEnv),
+    ...withCcache(venvEnvironment(venv, baseEnv)),
+    // Otherwise pip keeps what a compiler says to itself, and with it how far it is.
+    ...(compilesByPip(step) ? { PIP_VERBOSE: '1' } : {}),
     ...withJobsIn(plan.environment, jobs),
     ...withJobsIn(step.env, jobs),
   };

@@ -21,7 +21,7 @@ export function withPackageFolder(step: Step): Step {
 export function argvOf(step: Step, cwd: string, jobs: number): string[] {
   return step.argv.map((word) => {
     const filled = withJobs(word, jobs);
-    if (!filled.includes('*') || step.argv[0] === 'sed') return filled;
+    if (!filled.includes('*')) return filled;
     const match = newestMatch(cwd, filled);
     if (match === null) throw new JsgError('E_BUILD_FAILED', `${step.title}: no file matches ${filled} in ${cwd}`);
     return match;
@@ -33,9 +33,14 @@ export const withJobs = (text: string, jobs: number): string => text.replaceAll(
 export const withJobsIn = (env: Record<string, string>, jobs: number): Record<string, string> =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [name, withJobs(value, jobs)]));
 
+const usesPip = ({ argv }: Step): boolean => argv.some((word) => /^pip[\d.]*$/.test(basename(word)));
+
+/** Whether pip builds something from its sources. */
+export const compilesByPip = (step: Step): boolean =>
+  usesPip(step) && (step.argv.includes('wheel') || step.argv.includes('.'));
+
 /** Whether the step changes the virtual environment. */
-export const installs = ({ argv }: Step): boolean =>
-  argv.includes('install') && argv.some((word) => /^pip[\d.]*$/.test(basename(word)));
+export const installs = (step: Step): boolean => usesPip(step) && step.argv.includes('install');
 
 /**
  * Removes what an earlier try may have left half-written. setuptools copies only what is newer, so a file that a kill cut

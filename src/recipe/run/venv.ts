@@ -70,8 +70,6 @@ export function venvEnvironment(venv: Venv | null, base: NodeJS.ProcessEnv): Nod
     GIT_TERMINAL_PROMPT: '0',
     PIP_NO_INPUT: '1',
     PIP_DISABLE_PIP_VERSION_CHECK: '1',
-    // Otherwise pip keeps what a compiler says to itself, and with it how far it is.
-    PIP_VERBOSE: '1',
     PYTHONUNBUFFERED: '1',
   };
   if (venv === null || venv.path === null) return { ...base, ...common };

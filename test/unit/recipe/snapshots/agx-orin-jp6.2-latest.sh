@@ -19,12 +19,13 @@ git clone -b v0.6.17 https://github.com/flashinfer-ai/flashinfer.git --depth 1
 
 # fetch the submodules of flashinfer that are used
 cd flashinfer
-git submodule update --init --depth 1 3rdparty/cutlass 3rdparty/spdlog
+git submodule update --init --depth 1 3rdparty/cutlass 3rdparty/spdlog 3rdparty/cccl
 
 # build the wheel
 unset PIP_CONFIG_FILE PIP_FIND_LINKS
 export TORCH_CUDA_ARCH_LIST=8.7
 export FLASHINFER_CUDA_ARCH_LIST=8.7
+export BUILD_NVEP=0
 python3 -m pip wheel . --no-deps -w dist
 
 # install the wheel
@@ -37,7 +38,7 @@ cd ../..
 git clone -b v0.5.11 https://github.com/sgl-project/sglang --depth 1
 
 # install the build tools
-unset TORCH_CUDA_ARCH_LIST FLASHINFER_CUDA_ARCH_LIST
+unset TORCH_CUDA_ARCH_LIST FLASHINFER_CUDA_ARCH_LIST BUILD_NVEP
 python3 -m pip install setuptools wheel
 
 # install SGLang from its clone

@@ -12,11 +12,12 @@ git clone -b v0.6.17 https://github.com/flashinfer-ai/flashinfer.git --depth 1
 
 # fetch the submodules of flashinfer that are used
 cd flashinfer
-git submodule update --init --depth 1 3rdparty/cutlass 3rdparty/spdlog
+git submodule update --init --depth 1 3rdparty/cutlass 3rdparty/spdlog 3rdparty/cccl
 
 # build the wheel
 export TORCH_CUDA_ARCH_LIST=9.0
 export FLASHINFER_CUDA_ARCH_LIST=9.0
+export BUILD_NVEP=0
 python3 -m pip wheel . --no-deps -w dist
 
 # install the wheel
@@ -29,7 +30,7 @@ cd ../..
 git clone -b v0.5.11 https://github.com/sgl-project/sglang --depth 1
 
 # install the build tools
-unset TORCH_CUDA_ARCH_LIST FLASHINFER_CUDA_ARCH_LIST
+unset TORCH_CUDA_ARCH_LIST FLASHINFER_CUDA_ARCH_LIST BUILD_NVEP
 python3 -m pip install setuptools wheel
 
 # install SGLang from its clone
