@@ -31,6 +31,8 @@ interface Waiting {
   resolve: () => void;
   reject: (error: Error) => void;
   shown: Shown | null;
+  /** Its title when it has ended. */
+  ended: string | null;
   beganAt: number;
   share: number | null;
 }
@@ -43,6 +45,8 @@ function listView(tasks: Task[]): BuildView {
       title: entry.task.title,
       task: async (_: unknown, shown: Shown) => {
         entry.shown = shown;
+        // It may have ended before the list came to it.
+        if (entry.ended !== null) shown.title = entry.ended;
         await entry.done;
       },
       rendererOptions: { outputBar: TAIL_LINES },
@@ -93,7 +97,7 @@ function waitingFor(task: Task): Waiting {
   });
   // It may fail before the list has come to it.
   done.catch(() => {});
-  return { task, done, resolve, reject, shown: null, beganAt: 0, share: null };
+  return { task, done, resolve, reject, shown: null, ended: null, beganAt: 0, share: null };
 }
 
 function tell(entry: Waiting, event: Exclude<RunEvent, { kind: 'note' }>): void {
@@ -103,7 +107,8 @@ function tell(entry: Waiting, event: Exclude<RunEvent, { kind: 'note' }>): void 
     if (entry.shown) entry.shown.output = event.line;
   }
   if (event.kind === 'end') {
-    if (entry.shown) entry.shown.title = `${entry.task.title}  ${howLong(event)}`;
+    entry.ended = `${entry.task.title}  ${howLong(event)}`;
+    if (entry.shown) entry.shown.title = entry.ended;
     entry.resolve();
   }
 }

@@ -33,7 +33,7 @@ export function planDevice({ machine, python, sm }: Looked): PlanDevice {
     // Elsewhere the public index has a torch with CUDA.
     platform: jetson ? pathOfMachine(machine) : null,
     cores: device.cpu.usableCores,
-    memoryBytes: device.memory.totalBytes || (device.jetson?.ramGib ?? 0) * 2 ** 30,
+    memoryBytes: memoryOf(machine),
   };
 }
 
@@ -54,4 +54,10 @@ export function planDeviceOfPath(path: string, { python, machine }: { python: st
     cores: 0,
     memoryBytes: 0,
   };
+}
+
+/** RAM, or what a container is allowed of it. */
+function memoryOf({ device: { memory, jetson } }: Machine): number {
+  const totalBytes = memory.totalBytes || (jetson?.ramGib ?? 0) * 2 ** 30;
+  return Math.min(totalBytes, memory.cgroupLimitBytes ?? Number.POSITIVE_INFINITY);
 }

@@ -26,7 +26,6 @@ export interface Wanted {
   minKb?: number;
   /** Further steps. */
   steps?: string;
-  jobs?: string;
 }
 
 /** Writes the recipe `demo`; its path. */

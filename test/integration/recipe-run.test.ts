@@ -151,6 +151,23 @@ describe('runPlans', () => {
     expect(notes.map((note) => /(\d) jobs?$/.exec(note)?.[1])).toEqual(['2', '1']);
   });
 
+  it('is begun again with fewer jobs while memory is short, and goes on when it is not', async () => {
+    // With more than one job it would take for ever.
+    const code = `import sys, time\ntime.sleep(0 if sys.argv[1] == '1' else 600)`;
+    const slow = step({ id: 'slow', argv: ['python3', '-c', code, '{jobs}'] });
+    const plan = { ...planOf(null, [slow]), sources: [], jobs: { count: 4, memoryBytesPerJob: 1 } };
+    let numLooks = 0;
+    // Not before it has begun, so that it begins with all four.
+    const readMemory = () => ({
+      ...{ availableBytes: 1e12, swapBytes: 0, oomKills: 0 },
+      pressurePercent: numLooks++ < 3 ? 0 : 60,
+    });
+    const notes: string[] = [];
+    const onEvent = (event: RunEvent) => event.kind === 'note' && notes.push(event.text);
+    await run(plan, newBuild(), { readMemory, memoryPollMs: 20, onEvent });
+    expect(notes.map((note) => /(\d) jobs?$/.exec(note)?.[1])).toEqual(['2', '1']);
+  });
+
   it('lets one run at a time into a folder, and ends all its processes when interrupted', async () => {
     const build = newBuild();
     const pidFile = join(root, 'grandchild.pid');

@@ -1,6 +1,7 @@
 /** What a person reads when a build fails: the command, its last lines, the known cause with its fix, and how to go on. */
+import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
-import { joinCommand } from '../command-line.js';
+import { joinCommand, quoteWord } from '../command-line.js';
 import type { CommandResult } from './command.js';
 
 /** The table of known failures, handed in by the command: a recipe does not import the doctor. */
@@ -18,13 +19,15 @@ export interface Failed {
   cwd: string;
   logPath: string;
   result: CommandResult;
+  /** Folder of the environment that it ran in; null: none. */
+  venv: string | null;
   /** Said instead of how the command ended: it ended well and its result is wrong. */
   fault?: string;
 }
 
 /** E_BUILD_FAILED, with everything that helps in message and hint. */
 export function buildFailure(failed: Failed, explain: Explain): JsgError {
-  const { title, argv, cwd, logPath, result, fault } = failed;
+  const { title, argv, cwd, logPath, result, fault, venv } = failed;
   const [known] = explain(failed.output);
   const message = [
     `${title}: ${fault ?? howItEnded(result)}`,
@@ -34,8 +37,13 @@ export function buildFailure(failed: Failed, explain: Explain): JsgError {
     ...result.tail.slice(-SHOWN_LINES).map((line) => `  | ${line}`),
     ...(known === undefined ? [] : [`  known cause: ${known.why}`]),
   ].join('\n');
-  const resume = howToResume(failed.resume);
-  return new JsgError('E_BUILD_FAILED', message, { hint: known === undefined ? resume : `${known.fix}\n${resume}` });
+  const isInVenv = venv !== null && known !== undefined && /\bpip3?\b/.test(known.fix);
+  const hint = [
+    ...(isInVenv ? [`. ${quoteWord(join(venv, 'bin', 'activate'))}   # the environment of the build`] : []),
+    ...(known === undefined ? [] : [known.fix]),
+    howToResume(failed.resume),
+  ].join('\n');
+  return new JsgError('E_BUILD_FAILED', message, { hint });
 }
 
 function howItEnded({ exitCode, signal, timedOut, startError }: CommandResult): string {

@@ -6,6 +6,8 @@ export interface MemoryNow {
   availableBytes: number;
   /** Swap that is free. Compilers in it are slow, so jobs are not counted by it. */
   swapBytes: number;
+  /** Processes that the kernel has ended for want of memory since boot; null: it does not tell. */
+  oomKills: number | null;
   /** Of the last 10 s, percent of the time in which some process waited for memory; null: the kernel does not tell. */
   pressurePercent: number | null;
 }
@@ -31,12 +33,16 @@ export function parsePressure(text: string | null): number | null {
   return value === undefined ? null : Number(value);
 }
 
-/** Whether a failed build was out of memory: fewer jobs may get it through. */
-export function wasOutOfMemory(output: string, signal: string | null): boolean {
-  return (
-    signal === 'SIGKILL' ||
-    /Killed signal terminated program|fatal error: Killed|virtual memory exhausted|Cannot allocate memory|ninja: .*Killed/i.test(
-      output,
-    )
-  );
+/** How many processes the kernel has ended for want of memory since boot, as /proc/vmstat counts them; null: not told. */
+export function parseOomKills(text: string | null): number | null {
+  const value = /^oom_kill (\d+)$/m.exec(text ?? '')?.[1];
+  return value === undefined ? null : Number(value);
 }
+
+/** What compilers and their callers say when the kernel has ended one of them. */
+const KILLED =
+  /Killed signal terminated program|fatal error: Killed|died due to signal (?:9|11)\b|virtual memory exhausted|Cannot allocate memory|out of memory allocating|Error 137\b|^Killed$/im;
+
+/** Whether a failed build was out of memory: fewer jobs may get it through. */
+export const wasOutOfMemory = (output: string, signal: string | null): boolean =>
+  signal === 'SIGKILL' || KILLED.test(output);

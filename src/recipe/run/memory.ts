@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { cgroupMemory } from '../../device/cgroup.js';
-import { type MemoryNow, parsePressure } from './jobs.js';
+import { type MemoryNow, parseOomKills, parsePressure } from './jobs.js';
 
 /** MemAvailable, less where a cgroup of this process allows less, and the pressure that the kernel tells. */
 export function readMemoryNow(): MemoryNow {
@@ -11,6 +11,7 @@ export function readMemoryNow(): MemoryNow {
   return {
     availableBytes: Math.min(available, left),
     swapBytes: left < available ? 0 : (bytesOf('SwapFree') ?? 0),
+    oomKills: parseOomKills(readText('/proc/vmstat')),
     pressurePercent: parsePressure(readText('/proc/pressure/memory')),
   };
 }

@@ -37,6 +37,8 @@ export interface RunOptions {
   /** Archive of a git source, which is unpacked instead of cloned: its one folder is the clone. */
   archiveOf?: (source: GitSource) => string;
   readMemory?: () => MemoryNow;
+  /** Between two looks at it while a step runs; default 5 s. */
+  memoryPollMs?: number;
 }
 
 export interface RunResult {
@@ -52,6 +54,14 @@ export interface RunResult {
   report: Report;
 }
 
+interface RunCommand extends Omit<StepCommand, 'signal'> {
+  /** Instead of the run's. */
+  signal?: AbortSignal;
+  /** Its output goes to the log only. */
+  isQuiet?: boolean;
+}
+
+const MEMORY_POLL_MS = 5000;
 const GIT_TIMEOUT_MS = 60 * 60_000;
 const VENV_TIMEOUT_MS = 10 * 60_000;
 
@@ -116,7 +126,8 @@ class Run {
         const result = await this.#command(command);
         if (result.exitCode === 0) return;
         const output = result.tail.join('\n');
-        throw buildFailure({ title: VENV_TASK.title, argv, cwd: build, logPath, result, resume, output }, explain);
+        const title = VENV_TASK.title;
+        throw buildFailure({ title, argv, cwd: build, logPath, result, venv: null, resume, output }, explain);
       });
       return { value: this.#mended(made.venv), isCached: made.isCached };
     });
@@ -140,7 +151,7 @@ class Run {
         run: (argv, cwd) => this.#command({ id: task.id, argv, cwd, env, timeoutMs: GIT_TIMEOUT_MS, logPath }),
         fail: (argv, cwd, result) => {
           const output = result.tail.join('\n');
-          return buildFailure({ title: task.title, argv, cwd, logPath, result, resume, output }, explain);
+          return buildFailure({ title: task.title, argv, cwd, logPath, result, venv: null, resume, output }, explain);
         },
       });
       return { value, isCached };
@@ -174,6 +185,7 @@ class Run {
       baseEnv: this.#baseEnv,
       cache: this.#cache,
       readMemory: () => this.#memory(),
+      memoryPollMs: this.#options.memoryPollMs ?? MEMORY_POLL_MS,
       run: (command) => this.#command(command),
     };
     let numRun = 0;
@@ -232,7 +244,8 @@ class Run {
           ...venvEnvironment(venv, this.#baseEnv),
           ...withJobsIn(plan.environment, chooseJobs(plan.jobs, this.#memory())),
         },
-        run: (command) => this.#command({ id: task.id, logPath, ...command }),
+        run: (command) => this.#command({ id: task.id, logPath, isQuiet: true, ...command }),
+        tell: (line) => this.#options.onEvent({ kind: 'progress', id: task.id, line, share: null, elapsedMs: 0 }),
       });
       return { value, isCached: false };
     });
@@ -256,7 +269,7 @@ class Run {
   }
 
   /** Throws E_INTERRUPTED when the run is told to stop meanwhile. */
-  async #command({ id, ...rest }: Omit<StepCommand, 'signal'> & { signal?: AbortSignal }): Promise<CommandResult> {
+  async #command({ id, isQuiet = false, ...rest }: RunCommand): Promise<CommandResult> {
     const { signal, onEvent, resume } = this.#options;
     if (signal.aborted) throw interrupted(resume);
     const beganAt = Date.now();
@@ -267,6 +280,7 @@ class Run {
       token: this.#token,
       onProgress: ({ line, share }) => {
         known = share ?? known;
+        if (isQuiet) return;
         onEvent({ kind: 'progress', id, line, share: known, elapsedMs: Date.now() - beganAt });
       },
     });

@@ -25,6 +25,8 @@ export interface StepContext {
   explain: Explain;
   resume: string;
   readMemory: () => MemoryNow;
+  /** Between two looks at the memory while a step runs. */
+  memoryPollMs: number;
   /** Runs it and tells its progress under the step's id. */
   run: (command: StepCommand) => Promise<CommandResult>;
 }
@@ -39,7 +41,6 @@ export interface StepCommand {
   signal: AbortSignal;
 }
 
-const PRESSURE_POLL_MS = 5000;
 /** A build is begun again with fewer jobs only after this many looks in a row that found too little memory. */
 const PRESSURE_LOOKS = 3;
 const MAX_EXPLAINED_BYTES = 32 * 2 ** 20;
@@ -73,6 +74,7 @@ async function tryStep(step: Step, { jobs, logPath }: Try, context: StepContext)
   removeRemains(step, build, cwd);
   const argv = argvOf(step, cwd, jobs);
   const logFrom = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
+  const killsBefore = context.readMemory().oomKills;
   const watch = watchPressure(jobs, context);
   const result = await context
     .run({
@@ -86,12 +88,23 @@ async function tryStep(step: Step, { jobs, logPath }: Try, context: StepContext)
     })
     .finally(watch.stop);
   if (signal.aborted) throw interrupted(resume);
-  if (jobs > 1 && isShortOfMemory(result)) return { isShort: true, said: null };
+  const wasKilled = (context.readMemory().oomKills ?? 0) > (killsBefore ?? Number.POSITIVE_INFINITY);
+  if (jobs > 1 && isShortOfMemory(result, wasKilled)) return { isShort: true, said: null };
   // It ended by itself, so it has cleaned up; after a kill the mark stays.
   if (result.exitCode !== null && !result.timedOut) cache.fail(step.id);
   const fail = (fault?: string) =>
     buildFailure(
-      { title: step.title, argv, cwd, logPath, result, resume, output: logSince(logPath, logFrom), fault },
+      {
+        title: step.title,
+        argv,
+        cwd,
+        logPath,
+        result,
+        venv: context.venv?.path ?? null,
+        resume,
+        output: logSince(logPath, logFrom),
+        ...(fault !== undefined && { fault }),
+      },
       explain,
     );
   if (result.exitCode !== 0) throw fail();
@@ -104,18 +117,21 @@ async function tryStep(step: Step, { jobs, logPath }: Try, context: StepContext)
   return { isShort: false, said };
 }
 
-function isShortOfMemory({ isAborted, exitCode, timedOut, tail, signal }: CommandResult): boolean {
-  return isAborted || (exitCode !== 0 && !timedOut && wasOutOfMemory(tail.join('\n'), signal));
+function isShortOfMemory({ isAborted, exitCode, timedOut, tail, signal }: CommandResult, wasKilled: boolean): boolean {
+  return isAborted || (exitCode !== 0 && !timedOut && (wasKilled || wasOutOfMemory(tail.join('\n'), signal)));
 }
 
 /** A signal that also fires when memory has been short for a while and fewer jobs could help. */
-function watchPressure(jobs: number, { signal, readMemory }: StepContext): { signal: AbortSignal; stop: () => void } {
+function watchPressure(
+  jobs: number,
+  { signal, readMemory, memoryPollMs }: StepContext,
+): { signal: AbortSignal; stop: () => void } {
   const short = new AbortController();
   let numLooks = 0;
   const timer = setInterval(() => {
     numLooks = isUnderPressure(readMemory()) ? numLooks + 1 : 0;
     if (jobs > 1 && numLooks >= PRESSURE_LOOKS) short.abort();
-  }, PRESSURE_POLL_MS);
+  }, memoryPollMs);
   timer.unref();
   return { signal: AbortSignal.any([signal, short.signal]), stop: () => clearInterval(timer) };
 }

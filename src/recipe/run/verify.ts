@@ -23,11 +23,16 @@ export interface Verifier {
   /** Whose environment is asked; null: there is none, and nothing needs it. */
   python: string | null;
   env: NodeJS.ProcessEnv;
+  /** Takes what each check has come to. */
+  tell: (line: string) => void;
   run: (command: { argv: string[]; cwd: string; env: NodeJS.ProcessEnv; timeoutMs: number }) => Promise<CommandResult>;
 }
 
 /** Never throws for what an artefact is like. Throws E_INTERRUPTED. */
-export async function verify({ checks, device }: Plan, { build, python, env, run }: Verifier): Promise<Verdict[]> {
+export async function verify(
+  { checks, device }: Plan,
+  { build, python, env, run, tell }: Verifier,
+): Promise<Verdict[]> {
   const cwd = mkdtempSync(join(tmpdir(), 'jsg-verify-'));
   const context: CheckContext = {
     build,
@@ -43,6 +48,7 @@ export async function verify({ checks, device }: Plan, { build, python, env, run
         if (error instanceof JsgError && error.code === 'E_INTERRUPTED') throw error;
         return failed(error instanceof Error ? error.message : String(error));
       });
+      tell(`${finding.status}: ${finding.detail}`);
       verdicts.push({ check, ...finding });
     }
     return verdicts;

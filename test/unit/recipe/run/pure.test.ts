@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readWheelEntries } from '../../../../src/device/wheel-file.js';
 import { canonicalJson, findGlob } from '../../../../src/recipe/run/files.js';
-import { chooseJobs, parsePressure, wasOutOfMemory } from '../../../../src/recipe/run/jobs.js';
+import { chooseJobs, parseOomKills, parsePressure, wasOutOfMemory } from '../../../../src/recipe/run/jobs.js';
 import { durationText, etaSeconds, progressText, shareOf } from '../../../../src/recipe/run/progress.js';
 
 const GIB = 2 ** 30;
@@ -28,10 +28,12 @@ it('tells how long it takes', () => {
 
 it('chooses jobs by memory, fewer under pressure, at least one', () => {
   const planned = { count: 12, memoryBytesPerJob: 2 * GIB };
-  expect(chooseJobs(planned, { availableBytes: 60 * GIB, swapBytes: 0, pressurePercent: 0 })).toBe(12);
-  expect(chooseJobs(planned, { availableBytes: 6.5 * GIB, swapBytes: 0, pressurePercent: null })).toBe(3);
-  expect(chooseJobs(planned, { availableBytes: 8 * GIB, swapBytes: 0, pressurePercent: 35 })).toBe(2);
-  expect(chooseJobs(planned, { availableBytes: 0, swapBytes: 9 * GIB, pressurePercent: 99 })).toBe(1);
+  expect(chooseJobs(planned, { availableBytes: 60 * GIB, swapBytes: 0, oomKills: null, pressurePercent: 0 })).toBe(12);
+  expect(chooseJobs(planned, { availableBytes: 6.5 * GIB, swapBytes: 0, oomKills: null, pressurePercent: null })).toBe(
+    3,
+  );
+  expect(chooseJobs(planned, { availableBytes: 8 * GIB, swapBytes: 0, oomKills: null, pressurePercent: 35 })).toBe(2);
+  expect(chooseJobs(planned, { availableBytes: 0, swapBytes: 9 * GIB, oomKills: null, pressurePercent: 99 })).toBe(1);
 });
 
 it('reads the pressure that the kernel tells', () => {
@@ -42,8 +44,13 @@ it('reads the pressure that the kernel tells', () => {
 
 it('knows a build that was out of memory', () => {
   expect(wasOutOfMemory('c++: fatal error: Killed signal terminated program cc1plus', null)).toBe(true);
+  expect(wasOutOfMemory("nvcc error   : 'cicc' died due to signal 9 (Kill signal)", null)).toBe(true);
+  expect(wasOutOfMemory('make: *** [Makefile:7: a.o] Error 137', null)).toBe(true);
   expect(wasOutOfMemory('', 'SIGKILL')).toBe(true);
   expect(wasOutOfMemory('error: expected ;', null)).toBe(false);
+  expect(wasOutOfMemory('Killed the old server first', null)).toBe(false);
+  expect(parseOomKills('pgfault 1\noom_kill 12\n')).toBe(12);
+  expect(parseOomKills(null)).toBeNull();
 });
 
 it('finds files by glob, and no wheel where there is none', () => {
