@@ -122,6 +122,8 @@ const howLong = ({ isCached, elapsedMs }: { isCached: boolean; elapsedMs: number
 
 /** Between two lines about the same task. */
 const LINE_INTERVAL_MS = 15_000;
+/** Command lines of compilers have thousands. */
+const MAX_SHOWN_CHARS = 120;
 
 function lineView(tasks: Task[]): BuildView {
   const say = (text: string) => process.stderr.write(`${text}\n`);
@@ -135,7 +137,7 @@ function lineView(tasks: Task[]): BuildView {
       if (event.kind === 'end') say(`${title}: ${howLong(event)}`);
       if (event.kind === 'progress' && Date.now() - shownAt >= LINE_INTERVAL_MS) {
         shownAt = Date.now();
-        say(`${title}: ${progressText(event.share, event.elapsedMs)}: ${event.line}`);
+        say(`${title}: ${progressText(event.share, event.elapsedMs)}: ${event.line.trim().slice(0, MAX_SHOWN_CHARS)}`);
       }
     },
     end: async () => {},

@@ -9,7 +9,7 @@ import { makePlan, planParts } from '../recipe/make-plan.js';
 import type { Plan } from '../recipe/plan.js';
 import { formatPlan } from '../recipe/print.js';
 import { loadRecipe, recipeNames } from '../recipe/recipe.js';
-import { ownVenv } from '../recipe/run/venv.js';
+import { ownVenv, type Venv } from '../recipe/run/venv.js';
 import { packageRoot } from '../version.js';
 import { runBuild } from './build-run.js';
 import { buildStatus } from './build-status.js';
@@ -57,10 +57,11 @@ function checkOptions({ json, print, status, dryRun, root }: Options): void {
 
 export async function planFor(name: string, options: Options): Promise<Planned> {
   const recipe = loadRecipe(name);
+  const own = options.venv === undefined ? null : ownVenv(String(options.venv));
   const source = sourceOf(options.root as string | undefined);
   const [machine, python, sm] = await Promise.all([
     probeMachine(source),
-    pythonVersion(source, options.venv as string | undefined),
+    pythonVersion(source, own),
     askComputeCapability(source),
   ]);
   const found = planDevice({ machine, python, sm });
@@ -70,9 +71,9 @@ export async function planFor(name: string, options: Options): Promise<Planned> 
 }
 
 /** Of the environment that the user names, else of the python3 on PATH. */
-async function pythonVersion(source: Source, venv: string | undefined): Promise<string | null> {
-  if (venv === undefined) return (await probeEnvironment(source)).interpreter?.version ?? null;
-  const answer = await source.run(ownVenv(venv).python, ['--version'], SMI_TIMEOUT_MS);
+async function pythonVersion(source: Source, own: Venv | null): Promise<string | null> {
+  if (own === null) return (await probeEnvironment(source)).interpreter?.version ?? null;
+  const answer = await source.run(own.python, ['--version'], SMI_TIMEOUT_MS);
   return /^Python (\d+\.\d+\S*)/.exec(answer?.stdout ?? '')?.[1] ?? null;
 }
 

@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import { basename, dirname, join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
+import { findOnPath } from './path.js';
 
 /** A file's text under the probed root; null where it cannot be read. */
 export type ReadText = (path: string, maxBytes?: number) => string | null;
@@ -151,6 +152,8 @@ async function runCommand(
   args: string[],
   timeoutMs: number = COMMAND_TIMEOUT_MS,
 ): Promise<Output | null> {
+  // Node has no process id for a command that is not there: ending it, as is done when jsg exits, would end jsg's own group.
+  if (findOnPath(command, process.env.PATH ?? '') === null) return null;
   const child = execa(command, args, {
     stdin: 'ignore',
     env: { LC_ALL: 'C', NO_COLOR: '1' },

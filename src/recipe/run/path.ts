@@ -1,21 +1,6 @@
-/** Commands on PATH. */
-import { accessSync, constants, statSync } from 'node:fs';
+/** What a build finds on PATH besides what the user has there. */
 import { delimiter, join } from 'node:path';
-
-/** Where a command is; null: nowhere on it. */
-export function findOnPath(program: string, path: string): string | null {
-  const folders = path.split(delimiter).filter((folder) => folder !== '');
-  return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
+import { findOnPath, isExecutable } from '../../device/path.js';
 
 /** Where JetPack and NVIDIA's packages put CUDA, which they do not put on PATH. */
 const CUDA = '/usr/local/cuda';

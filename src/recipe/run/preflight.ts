@@ -2,9 +2,9 @@
 import { lstatSync, readdirSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { findOnPath } from '../../device/path.js';
 import { JsgError } from '../../errors.js';
 import { type Plan, usesPython } from '../plan.js';
-import { findOnPath } from './path.js';
 
 /** What preflight goes by; read by `readMachine`. */
 export interface MachineNow {

@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
+import { findOnPath } from '../../device/path.js';
 import { JsgError } from '../../errors.js';
 import { writeAtomically } from '../../files.js';
-import { findOnPath } from './path.js';
 
 export interface Venv {
   /** Its folder; null: the system's Python. */
