@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import {
   closeSync,
   createReadStream,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -13,9 +14,26 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
+/**
+ * `mkdir -p` that ends: Node's own recursive mkdir spins for ever under /proc, where a parent exists but takes no child. Throws
+ * what mkdir throws.
+ */
+export function makeDirectory(path: string): void {
+  const missing: string[] = [];
+  for (let at = path; !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const directory of missing) {
+    try {
+      mkdirSync(directory);
+    } catch (error) {
+      // Another process may have been quicker.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+}
+
 /** Writes beside `path` and renames: a reader never sees half of it, and a kill leaves the old file or the new one. */
 export function writeAtomically(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeDirectory(dirname(path));
   const temporary = `${path}.${randomUUID()}.tmp`;
   const file = openSync(temporary, 'wx');
   try {

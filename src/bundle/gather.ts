@@ -87,7 +87,10 @@ async function openWorkshop(directory: string, signal: AbortSignal, onEvent: OnE
     return await Workshop.open(directory, signal, onEvent);
   } catch (error) {
     if (error instanceof JsgError) throw error;
-    throw new JsgError('E_IO_FAILED', `${directory}: ${(error as Error).message}`, { cause: error });
+    throw new JsgError('E_IO_FAILED', `${directory}: ${(error as Error).message}`, {
+      hint: 'Give another --output.',
+      cause: error,
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { JsgError } from '../errors.js';
+import { makeDirectory } from '../files.js';
 import { type CommandResult, runCommand } from '../recipe/run/command.js';
 import type { OnEvent } from '../recipe/run/events.js';
 import { acquireLock, type Lock } from '../recipe/run/lock.js';
@@ -22,7 +23,7 @@ export class Workshop {
   /** Throws E_UNAVAILABLE while another run fills the folder, E_USAGE where something else is in it. */
   static async open(directory: string, signal: AbortSignal, onEvent: OnEvent): Promise<Workshop> {
     requireOwn(directory);
-    mkdirSync(join(directory, WORK), { recursive: true });
+    makeDirectory(join(directory, WORK));
     return new Workshop(directory, signal, onEvent, await acquireLock(join(directory, WORK)));
   }
 

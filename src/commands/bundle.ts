@@ -90,7 +90,10 @@ const isJetsonPath = (platform: string) => /^(jp\d|sbsa)\//.test(platform);
 /** What the profile's launch calls for: SGLang with its kernels where it computes on a GPU, nothing for the CPU. */
 function chooseRecipes({ settings }: Profile, given: string | undefined): string[] {
   if (given === 'none') return [];
-  if (given !== undefined) return given.split(',').map((name) => name.trim());
+  if (given !== undefined) {
+    const names = given.split(',').map((name) => name.trim());
+    return [...new Set(names.filter(Boolean))];
+  }
   if (settings.device !== 'cuda') return [];
   const isFlashinfer = settings['attention-backend'] === 'flashinfer';
   const isXgrammar = settings['grammar-backend'] === 'xgrammar';

