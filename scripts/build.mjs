@@ -4,7 +4,8 @@
 // --if-needed skips what is newer than its sources; --tests also builds the C++ tests and benches; --out builds the native
 // part in another folder of the checkout than build/.
 // Environment, for `npm ci` too: JSG_CUDA (AUTO: CUDA is built where nvcc is; ON, OFF), JSG_CUDA_ARCHS (`87,90`, or `all`;
-// else for the GPU that is here), CUDACXX (the nvcc), CXX (the C++ compiler).
+// else for the GPU that is here), CUDACXX (the nvcc), CXX (the C++ compiler), JSG_XGRAMMAR (AUTO: structured output where
+// pip can fetch XGrammar's sources; ON, OFF, or the path of their archive).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chooseCuda, cudaJobs } from './cuda/archs.mjs';
+import { xgrammarLibrary } from './xgrammar/library.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -122,6 +124,22 @@ function cudaOptions() {
   }
 }
 
+function xgrammar(cores) {
+  try {
+    const { directory, note } = xgrammarLibrary({
+      root,
+      env: process.env,
+      cmake: (args) => run('cmake', args),
+      jobs: cores,
+      log: (text) => process.stdout.write(`jsg: ${text}\n`),
+    });
+    if (note) process.stdout.write(`jsg: ${note}\n`);
+    return directory ?? '';
+  } catch (error) {
+    return fail(error.message, 'JSG_XGRAMMAR=OFF builds without structured output.');
+  }
+}
+
 function buildNative() {
   if (ifNeeded && !tests && isFresh(join(out, 'Release', 'jsg.node'), 'native', 'CMakeLists.txt', 'package.json'))
     return;
@@ -132,14 +150,14 @@ function buildNative() {
   const cmakeJs = join(dirname(resolveModule('cmake-js/package.json')), 'bin', 'cmake-js');
   const { cuda, archs, note } = cudaOptions();
   if (note) process.stdout.write(`jsg: ${note}\n`);
+  const cores = availableParallelism();
   const common = [
     ...['--log-level', 'warn', '--out', outDir],
     ...[`--CDJSG_VERSION=${version}`, `--CDJSG_TESTS=${tests ? 'ON' : 'OFF'}`],
-    ...[`--CDJSG_CUDA=${cuda}`, `--CDJSG_CUDA_ARCHS=${archs.join(',')}`],
+    ...[`--CDJSG_CUDA=${cuda}`, `--CDJSG_CUDA_ARCHS=${archs.join(',')}`, `--CDJSG_XGRAMMAR=${xgrammar(cores)}`],
   ];
   // Not cmake-js's `compile`: that keeps the options of an earlier run, and on a fault starts all over.
   run(process.execPath, [cmakeJs, 'configure', ...common]);
-  const cores = availableParallelism();
   const parallel = (jobs) => ['--parallel', String(jobs)];
   if (cudaJobs(cores) < cores) {
     run(process.execPath, [cmakeJs, 'build', ...common, '--target', 'jsg_cuda_objects', ...parallel(cudaJobs(cores))]);
