@@ -98,10 +98,12 @@ class Backend {
   virtual void gate_up(const Linear& weight) = 0;
   // x += W m; h = rms_norm(x) * next_norm
   virtual void down(const Linear& weight, const Table& next_norm) = 0;
-  // W h of the batch's logit rows, and the tokens sampled from them where the batch asks for that: ends the step.
+  // W h of the batch's logit rows, and the tokens sampled from them where the batch asks for that: ends the step, or
+  // the sample() of a batch that samples later does.
   virtual void logits(const Linear& head) = 0;
 
   // As those of Model.
+  virtual void sample(std::span<const RowSampling>) {}
   virtual int max_in_flight() const { return 1; }
   virtual int max_top_logprobs() const { return -1; }
   virtual StepOutput wait() = 0;

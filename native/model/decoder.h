@@ -21,6 +21,7 @@ class Decoder final : public Model {
   int max_in_flight() const override { return backend_->max_in_flight(); }
   int max_top_logprobs() const override { return backend_->max_top_logprobs(); }
   void launch(const Batch& batch) override;
+  void sample(std::span<const RowSampling> rows) override { backend_->sample(rows); }
   StepOutput wait() override { return backend_->wait(); }
   uint64_t weight_bytes() const { return weight_bytes_; }
   const Backend& backend() const { return *backend_; }

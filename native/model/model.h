@@ -54,11 +54,13 @@ struct RowSampling {
   int unseen_row = -1;                    // logit row of the step before whose (generated) token `seen` lacks; -1: none
   std::span<const LogitBias> logit_bias;  // tokens may repeat
   std::span<const int32_t> masked;        // never sampled: stop ids while the answer is too short
+  // (ceil(vocab_size / 32)): only tokens whose bit (i % 32 of word i / 32) is set are sampled; empty: any token
+  std::span<const uint32_t> allowed;
 
   // The likeliest token of the logits as they are, and nothing else.
   bool is_plain_greedy() const {
     return temperature < kMinTemperature && top_logprobs < 0 && seen.empty() && unseen_row < 0 && logit_bias.empty() &&
-           masked.empty();
+           masked.empty() && allowed.empty();
   }
 };
 
@@ -78,6 +80,7 @@ struct Batch {
   std::vector<SequenceSlice> slices;  // cover the rows in order, without gaps
   std::vector<int32_t> logit_rows;    // rows whose logits are wanted, ascending
   std::vector<RowSampling> sampling;  // (logit_rows), or empty: the logits themselves are wanted
+  bool samples_later = false;         // tokens are wanted, and how they are sampled comes by Model::sample()
 };
 
 struct StepOutput {
@@ -99,6 +102,10 @@ class Model {
 
   // Starts the batch, which appends its K and V to the cache. At most the `max_rows` the model was built for.
   virtual void launch(const Batch& batch) = 0;
+  // How the rows (logit_rows of its batch) of the step launched last are sampled, where the batch says samples_later:
+  // before the next launch, and before that step is waited for. So what a grammar allows is found while the model
+  // computes.
+  virtual void sample(std::span<const RowSampling>) {}
   // The result of the oldest step in flight, valid until the next wait().
   virtual StepOutput wait() = 0;
 

@@ -35,8 +35,9 @@ void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::
   batch.slices.clear();
   batch.logit_rows.clear();
   batch.sampling.clear();
+  batch.samples_later = false;
   items.clear();
-  bool by_model = max_top_logprobs >= 0;
+  bool by_model = max_top_logprobs >= 0, is_constrained = false;
   for (const ScheduledSequence& scheduled : plan.items) {
     Sequence& sequence = *scheduled.sequence;
     append_rows(scheduled, batch);
@@ -48,11 +49,14 @@ void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::
       batch.logit_rows.push_back(slice.first_row + position - sequence.n_computed());
     }
     if (picks) batch.logit_rows.push_back(slice.first_row + slice.n_rows - 1);
-    items.push_back({&sequence, scored, scored.last - scored.first + picks, sequence.is_decoding(), picks,
+    items.push_back({&sequence, scored, scored.last - scored.first + picks, sequence.extends_answer(), picks,
                      completes && !sequence.wants_token()});
+    is_constrained |= picks && sequence.matcher() != nullptr;
     by_model = by_model && !sequence.scores_prompt() && sequence.sampling().top_logprobs <= max_top_logprobs;
   }
   if (!by_model) return;
+  batch.samples_later = is_constrained;
+  if (is_constrained) return;
   for (const StepItem& item : items) {
     if (item.picks) batch.sampling.push_back(row_sampling(*item.sequence, item.sequence->n_in_flight()));
   }

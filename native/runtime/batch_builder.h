@@ -19,14 +19,14 @@ struct StepItem {
   ScoredRows scored;
   int n_logit_rows;  // those that score its prompt, then the one that picks its next token
   bool decodes;
-  bool picks;  // its last row picks a token
+  bool picks;  // its last row picks a token; no longer once a grammar has named that token before it was picked
   bool ends;   // it asked for no token, and this is the last of its prompt
 };
 
 // Fills `batch` and `items` (their memory is reused). Logits are asked for the last row of a sequence whose tokens are
 // then all computed and that wants another one, and, where the prompt is scored, for every row that predicts an
 // unscored prompt token: row p of the sequence predicts its token p + 1. The batch asks for sampling where the model
-// can do all of it, with up to `max_top_logprobs` (-1: it cannot).
+// can do all of it, with up to `max_top_logprobs` (-1: it cannot); later, where a grammar has a say in it.
 void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::vector<StepItem>& items);
 
 }  // namespace jsg

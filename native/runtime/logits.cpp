@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "error.h"
+#include "model/model.h"
 
 // The hot passes are compiled for each width of SIMD, and the dynamic linker picks one. None of the clones fuses
 // multiply and add, so all give the same bits. (Sanitizers are not ready when the linker asks.)
@@ -143,6 +144,20 @@ void exp_chunks(std::span<const float> logits, float max, float scale, std::span
   for (size_t begin = 0; begin < logits.size(); begin += kChunk) {
     chunk_sums[begin / kChunk] =
         exp_pass(&logits[begin], std::min(kChunk, logits.size() - begin), max, scale, &weights[begin]);
+  }
+}
+
+void mask_disallowed(std::span<float> logits, std::span<const uint32_t> allowed) {
+  constexpr size_t kBits = 32;
+  for (size_t word = 0; word * kBits < logits.size(); ++word) {
+    const uint32_t bits = word < allowed.size() ? allowed[word] : 0;
+    float* const first = &logits[word * kBits];
+    const size_t n = std::min(kBits, logits.size() - word * kBits);
+    if (bits == 0) {
+      std::fill_n(first, n, kMaskedLogit);
+    } else if (~bits != 0) {
+      for (size_t bit = 0; bit < n; ++bit) first[bit] = bits >> bit & 1 ? first[bit] : kMaskedLogit;
+    }
   }
 }
 

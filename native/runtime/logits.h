@@ -32,6 +32,9 @@ void exp_chunks(std::span<const float> logits, float max, float scale, std::span
 // exp(x) for x <= 0 within 2 ulp of float; 0 below about -87. The same arithmetic as the passes above.
 float exp_negative(float x);
 
+// Sets the logits of tokens whose bit (i % 32 of word i / 32) is not set to kMaskedLogit.
+void mask_disallowed(std::span<float> logits, std::span<const uint32_t> allowed);
+
 // All with logit >= threshold, ids ascending; `out` is cleared first.
 void gather_from(std::span<const float> logits, float threshold, std::vector<Candidate>& out);
 

@@ -1,6 +1,7 @@
 #include "runtime/pipeline.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -8,6 +9,27 @@
 #include "runtime/row_sampling.h"
 
 namespace jsg {
+namespace {
+
+// Forced tokens that are worth a step with more than one row, and most of one step.
+constexpr size_t kLeastForced = 2;
+constexpr int kMaxForced = 64;
+
+// Whether `mask` has a token that is not among `tokens`.
+bool allows_others(std::span<const uint32_t> mask, std::span<const int32_t> tokens) {
+  int64_t n_allowed = 0;
+  for (const uint32_t word : mask) n_allowed += std::popcount(word);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const int32_t token = tokens[i];
+    const auto before = tokens.first(i);
+    const bool is_new = std::find(before.begin(), before.end(), token) == before.end();
+    if (token < 0 || static_cast<size_t>(token) / 32 >= mask.size() || !is_new) continue;
+    n_allowed -= mask[token / 32] >> (token % 32) & 1;
+  }
+  return n_allowed > 0;
+}
+
+}  // namespace
 
 Pipeline::Pipeline(std::unique_ptr<Model> model, const SchedulerOptions& options)
     : model_(std::move(model)),
@@ -33,9 +55,14 @@ void Pipeline::end_all(FinishReason reason, StepEvents& events) {
 
 bool Pipeline::advance(StepEvents& events) {
   try {
-    if (n_in_flight_ < max_in_flight_ && launch_next() && n_in_flight_ < max_in_flight_) return false;
+    if (n_in_flight_ < max_in_flight_ && launch_next()) {
+      // Alone, it knows all tokens before its own.
+      if (n_in_flight_ == 1) sample_newest(events);
+      if (n_in_flight_ < max_in_flight_) return false;
+    }
     if (n_in_flight_ == 0) return false;
     finish_oldest(events);
+    if (n_in_flight_ > 0) sample_newest(events);
     return true;
   } catch (...) {
     n_in_flight_ = 0;  // not to be waited for: a model that threw is not to be used again
@@ -50,7 +77,8 @@ bool Pipeline::launch_next() {
   if (plan.items.empty()) return false;  // what is left to do is in flight
   Step& next = step(n_in_flight_);
   build_batch(plan, model_->max_top_logprobs(), batch_, next.items);
-  next.samples_on_host = batch_.sampling.empty() && !batch_.logit_rows.empty();
+  next.samples_later = batch_.samples_later;
+  next.samples_on_host = batch_.sampling.empty() && !batch_.samples_later && !batch_.logit_rows.empty();
   next.stats = {};
   next.stats.prefill_seqs = plan.n_prefill_seqs;
   next.stats.prefill_tokens = plan.n_prefill_tokens;
@@ -83,7 +111,7 @@ void Pipeline::finish_oldest(StepEvents& events) {
     Sequence& sequence = *item.sequence;
     step.stats.decode_seqs += item.decodes;
     if (sequence.scores_prompt()) score_prompt(item, output.logits, first_row, events);
-    if (item.picks) append_token(sequence, pick_token(sequence, step, output, row - 1), events);
+    if (item.picks) pick_token(sequence, step, output, row - 1, events);
     if (item.ends) end(sequence.id(), FinishReason::kLength, events);
   }
   // Behind another step this one began when that one ended.
@@ -111,24 +139,126 @@ void Pipeline::score_prompt(const StepItem& item, std::span<float> logits, int r
   }
 }
 
-// The token that logit row `row` of the step picks.
-SampledToken Pipeline::pick_token(const Sequence& sequence, const Step& step, const StepOutput& output, int row) {
-  // All tokens before this one are known by now.
-  if (step.samples_on_host) return sampler_.sample(logits_of(output.logits, row), row_sampling(sequence, 0));
-  const SampledToken sampled = output.sampled[row];
-  if (sampled.token < 0 || sampled.token >= model_->vocab_size()) {
-    throw Error("E_RUNTIME_FAILED", "the model produced NaN");
+// Tells the step launched last how to sample, where it waits for that: every token before is known by now.
+void Pipeline::sample_newest(StepEvents& events) {
+  Step& step = this->step(n_in_flight_ - 1);
+  if (!step.samples_later) return;
+  step.samples_later = false;
+  const size_t n_words = mask_words(model_->vocab_size());
+  masks_.resize(step.items.size() * n_words);
+  rows_.clear();
+  for (StepItem& item : step.items) {
+    if (item.n_logit_rows == 0) continue;
+    RowSampling& row = rows_.emplace_back();
+    // Of one that has ended, or whose token is known already, any token will do.
+    if (item.sequence == nullptr || !item.picks) continue;
+    row = row_sampling(*item.sequence, 0);
+    const std::span mask = std::span(masks_).subspan((rows_.size() - 1) * n_words, n_words);
+    if (!constrain(*item.sequence, mask, row, events)) row = {};
   }
-  return sampled;
+  model_->sample(rows_);
+}
+
+// The token that logit row `row` of the step picks.
+void Pipeline::pick_token(Sequence& sequence, const Step& step, const StepOutput& output, int row, StepEvents& events) {
+  if (!step.samples_on_host) {
+    const SampledToken sampled = output.sampled[row];
+    if (sampled.token < 0 || sampled.token >= model_->vocab_size()) {
+      throw Error("E_RUNTIME_FAILED", "the model produced NaN");
+    }
+    append_token(sequence, sampled, events);
+    return;
+  }
+  // All tokens before this one are known by now.
+  RowSampling sampling = row_sampling(sequence, 0);
+  masks_.resize(mask_words(model_->vocab_size()));
+  if (!constrain(sequence, masks_, sampling, events)) return;
+  append_token(sequence, sampler_.sample(logits_of(output.logits, row), sampling), events);
+}
+
+// Lets `row` pick what the sequence's grammar allows. False, and the sequence has ended, where that is nothing.
+bool Pipeline::constrain(Sequence& sequence, std::span<uint32_t> mask, RowSampling& row, StepEvents& events) {
+  TokenMatcher* const matcher = sequence.matcher();
+  if (matcher == nullptr) return true;
+  try {
+    const Allowed allowed = matcher->fill(mask);
+    if (allowed == Allowed::kAll) return true;
+    if (allowed == Allowed::kSome) {
+      row.allowed = mask;
+      // An answer that is too short to stop, and whose grammar allows nothing else, stops.
+      if (!row.masked.empty() && !allows_others(mask, row.masked)) row.masked = {};
+      return true;
+    }
+  } catch (const Error& error) {
+    if (error.code() != "E_GRAMMAR_LIMIT") throw;
+  }
+  end(sequence.id(), FinishReason::kGrammar, events);
+  return false;
 }
 
 void Pipeline::append_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events) {
+  const FinishReason reason = add_token(sequence, sampled, events);
+  if (reason == FinishReason::kNone && sequence.matcher() != nullptr) follow_grammar(sequence, events);
+}
+
+// The next token of the answer; the sequence is gone where it is the last.
+FinishReason Pipeline::add_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events) {
   sequence.append_token(sampled.token);
-  const FinishReason reason = sequence.is_stop_id(sampled.token) ? FinishReason::kStop
-                              : sequence.is_complete()           ? FinishReason::kLength
-                                                                 : FinishReason::kNone;
+  TokenMatcher* const matcher = sequence.matcher();
+  FinishReason reason = FinishReason::kNone;
+  try {
+    const bool follows = matcher == nullptr || matcher->accept(sampled.token);
+    const bool stops = sequence.is_stop_id(sampled.token) || (matcher != nullptr && matcher->is_done());
+    if (stops) {
+      reason = FinishReason::kStop;
+    } else if (!follows) {
+      reason = FinishReason::kGrammar;
+    } else if (sequence.is_complete()) {
+      reason = FinishReason::kLength;
+    }
+  } catch (const Error& error) {
+    if (error.code() != "E_GRAMMAR_LIMIT") throw;
+    reason = FinishReason::kGrammar;
+  }
   events.add(sequence.id(), sampled, reason, false);
   if (reason != FinishReason::kNone) remove(sequence.id());
+  return reason;
+}
+
+// Adds the tokens that the grammar says are next, and those that complete an answer which would be cut short. Nobody
+// computes their log-probabilities, so not where those are wanted.
+void Pipeline::follow_grammar(Sequence& sequence, StepEvents& events) {
+  if (sequence.sampling().top_logprobs >= 0) return;
+  const int n_known = static_cast<int>(sequence.tokens().size()) - sequence.n_prompt();
+  const int n_left = sequence.request().max_new_tokens - n_known;
+  bool ends = false;
+  try {
+    ends = sequence.matcher()->must_end(n_left, forced_);
+    if (!ends) sequence.matcher()->find_forced(std::min(n_left, kMaxForced), forced_);
+  } catch (const Error& error) {
+    if (error.code() != "E_GRAMMAR_LIMIT") throw;
+    end(sequence.id(), FinishReason::kGrammar, events);
+    return;
+  }
+  if (!ends && forced_.size() < kLeastForced) return;
+  // The step in flight picks what is known now, or is not wanted.
+  if (StepItem* const item = item_in_flight(sequence)) item->picks = false;
+  const uint32_t id = sequence.id();
+  for (const int32_t token : forced_) {
+    const SampledToken known{token, std::numeric_limits<float>::quiet_NaN(), {}};
+    if (add_token(sequence, known, events) != FinishReason::kNone) return;
+  }
+  if (ends) end(id, FinishReason::kLength, events);
+}
+
+// Its item in a step that has been launched and not yet read, if that step picks a token for it.
+StepItem* Pipeline::item_in_flight(const Sequence& sequence) {
+  for (int i = 0; i < n_in_flight_; ++i) {
+    for (StepItem& item : step(i).items) {
+      if (item.sequence == &sequence && item.picks) return &item;
+    }
+  }
+  return nullptr;
 }
 
 // Frees the sequence and its blocks; what steps in flight still compute of it is nobody's.

@@ -4,9 +4,12 @@
 // know yet by the logit row they come from. That needs a step whose tokens the model samples itself: behind one that
 // hands out logits (a prompt is scored, or more log-probabilities are asked for than the model gives) nothing is
 // launched until the host has sampled from them. Nor is anything while a sequence must go back to the queue, since what
-// is to be recomputed must be known. Ends that are known beforehand (max_new_tokens) cost no row; an end that is found
-// (a stop id, a cancellation) may leave a row in the step behind, whose result is nobody's. The blocks of that row are
-// free at once: steps run in the order of their launch, so whoever gets them next writes later.
+// is to be recomputed must be known. A step with an answer that follows a grammar is launched like any other, and told
+// how to sample when the step in front of it has been read, while the model computes; tokens that the grammar forces
+// are not sampled, but computed together in the next step, and so are those that complete an answer before it is cut
+// short. Ends that are known beforehand (max_new_tokens) cost no row; an end that is found (a stop id, a cancellation)
+// may leave a row in the step behind, whose result is nobody's. The blocks of that row are free at once: steps run in
+// the order of their launch, so whoever gets them next writes later.
 #pragma once
 #include <array>
 #include <chrono>
@@ -46,6 +49,7 @@ class Pipeline {
   struct Step {
     std::vector<StepItem> items;
     bool samples_on_host = false;  // from its logits: they decide what is fed next
+    bool samples_later = false;    // the model waits to be told how to sample
     StepStats stats;
     Clock::time_point started;
   };
@@ -55,9 +59,14 @@ class Pipeline {
   Step& step(int behind_oldest) { return steps_[(oldest_ + behind_oldest) % kMaxInFlight]; }
   bool launch_next();
   void finish_oldest(StepEvents& events);
+  void sample_newest(StepEvents& events);
   void score_prompt(const StepItem& item, std::span<float> logits, int row, StepEvents& events);
-  SampledToken pick_token(const Sequence& sequence, const Step& step, const StepOutput& output, int row);
+  void pick_token(Sequence& sequence, const Step& step, const StepOutput& output, int row, StepEvents& events);
+  bool constrain(Sequence& sequence, std::span<uint32_t> mask, RowSampling& row, StepEvents& events);
   void append_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events);
+  FinishReason add_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events);
+  void follow_grammar(Sequence& sequence, StepEvents& events);
+  StepItem* item_in_flight(const Sequence& sequence);
   bool remove(uint32_t id);
   std::span<float> logits_of(std::span<float> logits, int row) const;
 
@@ -66,6 +75,9 @@ class Pipeline {
   Scheduler scheduler_;
   Sampler sampler_;
   Batch batch_;
+  std::vector<RowSampling> rows_;  // of the step that is being sampled
+  std::vector<uint32_t> masks_;    // (rows, mask_words(vocab_size)) of it
+  std::vector<int32_t> forced_;
   std::array<Step, kMaxInFlight> steps_;  // a ring
   int oldest_ = 0;
   int n_in_flight_ = 0;

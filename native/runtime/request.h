@@ -1,9 +1,11 @@
 // What a caller asks of the runtime. Mirrors NativeRequest and NativeSampling of src/addon/binding.ts.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "model/model.h"
+#include "runtime/token_matcher.h"
 
 namespace jsg {
 
@@ -30,6 +32,7 @@ struct Request {
   std::vector<int32_t> stop_ids;
   SamplingParams sampling;
   bool prompt_logprobs = false;
+  std::shared_ptr<const Grammar> grammar;  // that the answer follows, or null
 };
 
 // What a runtime accepts.

@@ -10,7 +10,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 bool has_adjustments(const RowSampling& row) {
-  return !row.logit_bias.empty() || !row.seen.empty() || !row.masked.empty();
+  return !row.logit_bias.empty() || !row.seen.empty() || !row.masked.empty() || !row.allowed.empty();
 }
 
 void adjust(std::span<float> logits, const RowSampling& row) {
@@ -25,6 +25,7 @@ void adjust(std::span<float> logits, const RowSampling& row) {
   for (const int32_t token : row.masked) {
     if (token >= 0 && static_cast<size_t>(token) < logits.size()) logits[token] = kMaskedLogit;
   }
+  if (!row.allowed.empty()) mask_disallowed(logits, row.allowed);
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 //
 // Order of operations: logit_bias is added; repetition penalty (over prompt and answer, as in Hugging Face and SGLang:
 // positive logits are divided, others multiplied); frequency and presence penalties (over the answer alone, as OpenAI
-// defines them); masked tokens become kMaskedLogit. Then either the greatest logit (temperature 0; of equals the lowest
+// defines them); masked tokens, and those that a grammar does
+// not allow, become kMaskedLogit. Then either the greatest logit (temperature 0; of equals the lowest
 // id), or a draw: temperature, top_k, top_p, min_p, each on the probabilities that the one before has left and
 // renormalised, and of what is left the token that u falls on, ids ascending. Log-probabilities are those of the model
 // itself, from the logits before all of this, as OpenAI's are.

@@ -71,8 +71,8 @@ bool Scheduler::must_retract() const {
 void Scheduler::schedule_decodes() {
   while (must_retract()) retract_youngest();
   for (Sequence* sequence : running_) {
-    if (!sequence->is_decoding()) continue;
     for (int n = blocks_missing(*sequence); n > 0; --n) sequence->append_block(pool_.allocate());
+    if (!sequence->is_decoding()) continue;
     plan_.items.push_back({sequence, 1});
     ++plan_.n_decode_seqs;
   }
@@ -107,6 +107,10 @@ void Scheduler::add_prefill(Sequence& sequence) {
   if (n == 0) return;
   prefill_budget_ -= n;
   plan_.items.push_back({&sequence, n});
+  if (sequence.extends_answer()) {
+    ++plan_.n_decode_seqs;
+    return;
+  }
   ++plan_.n_prefill_seqs;
   plan_.n_prefill_tokens += n;
 }
@@ -119,9 +123,9 @@ bool Scheduler::can_start(const Sequence& sequence) const {
   return pool_.can_allocate(n_blocks);
 }
 
-// For the newest token of a sequence that decodes; the blocks of a prompt are there from its start.
+// For the newest tokens of an answer; the blocks of a prompt are there from its start.
 int Scheduler::blocks_missing(const Sequence& sequence) const {
-  return sequence.is_decoding() ? blocks_for(sequence.n_tokens()) - static_cast<int>(sequence.block_table().size()) : 0;
+  return std::max(sequence.n_blocks_needed() - static_cast<int>(sequence.block_table().size()), 0);
 }
 
 // Beyond the blocks of the tokens it has (which it holds once it runs).

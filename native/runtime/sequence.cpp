@@ -8,7 +8,8 @@ namespace jsg {
 Sequence::Sequence(Request request)
     : request_(std::move(request)),
       n_prompt_(static_cast<int>(request_.prompt_ids.size())),
-      tokens_(std::exchange(request_.prompt_ids, {})) {}
+      tokens_(std::exchange(request_.prompt_ids, {})),
+      matcher_(request_.grammar ? request_.grammar->start() : nullptr) {}
 
 bool Sequence::is_stop_id(int32_t token) const {
   return std::find(request_.stop_ids.begin(), request_.stop_ids.end(), token) != request_.stop_ids.end();

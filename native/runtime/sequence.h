@@ -41,6 +41,10 @@ class Sequence {
   int n_pending() const { return n_tokens() - n_computed_ - (n_generated() > 0 && n_remaining() == 0 ? 1 : 0); }
   // All but the newest generated token have KV: a step takes just that one.
   bool is_decoding() const { return n_generated() > 0 && n_pending() == 1; }
+  // Past its prompt; more than one token is pending where a grammar has forced some.
+  bool extends_answer() const { return n_generated() > 0 && n_computed_ >= n_prompt_; }
+  // Blocks of all that is fed to the model until the pending tokens are computed.
+  int n_blocks_needed() const { return blocks_for(n_computed_ + n_pending()); }
   // As long as it may get, every token known.
   bool is_complete() const { return static_cast<int>(tokens_.size()) == n_prompt_ + request_.max_new_tokens; }
   bool wants_token() const { return request_.max_new_tokens > 0; }
@@ -52,6 +56,9 @@ class Sequence {
   const TokenCounts& counts() const { return counts_; }
 
   std::span<const int32_t> block_table() const { return block_table_; }
+  // What its answer must follow, as far as it is known; null: nothing.
+  TokenMatcher* matcher() const { return matcher_.get(); }
+
   void append_block(int32_t block) { block_table_.push_back(block); }
 
   // Waiting -> running.
@@ -78,6 +85,7 @@ class Sequence {
   std::vector<int32_t> tokens_;
   std::vector<int32_t> block_table_;
   TokenCounts counts_;
+  std::unique_ptr<TokenMatcher> matcher_;
   SequenceState state_ = SequenceState::kWaiting;
   int n_in_flight_ = 0;
   int in_flight_row_ = -1;

@@ -9,7 +9,8 @@
 
 namespace jsg {
 
-enum class FinishReason : uint8_t { kNone, kStop, kLength, kAbort, kError };
+// kGrammar: its grammar cannot be followed any further, within limits or at all.
+enum class FinishReason : uint8_t { kNone, kStop, kLength, kAbort, kError, kGrammar };
 
 struct TokenEvent {
   uint32_t id;

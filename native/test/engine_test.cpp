@@ -1,6 +1,7 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <future>
 #include <map>
 #include <random>
@@ -9,6 +10,7 @@
 #include "error.h"
 #include "history_model.h"
 #include "runtime/row_sampling.h"
+#include "toy_grammar.h"
 
 using namespace jsg;
 using jsg::test::Abilities;
@@ -138,18 +140,48 @@ Answer reference(const Request& request) {
     history = test::extend_history(history, request.prompt_ids[i]);
   }
   answer.finish = FinishReason::kLength;
-  while (sequence.n_remaining() > 0) {
-    test::fill_logits(history, logits);
-    const SampledToken sampled = sampler.sample(logits, row_sampling(sequence, 0));
+  TokenMatcher* const matcher = sequence.matcher();
+  // False: the answer has ended.
+  const auto add = [&](const SampledToken& sampled) {
     sequence.append_token(sampled.token);
     answer.tokens.push_back(sampled.token);
     answer.logprobs.push_back(sampled.logprob);
     keep_top(sampled);
     history = test::extend_history(history, sampled.token);
-    if (sequence.is_stop_id(sampled.token)) {
-      answer.finish = FinishReason::kStop;
-      break;
+    if (matcher != nullptr) CHECK(matcher->accept(sampled.token));
+    const bool stops = sequence.is_stop_id(sampled.token) || (matcher != nullptr && matcher->is_done());
+    if (stops) answer.finish = FinishReason::kStop;
+    return !stops && sequence.n_remaining() > 0;
+  };
+  std::vector<uint32_t> mask(mask_words(kVocab));
+  bool goes_on = sequence.n_remaining() > 0;
+  while (goes_on) {
+    RowSampling row = row_sampling(sequence, 0);
+    if (matcher != nullptr) {
+      Allowed allowed = Allowed::kNone;
+      try {
+        allowed = matcher->fill(mask);
+      } catch (const Error&) {
+      }
+      if (allowed == Allowed::kNone) {
+        answer.finish = FinishReason::kGrammar;
+        break;
+      }
+      if (allowed == Allowed::kSome) row.allowed = mask;
+      // A single token is sampled even where it is masked for another reason.
+      int n_allowed = 0;
+      for (const uint32_t word : mask) n_allowed += std::popcount(word);
+      if (allowed == Allowed::kSome && n_allowed == 1) row.masked = {};
     }
+    test::fill_logits(history, logits);
+    goes_on = add(sampler.sample(logits, row));
+    if (!goes_on || matcher == nullptr || request.sampling.top_logprobs >= 0) continue;
+    std::vector<int32_t> known;
+    const bool ends = matcher->must_end(sequence.n_remaining(), known);
+    if (!ends) matcher->find_forced(sequence.n_remaining(), known);
+    if (!ends && known.size() < 2) continue;
+    for (size_t i = 0; i < known.size() && goes_on; ++i) goes_on = add({known[i], NAN, {}});
+    goes_on = goes_on && !ends;
   }
   return answer;
 }
@@ -202,6 +234,13 @@ Request random_request(uint32_t id, int max_tokens, std::mt19937& random) {
   if (pick(0, 3) == 0) sampling.repetition_penalty = 1.3f;
   if (pick(0, 3) == 0) sampling.logit_bias = {{pick(0, kVocab - 1), 2.f}};
   if (pick(0, 2) == 0) sampling.top_logprobs = pick(0, 5);
+  if (pick(0, 2) == 0) {
+    test::ToyRules rules{.vocab_size = kVocab, .n_tokens = pick(1, 200)};
+    if (pick(0, 7) == 0) rules.dead_at = pick(0, 40);
+    if (pick(0, 7) == 0) rules.limit_at = pick(0, 40);
+    rules.ends_in_time = pick(0, 1) == 0;
+    request.grammar = std::make_shared<test::ToyGrammar>(rules);
+  }
   return request;
 }
 

@@ -48,11 +48,22 @@ class HistoryModel : public Model {
     check_sampling(in_flight_.back().batch);
   }
 
+  void sample(std::span<const RowSampling> rows) override {
+    if (in_flight_.empty() || !in_flight_.back().batch.samples_later)
+      throw std::runtime_error("nothing waits for that");
+    Launched& step = in_flight_.back();
+    step.batch.samples_later = false;
+    step.batch.sampling.assign(rows.begin(), rows.end());
+    step.keep_spans();
+    check_sampling(step.batch);
+  }
+
   StepOutput wait() override {
     if (on_wait) on_wait();
     if (in_flight_.empty()) throw std::runtime_error("nothing is in flight");
     Launched step = std::move(in_flight_.front());
     in_flight_.pop_front();
+    if (step.batch.samples_later) throw std::runtime_error("nobody said how to sample");
     resolve(step);
     compute(step.batch);
     sampled_.clear();
@@ -76,12 +87,17 @@ class HistoryModel : public Model {
         tables.emplace_back(slice.block_table, slice.block_table + n_blocks);
         slice.block_table = tables.back().data();
       }
+      keep_spans();
+    }
+    void keep_spans() {
       for (RowSampling& row : batch.sampling) {
         seen.emplace_back(row.seen.begin(), row.seen.end());
         biases.emplace_back(row.logit_bias.begin(), row.logit_bias.end());
         masks.emplace_back(row.masked.begin(), row.masked.end());
         row.logit_bias = biases.back();
         row.masked = masks.back();
+        allowed.emplace_back(row.allowed.begin(), row.allowed.end());
+        row.allowed = allowed.back();
       }
     }
     Batch batch;
@@ -89,6 +105,7 @@ class HistoryModel : public Model {
     std::deque<std::vector<SeenToken>> seen;
     std::deque<std::vector<LogitBias>> biases;
     std::deque<std::vector<int32_t>> masks;
+    std::deque<std::vector<uint32_t>> allowed;
   };
 
   void check_sampling(const Batch& batch) const {
