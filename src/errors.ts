@@ -5,6 +5,10 @@
 export const ERRORS = {
   E_USAGE: { status: 400, type: 'invalid_request_error', exit: 2 },
   E_INVALID_REQUEST: { status: 400, type: 'invalid_request_error', exit: 2 },
+  /** A JSON schema, regular expression or EBNF that is wrong, or asks for what is not supported. */
+  E_GRAMMAR_INVALID: { status: 400, type: 'invalid_request_error', exit: 2 },
+  /** A grammar that takes more time or memory than it may. */
+  E_GRAMMAR_LIMIT: { status: 400, type: 'invalid_request_error', exit: 2 },
   E_UNAUTHORIZED: { status: 401, type: 'authentication_error', exit: 1 },
   E_NOT_FOUND: { status: 404, type: 'invalid_request_error', exit: 1 },
   E_METHOD_NOT_ALLOWED: { status: 405, type: 'invalid_request_error', exit: 1 },

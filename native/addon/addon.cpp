@@ -2,17 +2,19 @@
 #include <napi.h>
 
 #include "addon/bandwidth.h"
+#include "addon/grammar_host.h"
 #include "addon/js_error.h"
 #include "addon/parse.h"
 #include "addon/runtime_host.h"
 #include "addon/runtime_object.h"
+#include "grammar/grammar_compiler.h"
 #include "model/load.h"
 
 namespace jsg {
 namespace {
 
 // CONTRACT of src/addon/binding.ts, whose types this addon implements: raise both whenever one of those changes.
-constexpr int kContract = 6;
+constexpr int kContract = 7;
 
 // One for each environment (the main thread, each worker).
 struct AddonData {
@@ -67,6 +69,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("measureReadBandwidth", Napi::Function::New<measure_read_bandwidth_async>(env, "measureReadBandwidth"));
   exports.Set("hasCuda", has_cuda_backend());
   exports.Set("cudaDevice", Napi::Function::New<cuda_device>(env, "cudaDevice"));
+  exports.Set("hasGrammars", has_grammars());
+  exports.Set("createGrammarCompiler", Napi::Function::New<create_grammar_compiler>(env, "createGrammarCompiler"));
   exports.Set("createRuntime", Napi::Function::New<create_runtime>(env, "createRuntime"));
   return exports;
 }

@@ -116,6 +116,10 @@ std::vector<int32_t> Fields::int32_array(const char* name) const {
   return typed_array<int32_t>(name, napi_int32_array, "an Int32Array");
 }
 
+std::vector<uint8_t> Fields::uint8_array(const char* name) const {
+  return typed_array<uint8_t>(name, napi_uint8_array, "a Uint8Array");
+}
+
 std::vector<float> Fields::float32_array(const char* name) const {
   return typed_array<float>(name, napi_float32_array, "a Float32Array");
 }

@@ -31,9 +31,11 @@ class Fields {
   std::vector<int64_t> integers(const char* name, int64_t low, int64_t high) const;
   std::vector<int32_t> int32_array(const char* name) const;  // an Int32Array
   std::vector<float> float32_array(const char* name) const;  // a Float32Array
+  std::vector<uint8_t> uint8_array(const char* name) const;  // a Uint8Array
+  // As it is; undefined where it is missing.
+  Napi::Value get(const char* name) const;
 
  private:
-  Napi::Value get(const char* name) const;
   Napi::Array array(const char* name) const;
   int64_t to_integer(const Napi::Value& value, const std::string& name, int64_t low, int64_t high) const;
   template <typename T>

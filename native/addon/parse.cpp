@@ -126,6 +126,12 @@ Request parse_request(const Napi::Value& value) {
   }
   request.sampling = parse_sampling(fields.object("sampling"));
   request.prompt_logprobs = fields.boolean("promptLogprobs");
+  const Napi::Value grammar = fields.get("grammar");
+  if (grammar.IsExternal()) {
+    request.grammar = *grammar.As<Napi::External<std::shared_ptr<const Grammar>>>().Data();
+  } else if (!grammar.IsNull() && !grammar.IsUndefined()) {
+    throw Error("E_INVALID_REQUEST", "grammar must be one that a compiler has made, or null");
+  }
   return request;
 }
 

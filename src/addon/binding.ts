@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 6;
+export const CONTRACT = 7;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -131,9 +131,58 @@ export interface NativeRequest {
   sampling: NativeSampling;
   /** Report the log-probability of every prompt token (the first has none: NaN), for `echo` with `logprobs`. */
   promptLogprobs: boolean;
+  /** What the answer must follow. It ends with `stop` where that is complete. */
+  grammar: NativeGrammar | null;
 }
 
-export const FINISH_REASONS = ['none', 'stop', 'length', 'abort', 'error'] as const;
+/** A compiled grammar: opaque, shared by any number of requests, freed with its last one. */
+export type NativeGrammar = object & { readonly __nativeGrammar: never };
+
+/** The tokens of a model as bytes, and how its tokenizer merges them. */
+export interface TokenVocabulary {
+  /** The bytes of all tokens, one after the other, and where each ends. Empty: never part of a constrained text. */
+  bytes: Uint8Array;
+  ends: Int32Array;
+  /** Of the model; at least the number of tokens. */
+  vocabSize: number;
+  /** End an answer whose grammar is complete. */
+  stopTokenIds: Int32Array;
+  /** (n, 3): left, right, merged; in the order in which they apply. */
+  merges: Int32Array;
+  /** (256): the token of one byte; -1: none. */
+  byteIds: Int32Array;
+  /** Texts are merged up from characters (those without a token: from bytes) rather than from bytes. */
+  startsWithCharacters: boolean;
+}
+
+export interface GrammarSource {
+  kind: 'json_schema' | 'regex' | 'ebnf' | 'structural_tag';
+  text: string;
+  /** Of json_schema: objects and lists have nothing that the schema does not name. */
+  strict: boolean;
+  /** Of json_schema: properties come in any order, not only in that of the schema. */
+  anyOrder: boolean;
+}
+
+export interface NativeGrammarCompiler {
+  /**
+   * On a thread of its own; what was compiled is kept, up to a number of bytes. `compileMs` is 0 for what was found there.
+   * Rejects with E_GRAMMAR_INVALID, E_GRAMMAR_LIMIT (more time or memory than it may take), E_UNAVAILABLE (stopped);
+   * throws E_QUEUE_FULL.
+   */
+  compile(source: GrammarSource): Promise<{ grammar: NativeGrammar; compileMs: number; bytes: number }>;
+  /**
+   * Follows a grammar without a model: how many of the tokens it allows, one after the other, and the microseconds that
+   * each mask took. `isDone`: the last one ended the answer.
+   */
+  follow(grammar: NativeGrammar, tokens: Int32Array): { numAccepted: number; isDone: boolean; fillUs: Float64Array };
+  cachedBytes(): number;
+  /** Waits for what is being compiled; the rest is rejected. Idempotent. */
+  stop(): void;
+}
+
+/** `grammar`: the request's grammar could not be followed any further, within limits or at all. */
+export const FINISH_REASONS = ['none', 'stop', 'length', 'abort', 'error', 'grammar'] as const;
 
 /**
  * What one step did, as flat arrays of token events plus figures of the step. The object and its arrays are written again
@@ -270,6 +319,10 @@ export interface NativeBinding {
    * the event loop. Rejects with E_OUT_OF_MEMORY, E_DEVICE_UNSUITABLE.
    */
   measureReadBandwidth(device: 'cpu' | 'cuda', bytes: number, numThreads: number): Promise<number>;
+  /** Whether this build has XGrammar. */
+  hasGrammars: boolean;
+  /** Prepares a vocabulary, off the event loop. Rejects with E_DEVICE_UNSUITABLE where there are no grammars. */
+  createGrammarCompiler(vocabulary: TokenVocabulary): Promise<NativeGrammarCompiler>;
   /**
    * Loads weights off the event loop; `onStep` gets at most one call a step, with the number of events in it; `onProgress`
    * gets 0..1 while loading.

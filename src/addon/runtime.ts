@@ -4,6 +4,7 @@ import {
   FINISH_REASONS,
   loadBinding,
   type NativeBinding,
+  type NativeGrammar,
   type NativeRuntime,
   type NativeSampling,
   type RuntimeInfo,
@@ -36,6 +37,8 @@ export interface SubmitRequest {
   stopTokenIds: Int32Array;
   sampling: NativeSampling;
   promptLogprobs: boolean;
+  /** What the answer must follow; none by default. */
+  grammar?: NativeGrammar | null;
 }
 
 /**
@@ -115,7 +118,7 @@ export class NativeEngineRuntime implements Runtime {
 
     const id = this.#newId();
     try {
-      this.#native.submit({ ...request, id });
+      this.#native.submit({ ...request, id, grammar: request.grammar ?? null });
     } catch (error) {
       throw toJsgError(error);
     }
@@ -160,6 +163,8 @@ export class NativeEngineRuntime implements Runtime {
       if (live) {
         if (finish === 'error') {
           live.stream.fail(this.#failure ?? new JsgError('E_RUNTIME_FAILED', 'the runtime ended the request'));
+        } else if (finish === 'grammar') {
+          live.stream.fail(grammarFailure());
         } else {
           live.stream.push({
             tokenId: events.tokens[i] as number,
@@ -187,6 +192,12 @@ export class NativeEngineRuntime implements Runtime {
     while (this.#live.has(this.#lastId));
     return this.#lastId;
   }
+}
+
+function grammarFailure(): JsgError {
+  return new JsgError('E_GRAMMAR_LIMIT', 'the answer cannot follow its grammar any further: it is too ambiguous', {
+    hint: 'or no token of the model fits it; simplify the schema, expression or grammar',
+  });
 }
 
 function abortedStream(): EventStream {

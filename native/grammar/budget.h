@@ -1,0 +1,38 @@
+// A limit on what a piece of code may allocate and how long it may take, for libraries that know no such limit: every
+// allocation of this thread is counted while a budget is in force, and the one that goes beyond it throws. Code that
+// neither allocates nor returns is not caught; parsers and automata allocate all the time.
+//
+// Works by the linker's --wrap of operator new and the sized operator delete (grammar.cmake), so it sees what is
+// compiled into this binary, and not what the C++ library allocates inside itself.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <new>
+
+namespace jsg {
+
+struct BudgetLimits {
+  std::chrono::milliseconds time;
+  size_t bytes;  // allocated and not freed
+};
+
+class BudgetExceeded : public std::bad_alloc {
+ public:
+  explicit BudgetExceeded(bool is_time) : is_time_(is_time) {}
+  bool is_time() const { return is_time_; }
+  const char* what() const noexcept override { return is_time_ ? "took too long" : "needed too much memory"; }
+
+ private:
+  bool is_time_;
+};
+
+// In force on this thread from here to the end of its scope, or until it throws once: what unwinding allocates is free.
+class Budget {
+ public:
+  explicit Budget(const BudgetLimits& limits);
+  ~Budget();
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+};
+
+}  // namespace jsg
