@@ -237,6 +237,19 @@ void check_greedy(Model& model, const Script& script, const StepLogits& logits) 
     }
     batch.sampling.resize(likeliest.size());
     CHECK(std::ranges::equal(model.run(batch).sampled, likeliest, {}, &SampledToken::token));
+    // Told later, and some rows by a mask of one token.
+    std::vector<RowSampling> rows(likeliest.size());
+    std::vector<std::vector<uint32_t>> masks(rows.size(), std::vector<uint32_t>((kVocab + 31) / 32));
+    for (size_t i = 0; i < rows.size(); i += 2) {
+      likeliest[i] = static_cast<int32_t>((likeliest[i] + 7 * i + 1) % kVocab);
+      masks[i][likeliest[i] / 32] = 1u << likeliest[i] % 32;
+      rows[i].allowed = masks[i];
+    }
+    batch.sampling.clear();
+    batch.samples_later = true;
+    model.launch(batch);
+    model.sample(rows);
+    CHECK(std::ranges::equal(model.wait().sampled, likeliest, {}, &SampledToken::token));
   }
 }
 

@@ -38,12 +38,14 @@ struct Row {
   std::vector<SeenToken> seen;
   std::vector<LogitBias> bias;
   std::vector<int32_t> masked;
+  std::vector<uint32_t> allowed;
 
   RowSampling described() const {
     RowSampling out = sampling;
     out.seen = seen;
     out.logit_bias = bias;
     out.masked = masked;
+    out.allowed = allowed;
     return out;
   }
 };
@@ -124,6 +126,7 @@ std::vector<float> adjusted(const Row& row) {
   for (const int32_t token : row.masked) {
     if (token >= 0 && token < static_cast<int32_t>(x.size())) x[token] = kMaskedLogit;
   }
+  if (!row.allowed.empty()) mask_disallowed(x, row.allowed);
   return x;
 }
 
@@ -184,9 +187,9 @@ int compare(Device& device, Sampler& oracle, const std::vector<Row>& rows, const
       if (!is_rounding) {
         std::printf(
             "%s: row %zu of vocab %zu: token %d, expected %d (temperature %g, top_k %d, top_p %.9g, min_p %g, "
-            "u %.17g, %zu seen, %zu biased, %zu masked)\n",
+            "u %.17g, %zu seen, %zu biased, %zu masked, %zu words of mask)\n",
             name, i, row.logits.size(), actual.token, expected->token, s.temperature, s.top_k, s.top_p, s.min_p, s.u,
-            row.seen.size(), row.bias.size(), row.masked.size());
+            row.seen.size(), row.bias.size(), row.masked.size(), row.allowed.size());
       }
       CHECK(is_rounding);
       continue;
@@ -315,6 +318,23 @@ void make_adjustments(Random& random, Row& row) {
   }
 }
 
+// What a grammar allows: a few tokens, all but a few, or as many as not; at least one.
+void make_mask(Random& random, Row& row) {
+  const int vocab = static_cast<int>(row.logits.size());
+  const bool most = random() % 3 == 0;
+  row.allowed.assign((vocab + 31) / 32, most ? ~0u : 0u);
+  const int n = one_of(random, {1, 2, 40, vocab / 2 + 1});
+  for (int i = 0; i < n; ++i) {
+    const int token = static_cast<int>(random() % vocab);
+    if (most) {
+      row.allowed[token / 32] &= ~(1u << token % 32);
+    } else {
+      row.allowed[token / 32] |= 1u << token % 32;
+    }
+  }
+  row.allowed[0] |= 1;
+}
+
 Row random_row(Random& random, int vocab) {
   Row row;
   row.logits = make_logits(random, vocab, static_cast<Shape>(random() % kShapes));
@@ -326,6 +346,7 @@ Row random_row(Random& random, int vocab) {
   if (random() % 3 == 0) s.min_p = one_of(random, {0.05f, 0.5f, 1.0f, 1e-6f});
   if (random() % 3 == 0) s.top_logprobs = one_of(random, {0, 1, 5, 20, DeviceSampler::kMaxTopLogprobs});
   if (random() % 4 == 0) make_adjustments(random, row);
+  if (random() % 3 == 0) make_mask(random, row);
   switch (random() % 64) {
     case 0:
       row.logits[random() % vocab] = kNaN;

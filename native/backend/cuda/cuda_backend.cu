@@ -214,19 +214,26 @@ class CudaBackend final : public Backend {
     if (recording_) end_recording();
     if (recording_ || replaying_) check(cudaGraphLaunch(graphs_.at(key_), launch_.stream), "launching a graph");
     Slot& slot = slots_[slot_];
-    slot.sampled = !batch_->sampling.empty();
+    ++n_launched_;
+    slot.sampled = batch_->samples_later || !batch_->sampling.empty();
+    if (batch_->samples_later) return;
     slot.n_logits = slot.sampled ? 0 : batch_->logit_rows.size() * shape_.vocab;
     if (slot.sampled) {
-      sampler_.launch(launch_.stream, logits_.get(), n_logits_ <= kMaxFusedRows ? best_.get() : nullptr,
-                      batch_->sampling, slot_);
-    } else if (slot.n_logits > 0) {
+      sample(batch_->sampling);
+      return;
+    }
+    if (slot.n_logits > 0) {
       slot.logits.grow(slot.n_logits);
       check(cudaMemcpyAsync(slot.logits.get(), logits_.get(), slot.n_logits * sizeof(float), cudaMemcpyDeviceToHost,
                             launch_.stream),
             "copying logits");
     }
     check(cudaEventRecord(slot.done, launch_.stream), "launching a step");
-    ++n_launched_;
+  }
+
+  void sample(std::span<const RowSampling> rows) override {
+    sampler_.launch(launch_.stream, logits_.get(), n_logits_ <= kMaxFusedRows ? best_.get() : nullptr, rows, slot_);
+    check(cudaEventRecord(slots_[slot_].done, launch_.stream), "launching a step");
   }
 
   StepOutput wait() override {

@@ -23,6 +23,7 @@ static_assert(sizeof(SamplingEntry) == sizeof(LogitBias) && sizeof(SamplingEntry
 // Which kernels a batch needs.
 struct Needs {
   bool scan = false, adjust = false, narrow = false, cut = false, draw = false, restore = false, score = false;
+  bool mask = false, unmask = false;
 
   void add(const SamplingRow& row, bool has_best) {
     const bool adjusts = row.adjusts(), scores = row.top_logprobs >= 0;
@@ -33,10 +34,12 @@ struct Needs {
     draw |= row.filters();
     restore |= adjusts && scores;
     score |= scores;
+    mask |= row.first_mask >= 0;
+    unmask |= row.first_mask >= 0 && scores;
   }
 };
 
-SamplingRow describe(const RowSampling& row, int vocab_size, uint32_t first_entry) {
+SamplingRow describe(const RowSampling& row, int vocab_size, uint32_t first_entry, int32_t first_mask) {
   SamplingRow out{};
   out.plain = row.is_plain_greedy();
   out.u = row.u;
@@ -49,7 +52,8 @@ SamplingRow describe(const RowSampling& row, int vocab_size, uint32_t first_entr
   out.frequency_penalty = row.frequency_penalty;
   out.presence_penalty = row.presence_penalty;
   out.unseen_row = row.unseen_row;
-  out.top_logprobs = row.top_logprobs;
+  out.top_logprobs = static_cast<int16_t>(row.top_logprobs);
+  out.first_mask = row.allowed.empty() ? -1 : first_mask;
   out.n_bias = static_cast<int32_t>(row.logit_bias.size());
   out.n_seen = static_cast<int32_t>(row.seen.size());
   out.n_masked = static_cast<int32_t>(row.masked.size());
@@ -73,7 +77,7 @@ SamplingEntry* write_entries(const RowSampling& row, SamplingEntry* out) {
 }  // namespace
 
 struct DeviceSampler::Slot {
-  Memory<uint4, Place::kPinnedHost> host;  // rows, then entries
+  Memory<uint4, Place::kPinnedHost> host;  // rows, then entries, then masks
   Memory<uint4> device;                    // the same
   Memory<SamplingResults, Place::kPinnedHost> results{1};
   std::vector<int> n_top;  // of each row: RowSampling::top_logprobs
@@ -88,7 +92,7 @@ struct DeviceSampler::Scratch {
   Memory<int32_t> list_ids;
   Memory<Amount> histogram;
   Memory<UnseenToken> unseen;
-  Memory<float> saved;
+  Memory<float> saved, unmasked;
   Memory<int32_t> tokens{kMaxRows};
   int n_rows = 0;
 };
@@ -135,13 +139,18 @@ void DeviceSampler::launch(cudaStream_t stream, float* logits, const uint64_t* b
   reserve(stream, n, n_entries);
 
   const size_t row_bytes = (n * sizeof(SamplingRow) + sizeof(uint4) - 1) / sizeof(uint4) * sizeof(uint4);
-  const size_t n_units = (row_bytes + n_entries * sizeof(SamplingEntry) + sizeof(uint4) - 1) / sizeof(uint4);
+  const size_t mask_begin = (row_bytes + n_entries * sizeof(SamplingEntry) + sizeof(uint4) - 1) / sizeof(uint4);
+  const size_t mask_units = (vocab_size_ + 127) / 128;
+  const size_t n_masks = std::count_if(rows.begin(), rows.end(), [](const auto& row) { return !row.allowed.empty(); });
+  const size_t n_units = mask_begin + n_masks * mask_units;
   const size_t capacity = std::bit_ceil(std::max<size_t>(n_units, 8192));
   slot.host.grow(capacity);
   slot.device.grow(capacity);
   auto* const row_out = reinterpret_cast<SamplingRow*>(slot.host.get());
   auto* const entries = reinterpret_cast<SamplingEntry*>(reinterpret_cast<char*>(slot.host.get()) + row_bytes);
   SamplingEntry* entry_out = entries;
+  uint4* const masks = slot.host.get() + mask_begin;
+  size_t next_mask = 0;
   Needs needs;
   bool all_greedy = true;
   slot.n_top.clear();
@@ -149,7 +158,15 @@ void DeviceSampler::launch(cudaStream_t stream, float* logits, const uint64_t* b
     if (rows[i].top_logprobs > kMaxTopLogprobs) {
       throw Error("E_RUNTIME_FAILED", "CUDA: at most " + std::to_string(kMaxTopLogprobs) + " top_logprobs");
     }
-    row_out[i] = describe(rows[i], vocab_size_, static_cast<uint32_t>(entry_out - entries));
+    row_out[i] =
+        describe(rows[i], vocab_size_, static_cast<uint32_t>(entry_out - entries), static_cast<int32_t>(next_mask));
+    if (!rows[i].allowed.empty()) {
+      const size_t n_words = std::min<size_t>(rows[i].allowed.size(), mask_units * 4);
+      auto* const words = reinterpret_cast<uint32_t*>(masks + next_mask);
+      std::copy_n(rows[i].allowed.begin(), n_words, words);
+      std::fill_n(words + n_words, mask_units * 4 - n_words, 0u);
+      next_mask += mask_units;
+    }
     entry_out = write_entries(rows[i], entry_out);
     needs.add(row_out[i], best != nullptr);
     all_greedy &= row_out[i].plain != 0;
@@ -157,12 +174,15 @@ void DeviceSampler::launch(cudaStream_t stream, float* logits, const uint64_t* b
   }
 
   Scratch& s = *scratch_;
+  if (needs.unmask) s.unmasked.grow(std::bit_ceil(static_cast<size_t>(n)) * vocab_size_);
   auto* const device_rows = reinterpret_cast<SamplingRow*>(slot.device.get());
   const SamplingView view{
       .logits = logits,
       .best = reinterpret_cast<const Packed*>(best),
       .rows = device_rows,
       .entries = reinterpret_cast<const SamplingEntry*>(reinterpret_cast<const char*>(slot.device.get()) + row_bytes),
+      .masks = slot.device.get() + mask_begin,
+      .unmasked = s.unmasked.get(),
       .saved = s.saved.get(),
       .unseen = s.unseen.get(),
       .states = s.states.get(),
@@ -191,10 +211,12 @@ void DeviceSampler::launch(cudaStream_t stream, float* logits, const uint64_t* b
   const int n_blocks = std::clamp(static_cast<int>(n_units / kSamplingThreads), 1, 64);
   run(fetch_kernel, dim3(n_blocks), slot.host.get(), slot.device.get(), static_cast<int>(n_units));
   if (needs.adjust) run(adjust_kernel, dim3(n), view);
+  if (needs.mask) run(mask_kernel, tiles, view);
   run(scan_kernel<false>, tiles, view);
   if (needs.narrow) run(narrow_kernel, tiles, view);
   if (needs.cut) run(cut_kernel, tiles, view);
   if (needs.draw) run(draw_kernel, tiles, view);
+  if (needs.unmask) run(unmask_kernel, tiles, view);
   if (needs.restore) run(restore_kernel, dim3(n), view);
   if (needs.score) run(score_kernel, tiles, view);
 }

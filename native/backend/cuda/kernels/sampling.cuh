@@ -49,8 +49,9 @@ struct SamplingRow {
   int32_t top_k;  // 0: off
   float repetition_penalty, frequency_penalty, presence_penalty;
   int32_t unseen_row;
-  int32_t top_logprobs;
-  int32_t plain;  // greedy and nothing else: `best` will do
+  int16_t top_logprobs;
+  int16_t plain;       // greedy and nothing else: `best` will do
+  int32_t first_mask;  // of its mask's words, in units of 16 bytes; -1: any token may be sampled
   int32_t n_bias, n_seen, n_masked;
   uint32_t first_entry;
 
@@ -106,6 +107,8 @@ struct SamplingView {
   const Packed* best;            // (n_rows) or null
   const SamplingRow* rows;       // (n_rows)
   const SamplingEntry* entries;  // of all rows
+  const uint4* masks;            // words of tokens that rows allow: bit i % 32 of word i / 32 is token i
+  float* unmasked;               // (n_rows, vocab) logits before masks, of rows with masks and log-probabilities
   float* saved;                  // logits of the entries, before they were adjusted
   UnseenToken* unseen;           // (n_rows)
   RowState* states;              // (n_rows)

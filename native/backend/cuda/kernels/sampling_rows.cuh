@@ -77,6 +77,38 @@ __global__ void __launch_bounds__(kSamplingThreads) adjust_kernel(const Sampling
   }
 }
 
+// Masks the logits of tokens that a row's grammar does not allow, after keeping them if log-probabilities are wanted.
+// Reads and writes a tile a block, and its 512 bytes of mask. Grid (n_tiles, n_rows).
+__global__ void __launch_bounds__(kSamplingThreads) mask_kernel(const SamplingView view) {
+  launch_dependents();
+  wait_for_previous();
+  const int row = blockIdx.y;
+  const SamplingRow sampling = view.rows[row];
+  if (sampling.first_mask < 0) return;
+  const auto* const words = reinterpret_cast<const uint32_t*>(view.masks + sampling.first_mask);
+  float* const logits = view.logits + static_cast<size_t>(row) * view.vocab;
+  float* const kept = sampling.top_logprobs < 0 ? nullptr : view.unmasked + static_cast<size_t>(row) * view.vocab;
+  const int first = blockIdx.x * kTile, last = min(first + kTile, view.vocab);
+  for (int id = first + static_cast<int>(threadIdx.x); id < last; id += kSamplingThreads) {
+    const float x = logits[id];
+    if (kept != nullptr) kept[id] = x;
+    if ((words[id / 32] >> (id % 32) & 1) == 0) logits[id] = kMaskedLogit;
+  }
+}
+
+// Takes the masks off again, for the log-probabilities. Grid (n_tiles, n_rows).
+__global__ void __launch_bounds__(kSamplingThreads) unmask_kernel(const SamplingView view) {
+  launch_dependents();
+  wait_for_previous();
+  const int row = blockIdx.y;
+  const SamplingRow sampling = view.rows[row];
+  if (sampling.first_mask < 0 || sampling.top_logprobs < 0) return;
+  float* const logits = view.logits + static_cast<size_t>(row) * view.vocab;
+  const float* const kept = view.unmasked + static_cast<size_t>(row) * view.vocab;
+  const int first = blockIdx.x * kTile, last = min(first + kTile, view.vocab);
+  for (int id = first + static_cast<int>(threadIdx.x); id < last; id += kSamplingThreads) logits[id] = kept[id];
+}
+
 // Puts the saved logits back, for the log-probabilities. A block a row.
 __global__ void __launch_bounds__(kSamplingThreads) restore_kernel(const SamplingView view) {
   launch_dependents();
