@@ -30,12 +30,14 @@ interface RenderOptions {
 }
 
 export class JinjaChatTemplate implements ChatTemplate {
+  readonly text: string;
   private readonly program: JinjaNode;
   private readonly toolProgram: JinjaNode;
   private readonly tokens: Record<string, string>;
 
   /** Throws E_MODEL_INVALID where the template doesn't parse. */
   constructor({ template, toolTemplate, tokens, source }: TemplateSources) {
+    this.text = toolTemplate ?? template;
     this.program = compile(template, source);
     this.toolProgram = toolTemplate === undefined ? this.program : compile(toolTemplate, source);
     this.tokens = tokens;

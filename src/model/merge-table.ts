@@ -49,6 +49,17 @@ export class MergeTable {
     return this.results[slot] as number;
   }
 
+  /** (n, 3): left, right, merged; in the order of their ranks. */
+  inOrder(): Int32Array {
+    const slots = Array.from(this.lefts.keys()).filter((slot) => this.lefts[slot] !== -1);
+    slots.sort((a, b) => this.rankAt(a) - this.rankAt(b));
+    const out = new Int32Array(slots.length * 3);
+    slots.forEach((slot, i) => {
+      out.set([this.lefts[slot] as number, this.rights[slot] as number, this.mergedAt(slot)], i * 3);
+    });
+    return out;
+  }
+
   private slotOf(left: number, right: number): number {
     let slot = (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 0;
     slot = (slot ^ (slot >>> 15)) & this.mask;

@@ -1,5 +1,5 @@
 /** What a model is to the rest of jsg: a validated tensor table for the runtime, and a text side for the server. */
-import type { ModelConfig, TensorInfo } from '../addon/binding.js';
+import type { ModelConfig, TensorInfo, TokenVocabulary } from '../addon/binding.js';
 
 export interface ModelWeights {
   config: ModelConfig;
@@ -29,6 +29,15 @@ export interface Tokenizer {
   isSpecial(id: number): boolean;
   /** Id of an exact token string such as `<|im_end|>`, or undefined. */
   tokenId(token: string): number | undefined;
+  /**
+   * All tokens as bytes, for grammars. Special tokens have none, so that no constrained text holds one, except those in
+   * `spelled`, which count as the text of their names.
+   */
+  vocabulary(options: {
+    vocabSize: number;
+    stopTokenIds: readonly number[];
+    spelled?: ReadonlySet<number>;
+  }): TokenVocabulary;
   /** A detokeniser for one stream. */
   stream(options?: DecodeOptions): StreamDecoder;
 }
@@ -47,6 +56,8 @@ export interface ChatMessage {
 }
 
 export interface ChatTemplate {
+  /** The template itself (the one for tools, where there are two), which tells what the model was trained on. */
+  readonly text: string;
   /** Throws E_INVALID_REQUEST when the template itself raises (roles out of order and the like) or exceeds its limits. */
   render(
     messages: readonly ChatMessage[],

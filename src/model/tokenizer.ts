@@ -1,4 +1,5 @@
 /** Text to ids and back, for every byte-pair vocabulary, wherever its parts came from. */
+import type { TokenVocabulary } from '../addon/binding.js';
 import { type AddedToken, AddedTokenSplitter } from './added-tokens.js';
 import { Bpe } from './bpe.js';
 import { byteToChar, spellBytes, unspellBytes } from './byte-alphabet.js';
@@ -170,6 +171,31 @@ export class BpeTokenizer implements Tokenizer {
       if (hex !== undefined) return Uint8Array.of(Number.parseInt(hex, 16));
     }
     return Buffer.from(token.replaceAll('▁', ' '), 'utf8');
+  }
+
+  vocabulary(options: {
+    vocabSize: number;
+    stopTokenIds: readonly number[];
+    spelled?: ReadonlySet<number>;
+  }): TokenVocabulary {
+    const isLeftOut = (id: number) => this.isSpecial(id) && !options.spelled?.has(id);
+    const none = new Uint8Array(0);
+    const texts = Array.from(this.parts.tokens, (_, id) => (isLeftOut(id) ? none : this.tokenBytes(id)));
+    const ends = new Int32Array(texts.length);
+    let end = 0;
+    for (const [id, text] of texts.entries()) {
+      end += text.length;
+      ends[id] = end;
+    }
+    return {
+      bytes: Buffer.concat(texts),
+      ends,
+      vocabSize: options.vocabSize,
+      stopTokenIds: Int32Array.from(options.stopTokenIds),
+      merges: this.parts.merges.inOrder(),
+      byteIds: this.byteIds,
+      startsWithCharacters: this.parts.alphabet === 'chars',
+    };
   }
 
   isSpecial(id: number): boolean {

@@ -59,6 +59,9 @@ export const fakeTokenizer: Tokenizer = {
   },
   tokenBytes,
   isSpecial: (id) => id in SPECIAL,
+  vocabulary: () => {
+    throw new Error('the fake compiles no grammars');
+  },
   tokenId: (token) => {
     const special = Object.entries(SPECIAL).find(([, name]) => name === token);
     return special ? Number(special[0]) : undefined;
@@ -74,6 +77,7 @@ export function fakeModel(overrides: Partial<ServerModel> = {}): ServerModel {
     name: 'fake',
     tokenizer: fakeTokenizer,
     chatTemplate: {
+      text: '{{ messages }} {{ tools }}',
       render(messages, options = {}) {
         rendered.push({ messages, options });
         if (messages[0]?.role === 'tool') throw new JsgError('E_INVALID_REQUEST', 'roles out of order');
