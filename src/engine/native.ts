@@ -1,5 +1,5 @@
 /** The native engine: model files, memory plan, runtime, warm-up, server. */
-import { loadBinding, type RuntimeSpec } from '../addon/binding.js';
+import { loadBinding, type NativeBinding, type RuntimeSpec } from '../addon/binding.js';
 import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
@@ -13,6 +13,7 @@ import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
+import { requireGrammars, startGrammars } from './grammars.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
 import { superviseServer } from './supervise.js';
 
@@ -20,12 +21,13 @@ import { superviseServer } from './supervise.js';
 const DECODE_LOG_INTERVAL = 40;
 
 export const nativeEngine: Engine = {
-  async start(settings, device, progress, { force = false } = {}) {
+  async start(settings, device, progress, { force = false, given } = {}) {
     // What can be refused at once is refused before anything is loaded.
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
+    requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);
     const planFor = (weights: Model) => {
       const backend = chooseBackend(settings, weights.tensors, device, binding);
       const placement = { ...backend.spec, integrated: backend.integrated };
@@ -52,7 +54,7 @@ export const nativeEngine: Engine = {
       return [loaded, describeRuntime(loaded, plan)];
     });
     try {
-      return await serve(runtime, model, settings, plan);
+      return await serve(binding, runtime, model, settings, plan);
     } catch (error) {
       await runtime.stop();
       throw error;
@@ -73,9 +75,16 @@ async function phase<T>(progress: Progress, name: string, work: () => Promise<[T
   }
 }
 
-async function serve(runtime: Runtime, model: LoadedModel, settings: Settings, plan: MemoryPlan): Promise<Running> {
-  const options = toServerOptions(settings, model, plan);
-  const app = createApp({ runtime, model, options });
+async function serve(
+  binding: NativeBinding,
+  runtime: Runtime,
+  model: LoadedModel,
+  settings: Settings,
+  plan: MemoryPlan,
+): Promise<Running> {
+  const { grammars, offReason } = startGrammars(settings, binding, model);
+  const options = { ...toServerOptions(settings, model, plan), grammarsOffReason: offReason };
+  const app = createApp({ runtime, grammars, model, options });
   const server = await listen(app, { host: settings.host, port: settings.port });
   try {
     await app.lifecycle.warmUp();
@@ -112,6 +121,8 @@ function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPla
     maxQueuedRequests: settings['max-queued-requests'],
     apiKeys: apiKeysOf(settings),
     strictModelName: settings['strict-model-name'],
+    toolCallParser: settings['tool-call-parser'],
+    reasoningParser: settings['reasoning-parser'],
     drainTimeoutMs: settings['drain-timeout'] * 1000,
     decodeLogInterval: DECODE_LOG_INTERVAL,
     serverInfo: toServerInfo(shown),

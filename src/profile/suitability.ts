@@ -26,10 +26,6 @@ export function requireSuitable(subject: string, settings: Settings, device: Dev
   if (settings.engine === 'sglang') return;
   requireOneMachine(subject, settings);
   requireWeightFormats(subject, settings);
-  if (settings['grammar-backend'] !== 'none') {
-    const flag = `--grammar-backend ${settings['grammar-backend']}`;
-    throw unsuitable(`${subject}: ${flag}: this version has no structured output yet`, 'add --grammar-backend none');
-  }
   if (settings.device === 'cuda') requireSuitableForCuda(subject, settings);
   else requireSuitableForCpu(subject, settings);
 }

@@ -37,9 +37,9 @@ export abstract class ChoiceStream implements StreamSink {
   protected abstract logprobs(index: number, tokens: readonly ScoredToken[]): object | null;
 
   delta(index: number, text: string, tokens: ScoredToken[]): void {
-    this.#begin(index);
+    this.begin(index);
     if (this.shared.withLogprobs) {
-      this.#write(this.choice(index, text, this.logprobs(index, tokens)));
+      this.write(this.choice(index, text, this.logprobs(index, tokens)));
       return;
     }
     const parts = this.#parts[index] as { before: string; after: string };
@@ -47,11 +47,11 @@ export abstract class ChoiceStream implements StreamSink {
   }
 
   finish(index: number, finish: Finish): void {
-    this.#begin(index);
+    this.begin(index);
     this.#completionTokens += finish.numTokens;
     const hasLogprobs = this.shared.withLogprobs && finish.tokens.length > 0;
     const logprobs = hasLogprobs ? this.logprobs(index, finish.tokens) : null;
-    this.#write({ ...this.choice(index, null, logprobs), ...finishFields(finish) });
+    this.write({ ...this.choice(index, null, logprobs), ...finishFields(finish) });
   }
 
   last(): string {
@@ -69,14 +69,14 @@ export abstract class ChoiceStream implements StreamSink {
 
   protected open(index: number, choice: object): void {
     this.isBegun[index] = true;
-    this.#write(choice);
+    this.write(choice);
   }
 
-  #begin(index: number): void {
+  protected begin(index: number): void {
     if (!this.isBegun[index]) this.open(index, this.opening(index));
   }
 
-  #write(choice: object): void {
+  protected write(choice: object): void {
     const usageField = this.shared.includeUsage ? { usage: null } : {};
     this.stream.write(sseEvent({ ...this.chunk, choices: [choice], ...usageField }));
   }

@@ -1,6 +1,9 @@
 /** What the server is given. It never sees a profile: the engine hands it resolved values. */
+import type { Grammars } from '../addon/grammars.js';
 import type { Runtime } from '../addon/runtime.js';
 import type { LoadedModel } from '../model/model.js';
+import type { ReasoningParserName } from './tools/reasoning.js';
+import type { ToolFormatName } from './tools/tool-formats.js';
 
 /** The text side of a model, and the one number of its shape that requests are checked against. A LoadedModel is one. */
 export type ServerModel = Pick<
@@ -25,12 +28,20 @@ export interface ServerOptions {
   drainTimeoutMs: number;
   /** Decode steps between two `Decode batch` lines. */
   decodeLogInterval: number;
+  /** What to do about it, where there are no `grammars`. */
+  grammarsOffReason?: string;
+  /** How the model writes calls of tools; by default as its chat template says. */
+  toolCallParser?: ToolFormatName | null;
+  /** How the model writes down its thoughts; by default it has none. */
+  reasoningParser?: ReasoningParserName | null;
   /** Resolved settings, as `/get_server_info` reports them; never holds a key. */
   serverInfo: Record<string, unknown>;
 }
 
 export interface ServerDeps {
   runtime: Runtime;
+  /** Without: requests that ask for a form of the answer are refused. */
+  grammars?: Grammars | null;
   model: ServerModel;
   options: ServerOptions;
 }

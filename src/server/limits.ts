@@ -20,6 +20,14 @@ export const LIMITS = {
   n: 8,
   topLogprobs: 20,
   requestIdChars: 128,
+  tools: 128,
+  schemaBytes: 64 * 1024,
+  /** Of schemas inside schemas, and of what their values list. */
+  schemaDepth: 64,
+  regexBytes: 4 * 1024,
+  ebnfBytes: 64 * 1024,
+  /** Of parentheses in a regular expression or EBNF. */
+  grammarDepth: 128,
   /** Bytes of a stream that wait for a slow client before its sequences are no longer read. */
   streamBacklogBytes: 64 * 1024,
   /** A client that takes nothing of what waits for it for this long is cut off. */

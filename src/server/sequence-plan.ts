@@ -1,5 +1,5 @@
 /** From sampling fields and token ids to what the runtime runs. */
-import type { NativeSampling } from '../addon/binding.js';
+import type { NativeGrammar, NativeSampling } from '../addon/binding.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
 import type { SamplingRequest } from './schemas/sampling.js';
@@ -18,6 +18,8 @@ export interface PlanOptions {
   promptLogprobs?: boolean;
   /** The answer goes on in the middle of a text, unlike a chat's. */
   continuesPrompt?: boolean;
+  /** What the answer must follow. */
+  grammar?: NativeGrammar | null;
   /** Before field names in errors: `sampling_params.`. */
   paramPrefix?: string;
 }
@@ -43,6 +45,7 @@ export function planSequences(server: ServerContext, request: SamplingRequest, o
       stopTokenIds,
       sampling: { ...sampling, seed: nthSeed(sampling.seed, index) },
       promptLogprobs: options.promptLogprobs ?? false,
+      grammar: options.grammar ?? null,
     },
     stop,
     skipSpecialTokens: request.skip_special_tokens ?? true,

@@ -11,7 +11,8 @@ export interface SequencePlan extends TextOptions {
 }
 
 export interface Finish {
-  reason: 'stop' | 'length' | 'abort';
+  /** `tool_calls`: it stopped, and calls tools. */
+  reason: 'stop' | 'length' | 'abort' | 'tool_calls';
   /** The stop string or stop token that ended it. */
   matched: string | number | null;
   numTokens: number;

@@ -18,6 +18,8 @@ export const SHARED = [
   'load-format',
   'chat-template',
   'served-model-name',
+  'tool-call-parser',
+  'reasoning-parser',
   'kv-cache-dtype',
   'max-total-tokens',
   'max-running-requests',
@@ -68,6 +70,7 @@ function valueFor(name: (typeof SHARED)[number], settings: Settings): string | n
   if (value === null) return null;
   // SGLang chooses by itself where no backend is named; `auto` is no value of its.
   if (name === 'attention-backend' && value === 'auto') return null;
+  if (name === 'tool-call-parser' && value === 'deepseek') return 'deepseekv3';
   return String(value);
 }
 

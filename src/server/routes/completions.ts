@@ -1,9 +1,12 @@
 /** POST /v1/completions. */
 import type { Context } from 'hono';
+import type { NativeGrammar } from '../../addon/binding.js';
 import { CompletionAnswer, type CompletionAnswerOptions, CompletionStream } from '../completion-answer.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
 import { startGeneration } from '../generation.js';
+import { parseAnswerFormat } from '../grammar/answer-format.js';
+import { compileFormat } from '../grammar/compile.js';
 import { checkModelName, checkStreamOptions, newRequestId } from '../openai.js';
 import { encodePrompt, requireTokenizer, tokensToGenerate } from '../prompt-tokens.js';
 import { readJsonObject } from '../request-body.js';
@@ -23,13 +26,14 @@ export async function completions(server: ServerContext, c: Context): Promise<Re
   requireTokenizer(server, 'prompt');
   const { prompts, isBatch } = parsePrompts(request.prompt, 'prompt');
 
+  const grammar = await compileFormat(server, parseAnswerFormat(request));
   const plans: SequencePlan[] = [];
   const echoes: string[] = [];
   let numPromptTokens = 0;
   for (const [index, prompt] of prompts.entries()) {
     const param = isBatch ? `prompt.${index}` : 'prompt';
     const promptIds = encodePrompt(server, prompt, param);
-    const ofPrompt = planPrompt(server, request, promptIds, param);
+    const ofPrompt = planPrompt(server, request, promptIds, param, grammar);
     const echo = request.echo ? promptText(server, prompt) : '';
     numPromptTokens += promptIds.length;
     for (const plan of ofPrompt) {
@@ -69,6 +73,7 @@ function planPrompt(
   request: CompletionRequest,
   promptIds: number[],
   param: string,
+  grammar: NativeGrammar | null,
 ): SequencePlan[] {
   return planSequences(server, request, {
     promptIds,
@@ -79,6 +84,7 @@ function planPrompt(
     topLogprobs: request.logprobs ?? -1,
     continuesPrompt: true,
     promptLogprobs: (request.echo ?? false) && request.logprobs !== undefined,
+    grammar,
   });
 }
 

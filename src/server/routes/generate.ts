@@ -1,9 +1,12 @@
 /** POST /generate: SGLang's own API, in text or token ids. */
 import type { Context } from 'hono';
+import type { NativeGrammar } from '../../addon/binding.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
 import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions } from '../generate-answer.js';
 import { startGeneration } from '../generation.js';
+import { parseAnswerFormat } from '../grammar/answer-format.js';
+import { compileFormat } from '../grammar/compile.js';
 import { LIMITS } from '../limits.js';
 import { newRequestId } from '../openai.js';
 import { encodePrompt, tokensToGenerate } from '../prompt-tokens.js';
@@ -38,7 +41,8 @@ export async function generate(server: ServerContext, c: Context): Promise<Respo
     const param = inputs.isBatch ? `${inputs.param}.${index}` : inputs.param;
     const promptIds = encodePrompt(server, prompt, param);
     const maxNewTokens = newTokens(server, promptIds.length, params, { prompt: param, prefix });
-    for (const plan of planPrompt(server, params, promptIds, maxNewTokens, logprobs, prefix)) {
+    const grammar = await compileFormat(server, parseAnswerFormat(params, prefix));
+    for (const plan of planPrompt(server, params, promptIds, maxNewTokens, logprobs, grammar, prefix)) {
       items.push({ id: requestIds[index] as string, numPromptTokens: promptIds.length, maxNewTokens, logprobs });
       plans.push(plan);
     }
@@ -114,6 +118,7 @@ function planPrompt(
   promptIds: number[],
   maxNewTokens: number,
   logprobs: LogprobOptions | null,
+  grammar: NativeGrammar | null,
   paramPrefix: string,
 ): SequencePlan[] {
   const request = { ...params, seed: params.sampling_seed ?? params.seed, min_tokens: params.min_new_tokens };
@@ -123,6 +128,7 @@ function planPrompt(
     topLogprobs: logprobs ? logprobs.topCount : -1,
     continuesPrompt: true,
     promptLogprobs: logprobs !== null && logprobs.startLen >= 0,
+    grammar,
     paramPrefix,
   });
 }

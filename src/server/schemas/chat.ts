@@ -1,5 +1,6 @@
 /** POST /v1/chat/completions. */
 import { z } from 'zod';
+import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
 import { boolean, integer, string } from './fields.js';
 import type { RequestShape } from './parse.js';
@@ -15,6 +16,7 @@ const TOKENS_MAX = 2 ** 31 - 1;
 
 const schema = z.object({
   ...samplingFields,
+  ...formatFields,
   model: string(512),
   /** Checked by `parseMessages`, which names the message and part at fault. */
   messages: z.unknown().optional(),
@@ -26,6 +28,12 @@ const schema = z.object({
   logprobs: boolean(),
   top_logprobs: integer(0, LIMITS.topLogprobs),
   add_generation_prompt: boolean(),
+  /** Checked by `parseToolUse`. */
+  tools: z.unknown().optional(),
+  tool_choice: z.unknown().optional(),
+  parallel_tool_calls: boolean(),
+  separate_reasoning: boolean(),
+  stream_reasoning: boolean(),
   reasoning_effort: string(32),
   /** Switches that chat templates declare; nothing else of a template can be set from outside. */
   chat_template_kwargs: z
@@ -43,5 +51,5 @@ export type ChatRequest = z.output<typeof schema>;
 export const chatShape: RequestShape<typeof schema> = {
   schema,
   refusals: CHAT_REFUSALS,
-  accepted: [...NO_EFFECT, 'parallel_tool_calls', 'prediction', 'verbosity', 'separate_reasoning', 'stream_reasoning'],
+  accepted: [...NO_EFFECT, 'prediction', 'verbosity'],
 };

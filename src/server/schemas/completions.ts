@@ -1,5 +1,6 @@
 /** POST /v1/completions. */
 import { z } from 'zod';
+import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
 import { streamOptions } from './chat.js';
 import { boolean, integer, string } from './fields.js';
@@ -11,6 +12,7 @@ const TOKENS_MAX = 2 ** 31 - 1;
 
 const schema = z.object({
   ...samplingFields,
+  ...formatFields,
   model: string(512),
   /** Checked by `parsePrompts`. */
   prompt: z.unknown().optional(),

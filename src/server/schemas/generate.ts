@@ -1,5 +1,6 @@
 /** POST /generate: SGLang's own request. */
 import { z } from 'zod';
+import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
 import { boolean, integer } from './fields.js';
 import type { RequestShape } from './parse.js';
@@ -43,6 +44,7 @@ export const generateShape: RequestShape<typeof schema> = {
 
 const params = z.object({
   ...samplingFields,
+  ...formatFields,
   max_new_tokens: integer(0, TOKENS_MAX),
   min_new_tokens: integer(0, TOKENS_MAX),
   sampling_seed: samplingFields.seed,

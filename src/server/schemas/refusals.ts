@@ -12,29 +12,15 @@ const unless =
   (value: unknown): string | null =>
     isHarmless(value) ? null : reason;
 
-const STRUCTURED = 'structured output is not available yet';
+const OTHER_NAME = 'is the field of another server; here it is response_format, json_schema, regex or ebnf';
 
-function responseFormat(value: unknown): string | null {
-  if (isUnset(value)) return null;
-  const type = (value as { type?: unknown }).type;
-  if (type === 'text') return null;
-  return typeof type === 'string'
-    ? `${STRUCTURED}; leave it out or send {"type": "text"}`
-    : 'must be an object with a type';
-}
-
-/** Constraints on the form of the answer. */
+/** Other servers' fields for the form of the answer. */
 export const STRUCTURED_REFUSALS: Refusals = {
-  response_format: responseFormat,
-  regex: unless(isEmpty, STRUCTURED),
-  ebnf: unless(isEmpty, STRUCTURED),
-  json_schema: unless(isEmpty, STRUCTURED),
-  structural_tag: unless(isEmpty, STRUCTURED),
-  structured_outputs: unless(isEmpty, STRUCTURED),
-  guided_json: unless(isEmpty, STRUCTURED),
-  guided_regex: unless(isEmpty, STRUCTURED),
-  guided_choice: unless(isEmpty, STRUCTURED),
-  guided_grammar: unless(isEmpty, STRUCTURED),
+  structured_outputs: unless(isEmpty, OTHER_NAME),
+  guided_json: unless(isEmpty, OTHER_NAME),
+  guided_regex: unless(isEmpty, OTHER_NAME),
+  guided_choice: unless(isEmpty, OTHER_NAME),
+  guided_grammar: unless(isEmpty, OTHER_NAME),
 };
 
 /** Extensions of other servers that change the text. */
@@ -48,15 +34,13 @@ export const EXTENSION_REFUSALS: Refusals = {
   include_stop_str_in_output: unless(isEmpty, 'stop strings are always left out of the text'),
 };
 
-const NO_TOOLS = 'tool calling is not available yet';
+const OLD_TOOLS = 'is the older form of tools: send tools and tool_choice';
 const TEXT_ONLY = 'the model reads and writes text only';
 
 export const CHAT_REFUSALS: Refusals = {
   ...EXTENSION_REFUSALS,
-  tools: (value, body) => (isEmpty(value) || body.tool_choice === 'none' ? null : NO_TOOLS),
-  tool_choice: unless((value) => isUnset(value) || value === 'none' || value === 'auto', NO_TOOLS),
-  functions: unless(isEmpty, NO_TOOLS),
-  function_call: unless((value) => isUnset(value) || value === 'none' || value === 'auto', NO_TOOLS),
+  functions: unless(isEmpty, OLD_TOOLS),
+  function_call: unless((value) => isUnset(value) || value === 'none' || value === 'auto', OLD_TOOLS),
   audio: unless(isUnset, TEXT_ONLY),
   modalities: unless(
     (value) => isUnset(value) || (Array.isArray(value) && value.every((each) => each === 'text')),

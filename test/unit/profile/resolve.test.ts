@@ -79,7 +79,6 @@ describe('requireSuitable', () => {
 
   it.each([
     ['flashinfer-int4wo-128', {}, '--torchao-config int4wo-128'],
-    ['flashinfer-fp16', { 'grammar-backend': 'xgrammar' }, '--grammar-backend xgrammar'],
     ['flashinfer-fp16', { dtype: 'float32' }, '--dtype float32'],
     ['flashinfer-fp16', { 'kv-cache-dtype': 'float32' }, '--kv-cache-dtype float32'],
   ])('refuses what the GPU does not have yet: %s with %j', (name, flags, message) => {
@@ -100,7 +99,6 @@ describe('requireSuitable', () => {
     ['smollm2', { 'kv-cache-dtype': 'bfloat16' }, '--kv-cache-dtype bfloat16 needs a GPU'],
     ['smollm2', { 'kv-cache-dtype': 'fp8_e4m3' }, 'add --kv-cache-dtype auto or float16 or float32'],
     ['smollm2', { 'kv-cache-dtype': 'int8' }, '--kv-cache-dtype int8 needs a GPU'],
-    ['smollm2', { 'grammar-backend': 'xgrammar' }, '--grammar-backend xgrammar'],
     ['smollm2', { 'tp-size': 2 }, "--tp-size 2 is SGLang's; add --engine sglang"],
     ['smollm2', { nnodes: 2 }, "--nnodes 2 is SGLang's"],
     ['smollm2', { restart: 'on-failure' }, 'jsg service install'],

@@ -1,0 +1,241 @@
+/**
+ * A JSON schema as the grammar compiler takes it. XGrammar reads one keyword of `$ref`, `enum`, `anyOf`, `allOf` and the
+ * like, and passes over what stands beside it; here all of it is put together first (references resolved, `allOf`
+ * merged, `anyOf` distributed), older drafts are brought up to date, and what cannot be enforced is refused by name.
+ */
+import { RequestError } from '../error-response.js';
+import { LIMITS } from '../limits.js';
+import { ALL_TYPES, TYPE_KEYWORDS, UNSUPPORTED } from './schema-keywords.js';
+import { assertionsOf, mergeSchemas, NotMergeable, type Schema, type SchemaObject, valuesOf } from './schema-merge.js';
+import { acceptsValue, normalizeOfType } from './schema-types.js';
+
+export interface NormalizeOptions {
+  /**
+   * Objects and lists hold nothing that the schema does not name, a schema without a type means the type of its keywords,
+   * and a pattern is all of its string. False: as the specification has it.
+   */
+  strict: boolean;
+  /** The field that holds the schema. */
+  param: string;
+}
+
+/** Schemas that one request may come to, once references are resolved and options multiplied. */
+const MAX_NODES = 20_000;
+
+/** Throws E_GRAMMAR_INVALID naming keyword and place, or E_GRAMMAR_LIMIT. */
+export function normalizeSchema(schema: unknown, options: NormalizeOptions): Schema {
+  if (typeof schema !== 'boolean' && !isObject(schema)) {
+    throw invalid(options.param, 'must be a JSON schema: an object, true or false');
+  }
+  const bytes = Buffer.byteLength(JSON.stringify(schema));
+  if (bytes > LIMITS.schemaBytes) throw limit(options.param, `must be at most ${LIMITS.schemaBytes} bytes long`);
+  return new Normalizer(schema, options).run();
+}
+
+export function isObject(value: unknown): value is SchemaObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(param: string, message: string): RequestError {
+  return new RequestError(`${param}: ${message}`, { param, code: 'E_GRAMMAR_INVALID' });
+}
+
+function limit(param: string, message: string): RequestError {
+  return new RequestError(`${param}: ${message}`, { param, code: 'E_GRAMMAR_LIMIT' });
+}
+
+export class Normalizer {
+  readonly strict: boolean;
+  /** By the pointer that references give; filled while they are worked on, so that a schema may contain itself. */
+  readonly #names = new Map<string, string>();
+  readonly #definitions: Record<string, Schema> = {};
+  /** In drafts before 2019-09, what stands beside a `$ref` is not looked at. */
+  readonly #refStandsAlone: boolean;
+  #nodes = 0;
+
+  constructor(
+    private readonly root: Schema,
+    private readonly options: NormalizeOptions,
+  ) {
+    this.strict = options.strict;
+    const draft = isObject(root) && typeof root.$schema === 'string' ? root.$schema : '';
+    this.#refStandsAlone = /draft-0[3-7]/.test(draft);
+  }
+
+  run(): Schema {
+    const schema = this.schema(this.root, [], 0);
+    if (schema === false) throw invalid(this.options.param, 'no value satisfies this schema');
+    if (Object.keys(this.#definitions).length === 0) return schema;
+    return { ...(schema === true ? {} : schema), $defs: this.#definitions };
+  }
+
+  /** `path`: to the schema, for messages. */
+  schema(value: unknown, path: readonly string[], depth: number): Schema {
+    if (typeof value === 'boolean') return value;
+    if (!isObject(value)) throw this.refuse(path, 'must be a schema: an object, true or false');
+    if (depth > LIMITS.schemaDepth)
+      throw limit(this.options.param, `is nested deeper than ${LIMITS.schemaDepth} levels`);
+    if (++this.#nodes > MAX_NODES)
+      throw limit(this.options.param, 'comes to too many schemas once its parts are combined');
+    this.#checkKeywords(value, path);
+    const own = assertionsOf(value);
+    if (typeof own.$ref === 'string' && (this.#refStandsAlone || Object.keys(own).length === 1)) {
+      return this.#reference(own.$ref, path);
+    }
+    const flat = this.#flatten(own, path, 0);
+    if (typeof flat === 'boolean') return flat;
+    return this.#lower(flat, path, depth);
+  }
+
+  /** Schemas below this one, by name or index; those that accept nothing are false. */
+  children(values: SchemaObject, path: readonly string[], depth: number): Record<string, Schema> {
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, this.schema(value, [...path, name], depth + 1)]),
+    );
+  }
+
+  refuse(path: readonly string[], message: string): RequestError {
+    const place = path.length === 0 ? '' : ` at ${path.join('.').slice(0, 200)}`;
+    return invalid(this.options.param, `${message}${place}`);
+  }
+
+  /** Neither `$ref` nor `allOf` is left in it. */
+  #flatten(schema: Schema, path: readonly string[], hops: number): Schema {
+    if (typeof schema === 'boolean') return schema;
+    if (hops > LIMITS.schemaDepth) throw this.refuse(path, 'the "$ref" leads back to itself');
+    if (++this.#nodes > MAX_NODES)
+      throw limit(this.options.param, 'comes to too many schemas once its parts are combined');
+    this.#checkKeywords(schema, path);
+    const { $ref, allOf, ...rest } = assertionsOf(schema);
+    let out: Schema = this.#refStandsAlone && $ref !== undefined ? {} : rest;
+    const parts: unknown[] = [];
+    if (typeof $ref === 'string') parts.push(this.#resolve($ref, path));
+    if (allOf !== undefined && !(this.#refStandsAlone && $ref !== undefined)) {
+      if (!Array.isArray(allOf)) throw this.refuse(path, '"allOf" must be a list');
+      parts.push(...allOf);
+    }
+    for (const part of parts) {
+      if (typeof part !== 'boolean' && !isObject(part)) throw this.refuse(path, '"allOf" must be a list of schemas');
+      out = this.#merge(out, this.#flatten(part, path, hops + 1), path);
+    }
+    return out;
+  }
+
+  #merge(a: Schema, b: Schema, path: readonly string[]): Schema {
+    try {
+      return mergeSchemas(a, b);
+    } catch (error) {
+      if (error instanceof NotMergeable) throw this.refuse(path, error.message);
+      throw error;
+    }
+  }
+
+  /** Options, values and types, of which XGrammar takes the first it finds. */
+  #lower(schema: SchemaObject, path: readonly string[], depth: number): Schema {
+    for (const key of ['anyOf', 'oneOf'] as const) {
+      if (schema[key] === undefined) continue;
+      const { [key]: options, ...base } = schema;
+      if (!Array.isArray(options) || options.length === 0)
+        throw this.refuse(path, `"${key}" must be a list that is not empty`);
+      return this.#options(key, options, base, path, depth);
+    }
+    const values = valuesOf(schema);
+    if (values !== null) return this.#values(values, schema, path);
+    const types = this.#types(schema, path);
+    if (types.length === 0) return {};
+    const each = types.map((type) => normalizeOfType(this, type, schema, path, depth)).filter((one) => one !== false);
+    if (each.length <= 1) return each[0] ?? false;
+    return { anyOf: each };
+  }
+
+  #options(
+    key: 'anyOf' | 'oneOf',
+    options: unknown[],
+    base: SchemaObject,
+    path: readonly string[],
+    depth: number,
+  ): Schema {
+    const isPlain = Object.keys(base).length === 0;
+    const lowered = options
+      .map((option, index) => {
+        const at = [...path, key, String(index)];
+        if (isPlain) return this.schema(option, at, depth + 1);
+        if (typeof option !== 'boolean' && !isObject(option)) throw this.refuse(at, 'must be a schema');
+        return this.schema(this.#merge(base, this.#flatten(option, at, 0), at), at, depth + 1);
+      })
+      .filter((option) => option !== false);
+    if (lowered.length <= 1) return lowered[0] ?? false;
+    return { [key]: lowered };
+  }
+
+  #values(values: unknown[], schema: SchemaObject, path: readonly string[]): Schema {
+    const kept = values.filter((value) => acceptsValue(this, value, schema, path));
+    return kept.length > 0 && { enum: kept };
+  }
+
+  /** Empty: any. `integer` beside `number` says nothing. */
+  #types(schema: SchemaObject, path: readonly string[]): string[] {
+    const { type } = schema;
+    if (type !== undefined) {
+      const types = [type].flat();
+      const known = [...ALL_TYPES, 'integer'] as unknown[];
+      const wrong = types.find((each) => !known.includes(each));
+      if (wrong !== undefined || types.length === 0)
+        throw this.refuse(path, `"type" must be one of ${known.join(', ')}`);
+      return (types as string[]).filter((each) => each !== 'integer' || !types.includes('number'));
+    }
+    const spoken = Object.keys(TYPE_KEYWORDS).filter((each) =>
+      TYPE_KEYWORDS[each]?.some((key) => Object.hasOwn(schema, key)),
+    );
+    if (spoken.length === 0) return [];
+    return this.strict ? spoken : [...ALL_TYPES];
+  }
+
+  #reference(pointer: string, path: readonly string[]): Schema {
+    const known = this.#names.get(pointer);
+    if (known !== undefined) return { $ref: `#/$defs/${known}` };
+    const target = this.#resolve(pointer, path);
+    const name = `r${this.#names.size}`;
+    this.#names.set(pointer, name);
+    // Where a chain of references ends in nothing but itself, there is no value.
+    if (isObject(target) && target.$ref === pointer)
+      throw this.refuse(path, `the "$ref" ${pointer} leads back to itself`);
+    const schema = this.schema(target, [pointer], 0);
+    if (typeof schema === 'boolean') return schema;
+    this.#definitions[name] = schema;
+    return { $ref: `#/$defs/${name}` };
+  }
+
+  #resolve(pointer: string, path: readonly string[]): Schema {
+    if (pointer !== '#' && !pointer.startsWith('#/')) {
+      throw this.refuse(
+        path,
+        `"$ref" is only supported within the schema ("#/..."), not ${JSON.stringify(pointer.slice(0, 100))}`,
+      );
+    }
+    let at: unknown = this.root;
+    for (const part of pointer.split('/').slice(1)) {
+      const key = unescapePart(part);
+      at = (isObject(at) || Array.isArray(at)) && Object.hasOwn(at, key) ? (at as SchemaObject)[key] : undefined;
+    }
+    if (typeof at === 'boolean' || isObject(at)) return at;
+    throw this.refuse(path, `the "$ref" ${JSON.stringify(pointer.slice(0, 100))} leads nowhere`);
+  }
+
+  #checkKeywords(schema: SchemaObject, path: readonly string[]): void {
+    for (const [key, value] of Object.entries(schema)) {
+      if (!Object.hasOwn(UNSUPPORTED, key) || !UNSUPPORTED[key]?.(value, schema)) continue;
+      throw this.refuse(path, `the schema keyword "${key}" is not supported`);
+    }
+  }
+}
+
+function unescapePart(part: string): string {
+  let decoded = part;
+  try {
+    decoded = decodeURIComponent(part);
+  } catch {
+    // as it stands
+  }
+  return decoded.replaceAll('~1', '/').replaceAll('~0', '~');
+}

@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import { normalizeSchema } from '../../../../src/server/grammar/json-schema.js';
+
+const strict = (schema: unknown) => normalizeSchema(schema, { strict: true, param: 'p' });
+const open = (schema: unknown) => normalizeSchema(schema, { strict: false, param: 'p' });
+
+describe('normalizeSchema', () => {
+  it('leaves alone what the compiler takes as it is, without notes', () => {
+    const schema = {
+      type: 'object',
+      title: 'T',
+      properties: {
+        a: { type: 'string', description: 'd', minLength: 2 },
+        b: { type: 'array', items: { type: 'null' } },
+      },
+      required: ['a'],
+      additionalProperties: false,
+    };
+    expect(strict(schema)).toEqual({
+      type: 'object',
+      properties: { a: { type: 'string', minLength: 2 }, b: { type: 'array', items: { type: 'null' } } },
+      required: ['a'],
+      additionalProperties: false,
+    });
+  });
+
+  it.each([
+    ['not', { properties: { x: { not: { type: 'null' } } } }, 'properties.x'],
+    ['if', JSON.parse('{"if": {}, "then": {"required": ["a"]}}'), ''],
+    ['uniqueItems', { type: 'array', uniqueItems: true }, ''],
+    ['contains', { type: 'array', contains: {} }, ''],
+    ['dependentRequired', { dependentRequired: { a: ['b'] } }, ''],
+    ['dependencies', { dependencies: { a: ['b'] } }, ''],
+    ['multipleOf', { type: 'number', multipleOf: 0.5 }, ''],
+    ['$dynamicRef', { items: { $dynamicRef: '#x' } }, 'items'],
+  ])('refuses %s, and says where', (keyword, schema, place) => {
+    const fault = expect.objectContaining({ code: 'E_GRAMMAR_INVALID', param: 'p' });
+    expect(() => strict(schema)).toThrowError(fault);
+    expect(() => strict(schema)).toThrowError(
+      new RegExp(`"\\${keyword}".*${place}`.replace('\\u', 'u').replace(/\\([a-z])/, '$1')),
+    );
+  });
+
+  it.each([{ type: 'array', uniqueItems: false }, { if: { type: 'null' } }, { dependentRequired: {} }])(
+    'takes %j, which asks for nothing',
+    (schema) => {
+      expect(() => strict(schema)).not.toThrow();
+    },
+  );
+
+  it('looks up references, and lets a schema contain itself', () => {
+    const schema = {
+      $defs: {
+        node: { type: 'object', properties: { next: { anyOf: [{ $ref: '#/$defs/node' }, { type: 'null' }] } } },
+      },
+      $ref: '#/$defs/node',
+    };
+    expect(strict(schema)).toEqual({
+      $ref: '#/$defs/r0',
+      $defs: { r0: { type: 'object', properties: { next: { anyOf: [{ $ref: '#/$defs/r0' }, { type: 'null' }] } } } },
+    });
+    expect(strict({ definitions: { 'a/b~c': { type: 'null' } }, $ref: '#/definitions/a~1b~0c' })).toMatchObject({
+      $defs: { r0: { type: 'null' } },
+    });
+  });
+
+  it.each([
+    [{ $ref: '#/$defs/none' }, /leads nowhere/],
+    [{ $ref: 'https://example.org/s.json' }, /only supported within the schema/],
+    [{ $defs: { a: { $ref: '#/$defs/a' } }, $ref: '#/$defs/a' }, /leads back to itself/],
+    [{ $defs: { a: { allOf: [{ $ref: '#/$defs/a' }] } }, $ref: '#/$defs/a' }, /leads back to itself/],
+    [{ type: 'any' }, /"type" must be one of/],
+    [{ enum: [] }, /no value satisfies/],
+    [{ allOf: [{ type: 'string' }, { type: 'number' }] }, /no value satisfies/],
+    [{ properties: 3 }, /"properties" must be an object/],
+    [{ required: 'a' }, /"required" must be a list/],
+    ['x', /must be a JSON schema/],
+  ])('refuses %j', (schema, message) => {
+    expect(() => strict(schema)).toThrowError(message);
+  });
+
+  it('merges what stands beside a reference, and the parts of allOf', () => {
+    const schema = {
+      $defs: { base: { type: 'object', properties: { a: { type: 'integer', minimum: 1 } }, required: ['a'] } },
+      $ref: '#/$defs/base',
+      allOf: [{ properties: { a: { maximum: 5 }, b: { type: 'null' } }, required: ['b'] }],
+    };
+    expect(strict(schema)).toEqual({
+      type: 'object',
+      properties: { a: { type: 'integer', minimum: 1, maximum: 5 }, b: { type: 'null' } },
+      required: ['a', 'b'],
+    });
+    // Drafts up to 7 do not look beside a reference.
+    const old = { ...schema, $schema: 'http://json-schema.org/draft-07/schema#' };
+    expect(strict(old)).toMatchObject({ $ref: '#/$defs/r0' });
+  });
+
+  it('gives every option what stands beside the options', () => {
+    expect(strict({ type: 'object', properties: { a: { type: 'null' } }, anyOf: [{ required: ['a'] }, {}] })).toEqual({
+      anyOf: [
+        { type: 'object', properties: { a: { type: 'null' } }, required: ['a'] },
+        { type: 'object', properties: { a: { type: 'null' } } },
+      ],
+    });
+    expect(strict({ type: 'string', oneOf: [{ type: 'number' }, { minLength: 1 }] })).toEqual({
+      type: 'string',
+      minLength: 1,
+    });
+  });
+
+  it('keeps of enum and const what the rest accepts', () => {
+    expect(strict({ type: 'integer', minimum: 2, enum: [1, 2, 3.5, '4', 5] })).toEqual({ enum: [2, 5] });
+    expect(strict({ const: 'a', enum: ['a', 'b'] })).toEqual({ enum: ['a'] });
+    expect(() => strict({ enum: ['a'], pattern: 'a' })).toThrowError(/"pattern" beside "enum"/);
+  });
+
+  it('speaks the newest draft', () => {
+    expect(strict({ type: 'array', items: [{ type: 'null' }], additionalItems: false })).toEqual({
+      type: 'array',
+      prefixItems: [{ type: 'null' }],
+      items: false,
+    });
+    expect(strict({ type: 'number', minimum: 1, exclusiveMinimum: true })).toEqual({
+      type: 'number',
+      exclusiveMinimum: 1,
+    });
+    expect(strict({ type: 'integer', minimum: 0.5, maximum: 3.5 })).toEqual({
+      type: 'integer',
+      minimum: 1,
+      maximum: 3,
+    });
+    expect(strict({ type: 'number', multipleOf: 1 })).toEqual({ type: 'integer' });
+  });
+
+  it('takes a schema without a type for that of its keywords, unless all of the specification is wanted', () => {
+    expect(strict({ properties: { a: {} } })).toEqual({ type: 'object', properties: { a: {} } });
+    expect(open({ minLength: 1 })).toEqual({
+      anyOf: [
+        { type: 'null' },
+        { type: 'boolean' },
+        { type: 'number' },
+        { type: 'string', minLength: 1 },
+        { type: 'array' },
+        { type: 'object' },
+      ],
+    });
+    expect(open({ type: 'string', pattern: 'a|b' })).toEqual({
+      type: 'string',
+      pattern: '^[\\s\\S]*(?:a|b)[\\s\\S]*$',
+    });
+    expect(strict({ type: 'string', pattern: 'a|b' })).toEqual({ type: 'string', pattern: 'a|b' });
+  });
+
+  it('counts the characters of a simple pattern', () => {
+    const pattern = (schema: object) => (strict({ type: 'string', ...schema }) as { pattern: string }).pattern;
+    expect(pattern({ pattern: '^[a-z]+$', maxLength: 5 })).toBe('^[a-z]{1,5}$');
+    expect(pattern({ pattern: '^\\d*$', minLength: 2 })).toBe('^\\d{2,}$');
+  });
+
+  it('has a property that may not be there only where others may not be either', () => {
+    expect(strict({ type: 'object', properties: { a: false, b: {} }, additionalProperties: false })).toMatchObject({
+      properties: { b: {} },
+    });
+    expect(() => open({ type: 'object', properties: { a: false } })).toThrowError(/may not be there/);
+  });
+
+  it('has caps', () => {
+    let deep: object = { type: 'null' };
+    for (let i = 0; i < 100; i++) deep = { type: 'array', items: deep };
+    const cases = [deep, { enum: ['x'.repeat(70_000)] }];
+    let doubled: object = { type: 'null' };
+    for (let i = 0; i < 16; i++) doubled = { anyOf: [doubled, doubled] };
+    for (const schema of [...cases, doubled]) {
+      expect(() => strict(schema)).toThrowError(expect.objectContaining({ code: 'E_GRAMMAR_LIMIT' }));
+    }
+  });
+});
