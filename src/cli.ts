@@ -11,7 +11,7 @@ import { version } from './version.js';
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong flag, value or profile, 3 model not found or not usable, 4 download failed,
-5 this machine cannot run it, 6 native runtime failed, 7 port taken, 130 interrupted. JSG_DEBUG=1 shows stack traces.`;
+5 this machine cannot run it, 6 the engine failed, 7 port taken, 130 interrupted. JSG_DEBUG=1 shows stack traces.`;
 
 const LAUNCH_NOTES = `
 Without --profile and --model-path the embedded model smollm2 is served. A flag wins over the profile, the profile over
@@ -64,7 +64,11 @@ The mirrors are those of wheels/index.yaml, then those of JSG_INDEX_URLS (with c
 0 one of them answers, 1 none does.`;
 
 /** Verbs that hand on what stands after `--`. */
-const ENGINE_VERBS = ['launch', 'route'];
+const ENGINE_VERBS = ['launch', 'route', 'install'];
+
+const SERVICE_NOTES = `
+The unit is ready when the model answers, is started again after a failure, and keeps to --memory-max. A key goes into a file that only
+its owner reads. GPU memory of a Jetson is not counted by the kernel: what fits there is asked of \`jsg plan\`.`;
 
 const ROUTE_SETTINGS: readonly FlagName[] = [
   'host',
@@ -137,6 +141,10 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .argument('[flags...]', 'with --engine sglang, after --: flags of SGLang that are not below')
     .option('--print', "show the settings and who decided each, with --engine sglang SGLang's command; start nothing")
     .option('--json', 'with --print: as JSON')
+    .option(
+      '--stop-with-stdin [SECONDS]',
+      'end in order when stdin ends, or brings nothing for so long: for a start from afar',
+    )
     .option('--force', 'start even where `jsg plan` says that it does not fit');
   addSettings(launch).addHelpText('after', LAUNCH_NOTES);
 
@@ -199,6 +207,41 @@ function commandTree(setExitCode: (code: number) => void): Command {
   routeVerb('list', 'the workers, and whether they are healthy', 'list').option('--json', 'as JSON');
   routeVerb('add <url>', 'take a worker in', 'add');
   routeVerb('remove <url>', 'send a worker no more requests', 'remove');
+
+  const cluster = command(program.command('cluster')).description('the same profile on several machines, over ssh');
+  const clusterVerb = (name: 'up' | 'check', description: string) =>
+    verb(cluster, name, description, async () => (await import('./commands/cluster.js'))[name]).option(
+      '-f, --file <FILE>',
+      'the machines: cluster.yaml',
+    );
+  addSettings(
+    clusterVerb('up', 'start it on every machine, and end it there when this ends')
+      .option('--print', 'show the commands, start nothing')
+      .option('--force', 'start even where the doctor says that it would fail'),
+    ['api-key', 'api-key-file', 'log-level'],
+  );
+  clusterVerb('check', 'jsg doctor on every machine');
+
+  const serviceCommands = () => import('./commands/service.js');
+  const service = command(program.command('service')).description('a launch that systemd starts, restarts and limits');
+  const serviceVerb = (name: 'install' | 'status' | 'logs' | 'uninstall', description: string) =>
+    verb(service, name, description, async () => (await serviceCommands())[name])
+      .option('--name <NAME>', "the service (default: the profile's name, or the only one there is)")
+      .option('--user', 'one of your own (the default, but for root)')
+      .option('--system', 'one of the machine; needs root');
+  const installVerb = serviceVerb('install', 'write the unit of a launch and start it')
+    .argument('[flags...]', 'with --engine sglang, after --: flags of SGLang that are not below')
+    .option('--profile <NAME|FILE>', 'settings to start from')
+    .option('--memory-max <SIZE>', 'share or size (90%, 24G) beyond which the kernel ends it', '90%')
+    .option('--no-start', 'enable it for the next boot only')
+    .option('--force', 'install what does not fit or suit this machine')
+    .option('--print', 'show the unit, write nothing');
+  addSettings(installVerb).addHelpText('after', SERVICE_NOTES);
+  serviceVerb('status', 'is it running?').option('--json', 'as JSON');
+  serviceVerb('logs', 'its journal')
+    .option('--lines <N>', 'the last so many', '100')
+    .option('--follow', 'and what comes');
+  serviceVerb('uninstall', 'stop it and remove its unit');
 
   const buildCommands = () => import('./commands/build.js');
   const buildOptions = (self: Command) =>

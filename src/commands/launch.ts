@@ -26,6 +26,7 @@ export async function launch(options: Options, extraArgs: string[] = []): Promis
   if (options.print) return printSettings(chosen, device, options.json === true, extraArgs);
 
   setLogLevel(settings['log-level']);
+  if (options.stopWithStdin) stopWithStdin(options.stopWithStdin);
   const force = options.force === true;
   const isSglang = settings.engine === 'sglang';
   // What the command line itself gets wrong comes before what the machine lacks.
@@ -44,6 +45,18 @@ export async function launch(options: Options, extraArgs: string[] = []): Promis
   else log.info(`node ${settings['node-rank']} of ${settings.nnodes} is up; node 0 answers requests`);
   await tellSystemd(`serving at ${running.url}`);
   return untilStopped(running);
+}
+
+/** What was started through a connection goes with it: stdin ends, or the sign of life that it carries stays away. */
+function stopWithStdin(seconds: unknown): void {
+  const timeoutMs = seconds === true ? null : Number(seconds) * 1000;
+  if (timeoutMs !== null && !(timeoutMs >= 1000 && timeoutMs <= 86_400_000)) {
+    throw new JsgError('E_USAGE', `--stop-with-stdin: '${seconds}' is not a number of seconds`);
+  }
+  const stop = () => process.kill(process.pid, 'SIGTERM');
+  const timer = timeoutMs === null ? null : setTimeout(stop, timeoutMs).unref();
+  process.stdin.on('data', () => timer?.refresh());
+  for (const event of ['end', 'error'] as const) process.stdin.once(event, stop);
 }
 
 function requireNoExtra({ settings }: Chosen, extraArgs: string[]): void {

@@ -6,6 +6,6 @@ import { log } from '../log.js';
 /** Does nothing where systemd did not start this process. Node speaks no datagrams over Unix sockets; systemd's own tool does. */
 export async function tellSystemd(status: string): Promise<void> {
   if (!process.env.NOTIFY_SOCKET) return;
-  const told = promisify(execFile)('systemd-notify', ['--ready', `--pid=${process.pid}`, `--status=${status}`]);
+  const told = promisify(execFile)('systemd-notify', ['--ready', `--status=${status}`]);
   await told.catch((error: Error) => log.warning(`systemd could not be told that this is ready: ${error.message}`));
 }

@@ -76,7 +76,7 @@ interface Chat {
 const subjects = ['bridges', 'rivers', 'engines', 'gardens', 'clocks', 'harbours', 'orchards', 'tunnels'];
 /** Texts that share nothing but their form. */
 const longPrefix = (subject: string) =>
-  Array.from({ length: 30 }, (_, i) => `Rule ${i + 1} about ${subject}: mind what was said of ${subject} before.`).join(
+  Array.from({ length: 16 }, (_, i) => `Rule ${i + 1} about ${subject}: mind what was said of ${subject} before.`).join(
     ' ',
   );
 

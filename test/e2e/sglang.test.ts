@@ -1,5 +1,5 @@
 /** `jsg launch --engine sglang` over a stand-in that plays SGLang's starts, ends and faults (test/fixtures/sglang). */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,6 +164,27 @@ describe('a failed start', () => {
     const { code, stderr } = await jsg(flags, { env: environment('ok') });
     expect(code).toBe(2);
     expect(stderr).toContain('--torchao-config does not work with this SGLang 0.4.2: TorchAO is not installed');
+  });
+
+  it('says what a newer TorchAO lacks, before anything is loaded', async () => {
+    const newer = join(scratch, 'torchao-0.18');
+    mkdirSync(join(newer, 'torchao', 'quantization'), { recursive: true });
+    mkdirSync(join(newer, 'torchao-0.18.0.dist-info'));
+    writeFileSync(
+      join(newer, 'torchao-0.18.0.dist-info', 'METADATA'),
+      'Metadata-Version: 2.1\nName: torchao\nVersion: 0.18.0\n',
+    );
+    writeFileSync(join(newer, 'torchao', '__init__.py'), '');
+    // The functions gave way to classes of configuration.
+    writeFileSync(
+      join(newer, 'torchao', 'quantization', '__init__.py'),
+      'class Int4WeightOnlyConfig: pass\nquantize_ = None\n',
+    );
+    const flags = [...LAUNCH.with(4, 'flashinfer-int4wo-128'), '--port', '0'];
+    const { code, stderr } = await jsg(flags, { env: { ...environment('ok'), PYTHONPATH: `${STANDIN}:${newer}` } });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/TorchAO 0\.18\.0 has no .*torchao\.quantization\.int4_weight_only/);
+    expect(stderr).toContain('torchao==0.9.0');
   });
 
   it('says that there is no SGLang in a Python', async () => {

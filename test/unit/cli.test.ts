@@ -25,7 +25,7 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     [
       'frobnicate',
       "unknown command 'frobnicate'",
-      'There are: launch, chat, bench, plan, route, build, build-flashinfer, build-kernel, bundle, profiles, index, doctor.',
+      'There are: launch, chat, bench, plan, route, cluster, service, build, build-flashinfer, build-kernel, bundle, profiles, index, doctor.',
     ],
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],
@@ -42,6 +42,11 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
       'HuggingFaceTB/SmolLM2-135M-Instruct',
     ],
     ['launch --engine sglang --profile triton --print -- --port 1', '--port belongs before the --', 'Write --port'],
+    ['cluster up', 'no cluster file is named', 'jsg cluster up -f cluster.yaml'],
+    ['cluster up -f /no/such.yaml', '/no/such.yaml: cannot be read', ''],
+    ['cluster dwon', "unknown command 'dwon' for jsg cluster", ''],
+    ['service install --profile nope', "no profile 'nope'", ''],
+    ['launch --stop-with-stdin soon', "--stop-with-stdin: 'soon' is not a number of seconds", ''],
     ['route', 'no worker is named', 'jsg route --worker http://127.0.0.1:30001'],
     ['route --worker ftp://x', "'ftp://x' is not a URL", ''],
     [

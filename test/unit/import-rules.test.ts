@@ -13,7 +13,7 @@ interface Import {
 }
 
 /** Files that every layer may use. */
-const COMMON = ['errors', 'log', 'files', 'nearest', 'style', 'table', 'version', 'client'];
+const COMMON = ['shell', 'errors', 'log', 'files', 'nearest', 'style', 'table', 'version', 'client'];
 
 /** What each layer may import besides itself and COMMON; `name (types)`: types only; `name/file`: that file only. */
 const LAYERS: Record<string, string[]> = {
@@ -21,6 +21,8 @@ const LAYERS: Record<string, string[]> = {
   usage: [],
   commands: [
     'engine',
+    'service',
+    'cluster',
     'bench',
     'doctor',
     'plan',
@@ -39,6 +41,10 @@ const LAYERS: Record<string, string[]> = {
   ],
   server: ['addon', 'model'],
   bench: [],
+  // Other machines, over ssh; their flags are checked before they get here.
+  cluster: ['recipe/yaml-file'],
+  // Units of systemd.
+  service: [],
   doctor: ['device', 'plan'],
   // What takes how many bytes, and how fast they are read: pure but for finding a model's files.
   plan: ['model', 'device', 'addon/binding (types)', 'profile/flags (types)'],

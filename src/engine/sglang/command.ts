@@ -1,6 +1,7 @@
 /** Settings as the command line of SGLang. Pure. */
 import { JsgError } from '../../errors.js';
 import type { FlagName, Settings } from '../../profile/flags.js';
+import { quoteWord } from '../../shell.js';
 
 /** Flags that SGLang has under the same name, in the order of the guide's launch lines, then by what they are about. */
 export const SHARED = [
@@ -164,9 +165,4 @@ export function formatCommand(python: string, { args, apiKey }: SglangCommand): 
   // The shell puts the key in its place; here nobody reads it.
   if (apiKey !== null) lines.push('--api-key "$JSG_API_KEY"');
   return [`${quoteWord(python)} -m sglang.launch_server`, ...lines].join(' \\\n  ');
-}
-
-/** A word as a shell reads it back. */
-export function quoteWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -56,8 +56,12 @@ function requireProgram(path: string): string {
   throw new JsgError('E_USAGE', `--python: there is no file ${found}`);
 }
 
-/** jsg's own key is no business of the server's environment; its output is wanted line by line. */
-function serverEnvironment({ JSG_API_KEY: _, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/** jsg's key, and its socket to systemd, are no business of the server; its output is wanted line by line. */
+function serverEnvironment({
+  JSG_API_KEY: _key,
+  NOTIFY_SOCKET: _socket,
+  ...env
+}: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...env, PYTHONUNBUFFERED: '1' };
 }
 
@@ -87,8 +91,8 @@ function importFault(python: string, stderr: string, short: string): JsgError {
   }
   const [cause] = explain(stderr);
   const last = stderr
-    .trim()
     .split('\n')
+    .filter((line) => line.trim() !== '')
     .slice(-4)
     .map((line) => `\n     | ${line}`)
     .join('');
