@@ -1,6 +1,6 @@
 /** Wheels of a bundle: those that recipes install, those that their builds ask pip for, and all that these require. */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type PipNeeds, pipNeeds } from '../recipe/pip-needs.js';
 import type { Plan } from '../recipe/plan.js';
 import { requirementOf } from '../recipe/source-steps.js';
@@ -8,7 +8,7 @@ import type { JetsonIndex } from '../registry/jetson-index.js';
 import { LOCK_NAME, locked, readLock, requireSameTarget, writeLock } from '../registry/lock.js';
 import { pipDownload } from '../registry/pip-download.js';
 import type { Target } from '../registry/tags.js';
-import { gatherWheels, removeOtherWheels } from '../registry/wheelhouse.js';
+import { gatherWheels, removeOthers } from '../registry/wheelhouse.js';
 import type { Tell } from './gather-model.js';
 import type { BundleFile } from './manifest.js';
 import { projectNeeds } from './project-needs.js';
@@ -63,12 +63,14 @@ export async function gatherPackages(request: WheelRequest, shop: Workshop, tell
     signal: shop.signal,
     onProgress: ({ file, doneBytes, totalBytes }) => tell(file, totalBytes === null ? null : doneBytes / totalBytes),
   });
-  await removeOtherWheels(directory, packages);
   writeLock(lockPath, locked({ version: 1, platform: of, python: target.python, packages: [] }, packages));
   const wheels = packages.map(({ name, version, filename }): Gathered => {
     return { path: `wheels/${filename}`, kind: 'wheel', name, version, commit: null, submodules: [] };
   });
-  return [...wheels, ...sourcePackages];
+  const gathered = [...wheels, ...sourcePackages];
+  const names = gathered.map(({ path }) => basename(path));
+  await removeOthers(directory, names);
+  return gathered;
 }
 
 async function gatherSourcePackages(needs: PipNeeds[], directory: string, request: WheelRequest, shop: Workshop) {

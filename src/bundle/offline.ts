@@ -8,7 +8,7 @@ import type { GitSource, PackageSource, Plan } from '../recipe/plan.js';
 import { requirementOf } from '../recipe/source-steps.js';
 import type { LockedPackage } from '../registry/lock.js';
 import type { Target } from '../registry/tags.js';
-import { gatherWheels, removeOtherWheels } from '../registry/wheelhouse.js';
+import { gatherWheels, removeOthers } from '../registry/wheelhouse.js';
 import { type BundleFile, type Manifest, openBundle, type Place, requirePlace, verifyFiles } from './manifest.js';
 
 export class OfflineSources {
@@ -59,7 +59,8 @@ export class OfflineSources {
     const found = await this.closure([requirementOf(source)]);
     mkdirSync(directory, { recursive: true });
     for (const { filename } of found) take(join(this.directory, 'wheels', filename), join(directory, filename));
-    await removeOtherWheels(directory, found);
+    const names = found.map(({ filename }) => filename);
+    await removeOthers(directory, names);
     return found;
   }
 

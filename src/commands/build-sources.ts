@@ -19,7 +19,7 @@ import {
   writeLock,
 } from '../registry/lock.js';
 import { targetOfPython } from '../registry/target.js';
-import { gatherWheels, removeOtherWheels } from '../registry/wheelhouse.js';
+import { gatherWheels, removeOthers } from '../registry/wheelhouse.js';
 import type { Options } from './settings.js';
 
 export type Sources = Pick<RunOptions, 'fetchPackage' | 'archiveOf'> & { env: Record<string, string> };
@@ -81,7 +81,8 @@ function fromIndex(lockPath: string): FetchPackage {
         },
       });
       requirePinned(source, packages);
-      await removeOtherWheels(context.directory, packages);
+      const names = packages.map(({ filename }) => filename);
+      await removeOthers(context.directory, names);
       keepLock(
         lockPath,
         lock ?? { version: 1, platform: index.platform, python: target.python, packages: [] },

@@ -66,10 +66,12 @@ export interface MarkerFacts {
   pythonVersion: string | null;
   /** `aarch64`, `x86_64` */
   machine: string;
+  /** Extras that are asked for, normalised; default: none. */
+  extras?: string[];
 }
 
 /**
- * `torch==2.8.0; platform_machine == "aarch64"`. Null for what is not required here: another machine, an extra, an address
+ * `torch==2.8.0; platform_machine == "aarch64"`. Null for what is not required here: another machine, another extra, an address
  * instead of a version, or a condition that is not understood.
  */
 export function parseRequirement(line: string, facts: MarkerFacts): Requirement | null {
@@ -90,7 +92,7 @@ function holds(marker: string, facts: MarkerFacts): boolean {
   return alternatives.some((part) => part.split(/\band\b/).every((condition) => conditionHolds(condition, facts)));
 }
 
-function conditionHolds(condition: string, { pythonVersion, machine }: MarkerFacts): boolean {
+function conditionHolds(condition: string, { pythonVersion, machine, extras = [] }: MarkerFacts): boolean {
   const [, name, operator = '', value = ''] =
     /^\s*(\w+)\s*(==|!=|<=|>=|<|>)\s*["']([^"']*)["']\s*$/.exec(condition) ?? [];
   const known: Record<string, string | null> = {
@@ -104,6 +106,7 @@ function conditionHolds(condition: string, { pythonVersion, machine }: MarkerFac
   if (name === 'python_version' || name === 'python_full_version') {
     return pythonVersion !== null && meets(pythonVersion, `${operator}${value}`);
   }
+  if (name === 'extra') return operator === '==' && extras.includes(normaliseName(value));
   const own = name === undefined ? undefined : known[name];
   if (own === undefined || own === null) return false;
   return operator === '==' ? own === value : operator === '!=' ? own !== value : false;

@@ -8,7 +8,7 @@ import { parseVersion } from '../device/python-version.js';
 import { readWheelMetadata } from '../device/wheel-file.js';
 import { indexTable } from '../device/wheel-index.js';
 import { parseWheelName } from '../device/wheel-name.js';
-import { parseRequirement, type Requirement } from '../device/wheels-versions.js';
+import { normaliseName, parseRequirement, type Requirement } from '../device/wheels-versions.js';
 import { JsgError } from '../errors.js';
 import { hasSha256 } from '../files.js';
 import type { DownloadProgress } from './download.js';
@@ -34,8 +34,14 @@ export interface WheelhouseOptions {
   onProgress?: (progress: DownloadProgress) => void;
 }
 
+interface Wanted extends Requirement {
+  /** Normalised: `torch` of `accelerate[torch]`. */
+  extras: string[];
+}
+
 interface Taken extends LockedPackage {
-  requires: Requirement[];
+  metadata: string;
+  requires: Wanted[];
 }
 
 /** A package whose choice was changed so often has requirements that contradict each other. */
@@ -50,27 +56,29 @@ export async function gatherWheels(requirements: string[], options: WheelhouseOp
   const roots = requirements.map((text) => readRequirement(text, options.target));
   const taken = await close(roots, options);
   const names = reachable(roots, taken);
-  return [...taken.values()].filter(({ name }) => names.has(name)).map(({ requires: _, ...entry }) => entry);
+  return [...taken.values()]
+    .filter(({ name }) => names.has(name))
+    .map(({ requires: _, metadata: __, ...entry }) => entry);
 }
 
-/** Leaves nothing else in the folder for pip to find. */
-export async function removeOtherWheels(directory: string, kept: LockedPackage[]): Promise<void> {
-  const names = new Set(kept.map(({ filename }) => filename));
-  for (const file of await readdir(directory)) {
-    if (file.endsWith('.whl') && !names.has(file)) await rm(join(directory, file));
+/** Leaves nothing else in the folder for pip to find, nor what a kill has left half-fetched. */
+export async function removeOthers(directory: string, kept: string[]): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!kept.includes(name)) await rm(join(directory, name), { recursive: true, force: true });
   }
 }
 
-function readRequirement(text: string, target: Target): Requirement {
-  const found = parseRequirement(text, { pythonVersion: target.python, machine: target.machine });
+function readRequirement(text: string, target: Target): Wanted {
+  const found = parseWanted(text, target, []);
   if (found !== null && parseSpecifiers(found.specifier) !== null) return found;
   throw new JsgError('E_USAGE', `'${text}' is no requirement`, { hint: "Like torch, 'torch>=2.4' or torch==2.8.0." });
 }
 
 /** Takes what is required until nothing is missing; a choice that a later requirement does not allow is made again. */
-async function close(roots: Requirement[], options: WheelhouseOptions): Promise<Map<string, Taken>> {
+async function close(roots: Wanted[], options: WheelhouseOptions): Promise<Map<string, Taken>> {
   const taken = new Map<string, Taken>();
   const wanted = new Map<string, Set<string>>();
+  const extras = new Map<string, Set<string>>();
   const choices = new Map<string, number>();
   const queue = [...roots];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -79,12 +87,22 @@ async function close(roots: Requirement[], options: WheelhouseOptions): Promise<
     wanted.set(name, specifiers);
     if (specifier !== '') specifiers.add(specifier);
     const all = [...specifiers].join(',');
+    const wantedExtras = extras.get(name) ?? new Set();
+    extras.set(name, wantedExtras);
+    const isNew = next.extras.some((extra) => !wantedExtras.has(extra));
+    for (const extra of next.extras) wantedExtras.add(extra);
     const before = taken.get(name);
-    if (before !== undefined && isMet(before.version, all)) continue;
+    if (before !== undefined && isMet(before.version, all)) {
+      if (isNew) before.requires = requiresOf(before.metadata, options.target, [...wantedExtras]);
+      if (isNew) queue.push(...before.requires);
+      continue;
+    }
     const count = (choices.get(name) ?? 0) + 1;
     choices.set(name, count);
     if (count > MAX_CHOICES) throw new JsgError('E_NOT_FOUND', `${name}: nothing meets ${all}`);
-    const found = await take(name, all, options);
+    const entry = await take(name, all, options);
+    const metadata = metadataOf(entry, options);
+    const found = { ...entry, metadata, requires: requiresOf(metadata, options.target, [...wantedExtras]) };
     taken.set(name, found);
     queue.push(...found.requires);
   }
@@ -96,7 +114,7 @@ function isMet(version: string, specifier: string): boolean {
   return parsed !== null && satisfies(parsed, parseSpecifiers(specifier) ?? [], version);
 }
 
-async function take(name: string, specifier: string, options: WheelhouseOptions): Promise<Taken> {
+async function take(name: string, specifier: string, options: WheelhouseOptions): Promise<LockedPackage> {
   const pin = options.lock?.packages.find((entry) => entry.name === name);
   if (pin !== undefined && !isMet(pin.version, specifier)) {
     throw new JsgError(
@@ -107,15 +125,16 @@ async function take(name: string, specifier: string, options: WheelhouseOptions)
       },
     );
   }
-  const entry = pin === undefined ? await choose(name, specifier, options) : await takeAgain(pin, options);
-  const path = join(options.directory, entry.filename);
-  const metadata = readWheelMetadata(path);
-  if (metadata === null) {
-    throw new JsgError('E_DOWNLOAD_FAILED', `${entry.filename} is no whole wheel`, {
-      hint: 'Its hash is right, so whoever offers it has a broken file: name another version or mirror.',
-    });
-  }
-  return { ...entry, requires: requiresOf(metadata, options.target) };
+  return pin === undefined ? choose(name, specifier, options) : takeAgain(pin, options);
+}
+
+/** What stands above the description. */
+function metadataOf({ filename }: LockedPackage, { directory }: WheelhouseOptions): string {
+  const metadata = readWheelMetadata(join(directory, filename));
+  if (metadata !== null) return metadata.split(/\r?\n\r?\n/)[0] ?? '';
+  throw new JsgError('E_DOWNLOAD_FAILED', `${filename} is no whole wheel`, {
+    hint: 'Its hash is right, so whoever offers it has a broken file: name another version or mirror.',
+  });
 }
 
 async function choose(name: string, specifier: string, options: WheelhouseOptions): Promise<LockedPackage> {
@@ -159,12 +178,18 @@ async function byPip(requirement: string, name: string, sha256: string | null, o
 /** NVIDIA's libraries for torch of the public index are of a CUDA that no Jetson has. */
 const mayComeByPip = (name: string) => !indexTable().cuda_packages.includes(name) && !name.startsWith('nvidia-');
 
-function requiresOf(metadata: string, target: Target): Requirement[] {
-  const [head = ''] = metadata.split(/\r?\n\r?\n/);
-  const facts = { pythonVersion: target.python, machine: target.machine };
-  return head.split(/\r?\n/).flatMap((line) => {
+function parseWanted(text: string, { python, machine }: Target, extras: string[]): Wanted | null {
+  const found = parseRequirement(text, { pythonVersion: python, machine, extras });
+  const named = /^\s*[\w.-]+\s*\[([^\]]*)\]/.exec(text)?.[1] ?? '';
+  const asked = named.split(',').map((extra) => normaliseName(extra.trim()));
+  return found === null ? null : { ...found, extras: asked.filter(Boolean) };
+}
+
+/** `extras`: of the package itself, that are asked for. */
+function requiresOf(metadata: string, target: Target, extras: string[]): Wanted[] {
+  return metadata.split(/\r?\n/).flatMap((line) => {
     const text = /^Requires-Dist:(.*)$/i.exec(line)?.[1];
-    const found = text === undefined ? null : parseRequirement(text, facts);
+    const found = text === undefined ? null : parseWanted(text, target, extras);
     if (found === null) return [];
     // What an old package wrote loosely is left for pip to judge.
     return parseSpecifiers(found.specifier) === null ? { ...found, specifier: '' } : found;
@@ -172,9 +197,9 @@ function requiresOf(metadata: string, target: Target): Requirement[] {
 }
 
 /** Names that are still required once all choices are made. */
-function reachable(roots: Requirement[], taken: Map<string, Taken>): Set<string> {
+function reachable(roots: Wanted[], taken: Map<string, Taken>): Set<string> {
   const names = new Set<string>();
-  const visit = ({ name }: Requirement) => {
+  const visit = ({ name }: Wanted) => {
     if (names.has(name)) return;
     names.add(name);
     for (const next of taken.get(name)?.requires ?? []) visit(next);

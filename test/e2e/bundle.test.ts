@@ -9,7 +9,7 @@ import { sha256OfFile } from '../../src/files.js';
 import { makeWheel } from '../integration/make-wheel.js';
 import { makeUpstream, UPSTREAM } from '../integration/recipe-run-spec.js';
 import { IndexServer } from '../integration/registry-server.js';
-import { jsg } from './jsg.js';
+import { Jsg, jsg } from './jsg.js';
 
 const path = 'amd64/cu128';
 const here = execaSync('python3', ['-c', "import sys; print('%d.%d' % sys.version_info[:2])"]).stdout;
@@ -208,6 +208,26 @@ describe('jsg bundle', () => {
     const { code, stdout, stderr } = await jsg(['bundle', ...args], { env });
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(message);
+  });
+
+  it('killed at any moment it goes on, and comes to the same', async () => {
+    const to = join(root, 'killed');
+    const args = ['bundle', '--profile', profile, '--platform', path, '--recipe', `torch,${recipe}`, '--output', to];
+    for (let i = 0; i < 4; i += 1) {
+      const running = new Jsg(args, env);
+      await new Promise((done) => setTimeout(done, 300 + Math.random() * 3000));
+      await running.end(i % 2 === 0 ? 'SIGKILL' : 'SIGINT');
+    }
+    const { code, stderr } = await gather(to);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const wheels = (directory: string) => manifestOf(directory).files.filter(({ kind }) => kind === 'wheel');
+    expect(wheels(to)).toEqual(wheels(output));
+    expect(readdirSync(join(to, 'sources'))).toEqual(readdirSync(join(output, 'sources')));
+    expect(
+      readdirSync(to, { recursive: true, encoding: 'utf8' }).filter((name) => /\.part\b|\.tmp$|\.pip-/.test(name)),
+    ).toEqual([]);
+    const left = execaSync('ps', ['-eo', 'args']).stdout.split('\n');
+    expect(left.filter((line) => line.includes(to))).toEqual([]);
   });
 
   it('refuses to mix two boards in one folder', async () => {

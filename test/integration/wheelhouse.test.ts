@@ -42,6 +42,12 @@ beforeEach(async () => {
     ],
     mpmath: [makeWheel('mpmath', { version: '1.4.0' }), makeWheel('mpmath', { version: '1.3.0' })],
     pinned: [makeWheel('pinned', { requires: ['sympy', 'sympy<1.14', 'torch'] })],
+    extras: [
+      makeWheel('extras', {
+        requires: ["sympy ; extra == 'fast-math'", "filelock ; extra == 'lock'", "torch ; extra == 'gpu'"],
+      }),
+    ],
+    asks: [makeWheel('asks', { requires: ['extras', 'extras[lock]>=1', 'extras[fast.math]'] })],
     broken: [{ filename: 'broken-1.0-py3-none-any.whl', content: Buffer.from('not a zip') }],
     impossible: [makeWheel('impossible', { requires: ['sympy>1.13', 'sympy<1.13'] })],
   });
@@ -87,6 +93,13 @@ describe('gatherWheels', () => {
     const found = await gather(['pinned']);
     expect(found.map(({ name, version }) => `${name} ${version}`)).toContain('sympy 1.13.1');
     expect(found.filter(({ name }) => name === 'sympy')).toHaveLength(1);
+  });
+
+  it('takes what the extras that are asked for require, and of no others', async () => {
+    const names = async (requirement: string) => (await gather([requirement])).map(({ name }) => name).sort();
+    expect(await names('extras')).toEqual(['extras']);
+    expect(await names('extras[Fast_Math]')).toEqual(['extras', 'mpmath', 'sympy']);
+    expect(await names('asks')).toEqual(['asks', 'extras', 'filelock', 'mpmath', 'sympy']);
   });
 
   it('never takes a package with CUDA from elsewhere', async () => {
