@@ -40,7 +40,7 @@ constexpr int kReplays = 5;
 template <class T>
 Memory<T> uploaded(const std::vector<T>& host) {
   Memory<T> memory(host.size());
-  check(cudaMemcpy(memory.get(), host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice), "copying");
+  copy_to_device(memory.get(), host.data(), host.size() * sizeof(T), "copying");
   return memory;
 }
 

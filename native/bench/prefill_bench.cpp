@@ -209,8 +209,7 @@ class PrefillBench {
           .read(0, {reinterpret_cast<uint8_t*>(random_.data()), kPart * 2});
     }
     for (size_t at = 0; at < count; at += kPart) {
-      cuda::check(cudaMemcpy(to + at, random_.data(), std::min(kPart, count - at) * 2, cudaMemcpyHostToDevice),
-                  "copying to the device");
+      cuda::copy_to_device(to + at, random_.data(), std::min(kPart, count - at) * 2, "copying to the device");
     }
   }
 

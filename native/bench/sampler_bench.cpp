@@ -123,9 +123,8 @@ void bench(int vocab) {
     for (const Mode& mode : modes) {
       std::printf("%-22s", mode.name);
       for (const int n : row_counts) {
-        check(cudaMemcpy(logits.get(), host.data(), static_cast<size_t>(n) * vocab * sizeof(float),
-                         cudaMemcpyHostToDevice),
-              "copying logits");
+        cuda::copy_to_device(logits.get(), host.data(), static_cast<size_t>(n) * vocab * sizeof(float),
+                             "copying logits");
         cuda::DeviceSampler sampler(vocab, device.sm >= 90);
         std::vector<SeenToken> seen;
         for (int i = 0; i < mode.n_seen; ++i) seen.push_back({i * (vocab / mode.n_seen), 1});

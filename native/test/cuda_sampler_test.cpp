@@ -74,14 +74,11 @@ class Device {
     cuda::check(cudaStreamSynchronize(stream_), "waiting before the logits are written over");
     logits_.grow(rows.size() * vocab_);
     for (size_t i = 0; i < rows.size(); ++i) {
-      cuda::check(
-          cudaMemcpy(logits_.get() + i * vocab_, rows[i].logits.data(), vocab_ * sizeof(float), cudaMemcpyHostToDevice),
-          "copying logits");
+      cuda::copy_to_device(logits_.get() + i * vocab_, rows[i].logits.data(), vocab_ * sizeof(float), "copying logits");
     }
     if (!best.empty()) {
       best_.grow(best.size());
-      cuda::check(cudaMemcpy(best_.get(), best.data(), best.size() * sizeof(uint64_t), cudaMemcpyHostToDevice),
-                  "copying maxima");
+      cuda::copy_to_device(best_.get(), best.data(), best.size() * sizeof(uint64_t), "copying maxima");
     }
     sampler_.launch(stream_, logits_.get(), best.empty() ? nullptr : best_.get(), described, next_slot_);
     next_slot_ = 1 - next_slot_;

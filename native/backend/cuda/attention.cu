@@ -27,7 +27,7 @@ template <class T>
 void Attention<T>::make_cache(int n_blocks) {
   layer_bytes_ = static_cast<size_t>(n_blocks) * shape_.n_kv_heads * page_bytes();
   cache_.grow(layer_bytes_ * shape_.n_layers);
-  check(cudaMemset(cache_.get(), 0, cache_.bytes()), "clearing the KV cache");
+  check(cudaMemsetAsync(cache_.get(), 0, cache_.bytes(), launch_.stream), "clearing the KV cache");
 }
 
 template <class T>
@@ -70,7 +70,7 @@ bool Attention<T>::plan(const AttentionStep& step) {
   bool moved = partial_.grow(static_cast<size_t>(units) * spans_ * partial_size(group, shape_.head_dim));
   if (finished_.grow(units)) {
     moved = true;
-    check(cudaMemset(finished_.get(), 0, finished_.bytes()), "clearing counters");
+    check(cudaMemsetAsync(finished_.get(), 0, finished_.bytes(), launch_.stream), "clearing counters");
   }
   return moved;
 }

@@ -87,8 +87,7 @@ class CudaBackend final : public Backend {
     }
     if (!bias.empty()) {
       linear->bias.grow(bias.size());
-      check(cudaMemcpy(linear->bias.get(), bias.data(), bias.size() * sizeof(float), cudaMemcpyHostToDevice),
-            "copying a bias");
+      copy_to_device(linear->bias.get(), bias.data(), bias.size() * sizeof(float), "copying a bias");
     }
     return linear;
   }

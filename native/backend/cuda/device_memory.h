@@ -18,6 +18,13 @@ inline void check(cudaError_t status, const char* what) {
 
 enum class Place { kDevice, kPinnedHost };
 
+// Returns when the bytes have arrived. cudaMemcpy alone may return before, when they come from memory that is not
+// pinned, and streams that do not block would not wait for them.
+inline void copy_to_device(void* to, const void* from, size_t bytes, const char* what) {
+  check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), what);
+  check(cudaStreamSynchronize(cudaStreamLegacy), what);
+}
+
 // Memory of T that grows and never shrinks; growing loses the content.
 template <class T, Place kPlace = Place::kDevice>
 class Memory {

@@ -104,6 +104,7 @@ DeviceSampler::DeviceSampler(int vocab_size, bool dependent_launch)
                                            " tokens, and this model has " + std::to_string(vocab_size));
   }
   check(cudaMemset(scratch_->tokens.get(), 0, scratch_->tokens.bytes()), "clearing tokens");
+  check(cudaStreamSynchronize(cudaStreamLegacy), "clearing tokens");  // before any stream that would not wait for it
   for (auto& slot : slots_) slot = std::make_unique<Slot>();
 }
 
