@@ -16,6 +16,9 @@ constexpr int kShortRow = 2048;
 constexpr int kGemvBlocksPerSm = 2;
 // What a row of activations, which comes from the level-2 cache, costs beside a row of weights.
 constexpr float kRowCost = 0.2f;
+// On large devices gemm wins from so many rows on: gemv reads all activations again for each tile of weights. Not where
+// the hidden state is short: there is too little of a row for gemm's ring.
+constexpr int kLargeGemvRows = 2;
 
 }  // namespace
 
@@ -34,8 +37,13 @@ int FusedProducts<T>::gemm_features(int n_rows, int tiles_of_32) const {
 }
 
 template <class T>
+bool FusedProducts<T>::uses_gemv(int n_rows, int hidden) const {
+  return n_rows <= (large_ && hidden > kShortRow ? kLargeGemvRows : kMaxGemvRows);
+}
+
+template <class T>
 int FusedProducts<T>::squares_tile(int n_rows, int features) const {
-  return n_rows <= kMaxGemvRows ? kTileRows : gemm_features(n_rows, (features + 31) / 32);
+  return uses_gemv(n_rows, features) ? kTileRows : gemm_features(n_rows, (features + 31) / 32);
 }
 
 template <class T>
@@ -56,7 +64,8 @@ template <class T>
 template <Epilogue kEpilogue>
 void FusedProducts<T>::launch(const ProductArgs<T>& args) const {
   const int features = kEpilogue == Epilogue::kSilu ? args.out_features / 2 : args.out_features;
-  if (args.n <= kMaxGemvRows) {
+  const int hidden = kEpilogue == Epilogue::kResidual ? args.out_features : args.in_features;
+  if (uses_gemv(args.n, hidden)) {
     const int tiles = (features + kTileRows - 1) / kTileRows;
     auto* kernel = gemv_kernel<T, kEpilogue, kGemvWarps, kGemvStages>;
     if constexpr (kEpilogue == Epilogue::kSilu) {

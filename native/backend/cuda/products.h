@@ -15,7 +15,8 @@ class FusedProducts {
  public:
   FusedProducts(const cudaDeviceProp& device, const Launcher& launch);
 
-  // Features behind each sum of squares that a kResidual product of n rows and so many features leaves.
+  // Features behind each sum of squares that a kResidual product of n rows and so many features leaves. The next
+  // products' in_features are these features.
   int squares_tile(int n_rows, int features) const;
   // 1 <= args.n <= kMaxFusedRows.
   void run(Epilogue epilogue, const ProductArgs<T>& args) const;
@@ -27,6 +28,7 @@ class FusedProducts {
   void launch_gemm(const ProductArgs<T>& args) const;
   template <Epilogue kEpilogue, GemmSize kSize, int kN, int kFeatures>
   void launch_gemm(const ProductArgs<T>& args) const;
+  bool uses_gemv(int n_rows, int hidden) const;  // of the model: what all products but kResidual read
   int gemm_features(int n_rows, int tiles_of_32) const;
 
   const int n_sms_;
