@@ -68,7 +68,8 @@ template <class T>
 template <Epilogue kEpilogue, int kFeatures>
 void PrefillProducts<T>::launch(const ProductArgs<T>& args) const {
   auto* kernel = gemm_prefill_kernel<T, kEpilogue, kFeatures>;
-  constexpr int kBytes = PrefillStage<kFeatures>::kSharedBytes;
+  constexpr int kBytes =
+      PrefillStage<kFeatures>::kSharedBytes + (kEpilogue == Epilogue::kResidual ? ResidualRing::kSharedBytes : 0);
   static const cudaError_t allowed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   check(allowed, "reserving shared memory");
   constexpr int kOut = kEpilogue == Epilogue::kSilu ? kFeatures / 2 : kFeatures;

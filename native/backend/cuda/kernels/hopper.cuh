@@ -77,6 +77,11 @@ __device__ __forceinline__ void copy_box(uint32_t to, const CUtensorMap* map, in
       "l"(map), "r"(column), "r"(row), "r"(page), "r"(barrier)
       : "memory");
 }
+// Into the level-2 cache; nobody hears of it.
+__device__ __forceinline__ void prefetch_box(const CUtensorMap* map, int column, int row) {
+  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(map), "r"(column), "r"(row)
+               : "memory");
+}
 // Into the blocks of the cluster whose bits are set in `blocks`, at the same place in each, with its barrier.
 __device__ __forceinline__ void copy_box_to(uint16_t blocks, uint32_t to, const CUtensorMap* map, int column, int row,
                                             uint32_t barrier) {

@@ -34,7 +34,7 @@ struct ProductArgs {
   float eps;
 };
 
-__device__ __forceinline__ float silu(float x) { return x / (1.0f + __expf(-x)); }
+__device__ __forceinline__ float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
 
 // A logit and its id as one number that orders by logit, then by lowest id; all bits set for NaN, so that it wins.
 __device__ __forceinline__ uint64_t pack_best(float logit, int id) {
