@@ -35,7 +35,10 @@ find "$app/dist" "$app/node_modules" -type f -regex '.*\.\(map\|md\|[cm]?ts\)' -
 strip -o "$app/build/Release/jsg.node" "$build/Release/jsg.node"
 for name in $tests; do strip -o "$app/tests/$name" "$build/native/$name"; done
 for name in $benches; do strip -o "$app/benches/$name" "$build/native/$name"; done
-cp -r scripts/gpu/gate scripts/gpu/golden.mjs "$app/scripts/gpu/"
+cp -r scripts/gpu/gate scripts/gpu/*.mjs "$app/scripts/gpu/"
+nvcc=$(sed -n 's/^JSG_NVCC:[^=]*=//p' "$build/CMakeCache.txt")
+"$nvcc" -shared -Xcompiler -fPIC -cudart static -cudadevrt none -L "$(dirname "$nvcc")/../lib" \
+  -I "${include%%;*}" -o "$app/scripts/gpu/fault.node" scripts/gpu/fault.cu
 rm -rf "$app/scripts/gpu/gate/__pycache__"
 cp test/oracle/weights.py "$app/test/oracle/"
 cp test/golden/smollm2.json "$app/test/golden/"

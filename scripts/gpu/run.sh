@@ -6,6 +6,7 @@
 #   run.sh golden                    SmolLM2: 33 greedy answers against transformers (needs the model's pieces)
 #   run.sh gate [PART...]            tiny models of every architecture over HTTP against transformers; PART: logits batch
 #                                    chunks graphs kv long
+#   run.sh fault                     the GPU fails beneath running streams: they end with an error, the server exits with 6
 #   run.sh bench                     engine-level figures, 1B and 8B shapes
 #   run.sh serve [DEVICE...]         SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
 # JSG_DEVICE=cpu rehearses golden and gate without a GPU.
@@ -107,6 +108,18 @@ golden() {
   return "$status"
 }
 
+fault() {
+  local trigger=$home/fault status=0
+  rm -f "$trigger"
+  JSG_FAULT_FILE=$trigger NODE_OPTIONS="--require $app/scripts/gpu/fault.node" start --model-path "$home/gate/$(ls "$home/gate" | head -1)" \
+    --skip-tokenizer-init --device "$device"
+  "$app/node" "$app/scripts/gpu/fault.mjs" "$url" "$trigger" || return 1
+  wait "$server" || status=$?
+  tail -2 "$home/server.log"
+  echo "exit code $status"
+  [ "$status" -eq 6 ]
+}
+
 serve() {
   local file
   file=$(model)
@@ -129,7 +142,7 @@ part=${1:-}
 shift || true
 case $part in
   keep) keep "$@" && exit ;;
-  test | sanitize | golden | gate | bench | serve) unpack ;;
+  test | sanitize | golden | gate | fault | bench | serve) unpack ;;
   *) sed -n '1d; /^#/!q; s/^# //p' "$0" && exit 2 ;;
 esac
 case $part in
@@ -137,6 +150,7 @@ case $part in
   sanitize) sanitize "$@" ;;
   golden) golden ;;
   gate) python3 "$app/scripts/gpu/gate" --device "$device" --work "$home/gate" "$@" ;;
+  fault) fault ;;
   bench) for shape in 1b 8b; do "$app/benches/step_bench" "$device" "$shape"; done ;;
   serve) if [ $# -gt 0 ]; then serve "$@"; else serve cuda cpu; fi ;;
 esac

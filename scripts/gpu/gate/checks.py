@@ -239,10 +239,12 @@ def kv(gate: Gate) -> None:
         comparison = gate.compare(model, dtype, answers, kv_dtype)
         name = f"kv {model} {dtype} {kv_dtype}"
         hold_errors(gate, name, comparison)
+        if dtype == "bfloat16":
+            return  # its own rounding is as coarse as the cache's
         apart = max(comparison.prefill.apart, comparison.decode.apart)
         gate.check(apart <= MAX_APART, f"{name}: {apart:.2f} of that error lies between jsg and transformers")
 
-    models = [("llama-gqa-64", "float16"), ("mistral-128", "bfloat16"), ("qwen3-128", "float16")]
+    models = [("llama-gqa-64", "float16"), ("mistral-128", "float16"), ("mistral-128", "bfloat16"), ("qwen3-128", "float16")]
     kv_dtypes = ["int8", "fp8_e4m3", "fp8_e5m2"]
     gate.several([(*model, kv_dtype) for model in models for kv_dtype in kv_dtypes], serve, hold)
 
