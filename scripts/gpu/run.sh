@@ -8,6 +8,7 @@
 #                                    chunks graphs kv long
 #   run.sh fault                     the GPU fails beneath running streams: they end with an error, the server exits with 6
 #   run.sh bench                     engine-level figures, 1B and 8B shapes
+#   run.sh http [SHAPE...]           random weights over HTTP beside the engine alone (8b, then 1b)
 #   run.sh serve [DEVICE...]         SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
 # JSG_DEVICE=cpu rehearses golden and gate without a GPU.
 set -euo pipefail
@@ -120,6 +121,17 @@ fault() {
   [ "$status" -eq 6 ]
 }
 
+http() {
+  local shape
+  for shape in "$@"; do
+    "$app/benches/step_bench" "$device" "$shape" | grep -E 'read bandwidth|batch +(1|32):'
+    "$app/node" "$app/scripts/gpu/dummy-model.mjs" "$shape" "$home/dummy-$shape"
+    start --model-path "$home/dummy-$shape" --load-format dummy --device "$device" --log-level warning
+    jsg bench --url "$url" --batch 1,32 --max-tokens 512
+    stop
+  done
+}
+
 serve() {
   local file
   file=$(model)
@@ -142,7 +154,7 @@ part=${1:-}
 shift || true
 case $part in
   keep) keep "$@" && exit ;;
-  test | sanitize | golden | gate | fault | bench | serve) unpack ;;
+  test | sanitize | golden | gate | fault | bench | http | serve) unpack ;;
   *) sed -n '1d; /^#/!q; s/^# //p' "$0" && exit 2 ;;
 esac
 case $part in
@@ -152,5 +164,6 @@ case $part in
   gate) python3 "$app/scripts/gpu/gate" --device "$device" --work "$home/gate" "$@" ;;
   fault) fault ;;
   bench) for shape in 1b 8b; do "$app/benches/step_bench" "$device" "$shape"; done ;;
+  http) if [ $# -gt 0 ]; then http "$@"; else http 8b 1b; fi ;;
   serve) if [ $# -gt 0 ]; then serve "$@"; else serve cuda cpu; fi ;;
 esac
