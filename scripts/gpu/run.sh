@@ -112,8 +112,9 @@ golden() {
 fault() {
   local trigger=$home/fault status=0
   rm -f "$trigger"
-  JSG_FAULT_FILE=$trigger NODE_OPTIONS="--require $app/scripts/gpu/fault.node" start --model-path "$home/gate/$(ls "$home/gate" | head -1)" \
-    --skip-tokenizer-init --device "$device"
+  "$app/node" "$app/scripts/gpu/dummy-model.mjs" 1b "$home/dummy-1b"
+  JSG_FAULT_FILE=$trigger NODE_OPTIONS="--require $app/scripts/gpu/fault.node" \
+    start --model-path "$home/dummy-1b" --load-format dummy --device "$device"
   "$app/node" "$app/scripts/gpu/fault.mjs" "$url" "$trigger" || return 1
   wait "$server" || status=$?
   tail -2 "$home/server.log"
