@@ -1,5 +1,5 @@
 /** The runner of recipes, in this process: sources, steps, cache, failures, the lock and interruption. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -166,6 +166,32 @@ describe('runPlans', () => {
     const onEvent = (event: RunEvent) => event.kind === 'note' && notes.push(event.text);
     await run(plan, newBuild(), { readMemory, memoryPollMs: 20, onEvent });
     expect(notes.map((note) => /(\d) jobs?$/.exec(note)?.[1])).toEqual(['2', '1']);
+  });
+
+  it('keeps the torch that is there: pip is told of it, and what was compiled against another is compiled again', async () => {
+    const build = newBuild();
+    const own = join(build, 'own');
+    execaSync('python3', ['-m', 'venv', '--without-pip', own]);
+    const site = execaSync(join(own, 'bin/python'), [
+      '-c',
+      "import sysconfig; print(sysconfig.get_path('purelib'))",
+    ]).stdout;
+    const install = (version: string) => {
+      rmSync(join(site, 'torch-2.8.0.dist-info'), { recursive: true, force: true });
+      mkdirSync(join(site, `torch-${version}.dist-info`), { recursive: true });
+      writeFileSync(join(site, `torch-${version}.dist-info/RECORD`), `torch/version.py,${version},1\n`);
+    };
+    const code = "import os; open('told', 'w').write(open(os.environ['PIP_CONSTRAINT']).read())";
+    const tell = step({ id: 'tell', argv: ['python3', '-c', code], outputs: ['told'], modules: ['torch'] });
+    const free = step({ id: 'free', argv: ['python3', '-c', 'pass'] });
+    const plan = { ...planOf(null, [free, tell]), sources: [] };
+    install('2.8.0');
+    expect((await run(plan, build, { venv: own })).numRun).toBe(2);
+    expect(readFileSync(join(build, 'told'), 'utf8')).toBe('torch==2.8.0\n');
+    expect((await run(plan, build, { venv: own })).numRun).toBe(0);
+    install('2.9.1');
+    expect((await run(plan, build, { venv: own })).numRun).toBe(1);
+    expect(readFileSync(join(build, 'told'), 'utf8')).toBe('torch==2.9.1\n');
   });
 
   it('lets one run at a time into a folder, and ends all its processes when interrupted', async () => {

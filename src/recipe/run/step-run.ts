@@ -1,7 +1,8 @@
 /** Runs the command of one step: with as many jobs as memory allows, again with fewer where it runs short. */
 import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { JsgError } from '../../errors.js';
+import { writeAtomically } from '../../files.js';
 import type { Plan, Step } from '../plan.js';
 import type { StepCache } from './cache.js';
 import { hashOutputs } from './cache.js';
@@ -10,6 +11,7 @@ import type { OnEvent } from './events.js';
 import { buildFailure, type Explain, interrupted } from './failure.js';
 import { chooseJobs, fewerJobs, isUnderPressure, type MemoryNow, wasOutOfMemory } from './jobs.js';
 import { withCcache } from './path.js';
+import { installedVersion } from './site-packages.js';
 import { argvOf, compilesByPip, removeRemains, withJobsIn } from './step.js';
 import { type Venv, venvEnvironment } from './venv.js';
 
@@ -136,14 +138,25 @@ function watchPressure(
   return { signal: AbortSignal.any([signal, short.signal]), stop: () => clearInterval(timer) };
 }
 
-function environmentOf(step: Step, jobs: number, { plan, venv, baseEnv }: StepContext): NodeJS.ProcessEnv {
+function environmentOf(step: Step, jobs: number, context: StepContext): NodeJS.ProcessEnv {
+  const { plan, venv, baseEnv } = context;
   return {
     ...withCcache(venvEnvironment(venv, baseEnv)),
     // Otherwise pip keeps what a compiler says to itself, and with it how far it is.
     ...(compilesByPip(step) ? { PIP_VERBOSE: '1' } : {}),
+    ...torchConstraint(context),
     ...withJobsIn(plan.environment, jobs),
     ...withJobsIn(step.env, jobs),
   };
+}
+
+/** The torch that is there stays: another one, of the public index, has no CUDA on a Jetson. pip then says what contradicts it. */
+function torchConstraint({ plan, build, venv, baseEnv }: StepContext): NodeJS.ProcessEnv {
+  const version = venv?.path && plan.recipe !== 'torch' ? installedVersion(venv.path, 'torch') : null;
+  if (version === null) return {};
+  const path = join(build, '.jsg', 'constraints.txt');
+  writeAtomically(path, `torch==${version}\n`);
+  return { PIP_CONSTRAINT: [baseEnv.PIP_CONSTRAINT, path].filter(Boolean).join(' ') };
 }
 
 /** What this try has written: the cause of a failure may stand far above its last lines. */

@@ -22,7 +22,8 @@ describe('pipNeeds', () => {
       wheels: ['setuptools', 'wheel', 'pybind11'],
       builds: [{ folder: 'xgrammar/python', withDependencies: true }],
     });
-    expect((await needsOf('sglang')).builds).toEqual([{ folder: 'sglang/python', withDependencies: false }]);
+    expect((await needsOf('sglang')).builds).toEqual([{ folder: 'sglang/python', withDependencies: true }]);
+    expect((await needsOf('sglang', 'latest')).builds).toEqual([{ folder: 'sglang/python', withDependencies: false }]);
     expect((await needsOf('sgl-kernel', 'latest')).builds).toEqual([]);
   });
 
@@ -39,7 +40,7 @@ describe('pipNeeds', () => {
       const device = await board('thor');
       const parts = planParts({ recipe: loadRecipe('all'), variant, device });
       for (const { wheels } of parts.map(pipNeeds))
-        expect(wheels.filter((word) => !/^[a-z][\w.-]*$/.test(word))).toEqual([]);
+        expect(wheels.filter((word) => !/^[a-z][\w.-]*(?:[=<]=?[\d.]+)?$/.test(word))).toEqual([]);
     }
   });
 });

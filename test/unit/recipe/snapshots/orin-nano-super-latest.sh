@@ -33,8 +33,12 @@ python3 -m pip wheel . --no-deps -w dist
 cd dist
 pip3 install flashinfer_python-*.whl --no-deps --force-reinstall
 
-# clone sglang v0.5.11
+# install what it imports and calls
+# not all that it names, which brings libraries of CUDA for servers.
 cd ../..
+python3 -m pip install 'apache-tvm-ffi<0.2' click einops ninja numpy nvidia-ml-py packaging requests tabulate tqdm
+
+# clone sglang v0.5.11
 git clone -b v0.5.11 https://github.com/sgl-project/sglang --depth 1
 
 # install the build tools
@@ -42,7 +46,7 @@ unset TORCH_CUDA_ARCH_LIST FLASHINFER_CUDA_ARCH_LIST BUILD_NVEP
 python3 -m pip install setuptools wheel
 
 # install SGLang from its clone
-# --no-deps keeps pip from replacing the torch with CUDA; `jsg doctor` names Python packages that are missing.
+# --no-deps, for it names one torch, of the public index; `jsg doctor` names Python packages that are missing.
 cd sglang/python
 pip install -e . --no-deps
 
@@ -77,4 +81,7 @@ python3 -m pip wheel xgrammar==0.2.8 --no-binary xgrammar --no-deps -w .
 # install the wheel
 python3 -m pip install xgrammar-0.2.8-*.whl --no-deps --force-reinstall
 
+# install what it imports
+# xgrammar itself is there, and on a Jetson torch is.
 cd ..
+python3 -m pip install xgrammar==0.2.8

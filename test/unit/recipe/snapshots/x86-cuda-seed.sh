@@ -1,5 +1,6 @@
 # all (seed) for x64, CUDA 12.8, Python 3.11, sm_90
 # needs python3, git, nvcc, c++, cmake, ninja; 22 GB of disk; 16 jobs of 4 GB
+# warning: sglang: the server of v0.4.1.post7 imports vllm 0.6.4.post1, which the document does not install; jsg launch --engine native needs neither
 
 python3 -m venv .venv && . .venv/bin/activate   # never into the system Python
 
@@ -44,12 +45,17 @@ unset TORCH_CUDA_ARCH_LIST FLASHINFER_ENABLE_AOT
 python3 -m pip install setuptools wheel
 
 # install SGLang from its clone
-# --no-deps keeps pip from replacing the torch with CUDA; `jsg doctor` names Python packages that are missing.
 cd sglang/python
-pip install -e . --no-deps
+pip install -e .
+
+# install what its server imports
+# missing from the document: its extra `srt` also names decord, which has no wheel for aarch64, and outlines and torchao,
+# which only some launches need.
+cd ../..
+python3 -m pip install aiohttp fastapi hf_transfer huggingface_hub interegular orjson packaging pillow prometheus-client psutil pydantic python-multipart pyzmq uvicorn uvloop
 
 # fetch the submodules of sglang that are used
-cd ..
+cd sglang
 git submodule update --init --depth 1 sgl-kernel/3rdparty
 
 # install the build tools
