@@ -207,6 +207,21 @@ function commandTree(setExitCode: (code: number) => void): Command {
   routeVerb('list', 'the workers, and whether they are healthy', 'list').option('--json', 'as JSON');
   routeVerb('add <url>', 'take a worker in', 'add');
   routeVerb('remove <url>', 'send a worker no more requests', 'remove');
+  verb(
+    program,
+    'quantize',
+    'a checkpoint in 4 or 8 bits, for jsg, transformers, vLLM and SGLang',
+    async () => (await import('./commands/quantize.js')).quantize,
+  )
+    .option('--model <PATH|ID>', 'a directory of safetensors, or a hub id')
+    .option('--scheme <NAME>', 'int4wo-128 (or -32, -64, -256), int8wo, w8a8')
+    .option('--output <DIR>', 'where the checkpoint goes')
+    .option('--method <NAME>', 'rtn: nearest; hqq: half-quadratic, better and slower (default: rtn)')
+    .option('--lm-head <DTYPE>', 'the head too: int8, int4 (default: as it is)')
+    .option('--revision <REV>', 'branch, tag or commit of a hub id (default: main)')
+    .option('--num-threads <N>', 'CPU threads; 0: one a core (default: 0)')
+    .option('--force', 'replace what is at --output, once the new one is complete')
+    .option('--json', 'as JSON');
 
   const cluster = command(program.command('cluster')).description('the same profile on several machines, over ssh');
   const clusterVerb = (name: 'up' | 'check', description: string) =>

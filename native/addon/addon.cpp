@@ -5,6 +5,7 @@
 #include "addon/grammar_host.h"
 #include "addon/js_error.h"
 #include "addon/parse.h"
+#include "addon/quantize.h"
 #include "addon/runtime_host.h"
 #include "addon/runtime_object.h"
 #include "grammar/grammar_compiler.h"
@@ -14,7 +15,7 @@ namespace jsg {
 namespace {
 
 // CONTRACT of src/addon/binding.ts, whose types this addon implements: raise both whenever one of those changes.
-constexpr int kContract = 7;
+constexpr int kContract = 8;
 
 // One for each environment (the main thread, each worker).
 struct AddonData {
@@ -67,6 +68,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("contract", kContract);
   exports.Set("isas", Napi::Function::New<isas>(env, "isas"));
   exports.Set("measureReadBandwidth", Napi::Function::New<measure_read_bandwidth_async>(env, "measureReadBandwidth"));
+  exports.Set("quantizeMatrix", Napi::Function::New<quantize_matrix_async>(env, "quantizeMatrix"));
   exports.Set("hasCuda", has_cuda_backend());
   exports.Set("cudaDevice", Napi::Function::New<cuda_device>(env, "cudaDevice"));
   exports.Set("hasGrammars", has_grammars());

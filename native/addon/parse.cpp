@@ -46,6 +46,29 @@ ModelConfig parse_config(const Fields& fields) {
   return config;
 }
 
+FilePart parse_part(const Fields& fields, const char* name, int64_t n_files) {
+  if (fields.is_null(name)) return {};
+  const Fields part = fields.object(name);
+  return {static_cast<int>(part.integer("file", 0, n_files - 1)),
+          static_cast<uint64_t>(part.integer("offset", 0, kMaxSafeInteger)),
+          static_cast<uint64_t>(part.integer("nbytes", 1, kMaxSafeInteger))};
+}
+
+Packing parse_packing(const Fields& fields, int64_t n_files) {
+  Packing packing{};
+  // In the order of Packing::Layout.
+  packing.layout = static_cast<Packing::Layout>(fields.choice("layout", {"rows", "awq", "gptq"}));
+  packing.bits = static_cast<int>(fields.integer("bits", 4, 8));
+  packing.group_size = static_cast<int>(fields.integer("groupSize", 1, kMaxSize));
+  packing.signed_codes = fields.boolean("signedCodes");
+  packing.bytes_as_zeros = fields.boolean("bytesAsZeros");
+  packing.scale_type = dtype_from_name(fields.string("scaleType"));
+  packing.scales = parse_part(fields, "scales", n_files);
+  packing.zeros = parse_part(fields, "zeros", n_files);
+  packing.group_index = parse_part(fields, "groupIndex", n_files);
+  return packing;
+}
+
 TensorInfo parse_tensor(const Fields& fields, bool has_file, int64_t n_files) {
   TensorInfo tensor;
   tensor.name = fields.string("name");
@@ -59,6 +82,7 @@ TensorInfo parse_tensor(const Fields& fields, bool has_file, int64_t n_files) {
     tensor.quantize = QuantizeOnLoad{static_cast<int>(quantize.integer("bits", 4, 16)),
                                      static_cast<int>(quantize.integer("groupSize", 1, kMaxSize))};
   }
+  if (!fields.is_null("packing")) tensor.packing = parse_packing(fields.object("packing"), n_files);
   tensor.int8_activations = !fields.is_null("int8Activations") && fields.boolean("int8Activations");
   return tensor;
 }

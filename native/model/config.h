@@ -80,6 +80,43 @@ struct QuantizeOnLoad {
   }
 };
 
+// Part of a tensor that others quantised: bytes of a file.
+struct FilePart {
+  int file = 0;
+  uint64_t offset = 0;
+  uint64_t nbytes = 0;  // 0: there is none
+};
+
+// How a matrix (rows, cols) that others quantised is stored; `codes` are where its TensorInfo says.
+struct Packing {
+  enum class Layout : uint8_t {
+    // compressed-tensors: codes (rows, cols * bits / 8), the first column in the low bits; scales (rows, groups); zeros
+    // (ceil(rows * bits / 32), groups) words, the first row in the low bits
+    kRows,
+    // AutoAWQ's "gemm": codes (cols, rows / 8) words, row 8 i + kOrder[j] at bit 4 j; scales (groups, rows); zeros as
+    // codes
+    kAwq,
+    // GPTQ: codes (cols * bits / 32, rows) words, the first column in the low bits; scales (groups, rows); zeros
+    // (groups, rows * bits / 32) words, less one; column c is of group group_index[c]
+    kGptq,
+  };
+  Layout layout;
+  int bits;                     // 4 or 8
+  int group_size;               // a multiple of 32 that divides the columns
+  bool signed_codes = false;    // 8 bits in two's complement, otherwise code + 128; kRows
+  bool bytes_as_zeros = false;  // zeros are (rows, groups) int8 instead; kRows
+  DType scale_type = DType::kF16;
+  FilePart scales, zeros, group_index;  // group_index: (cols) int32, only where it is not column / group_size
+
+  // What it is as canonical blocks; with a group_index in 16 bits, since groups are scattered over the row.
+  WeightType type() const {
+    const bool f16 = scale_type == DType::kF16;
+    if (group_index.nbytes > 0) return f16 ? DType::kF16 : DType::kBF16;
+    const GroupZero zero = zeros.nbytes > 0 ? GroupZero::kPoint : GroupZero::kNone;
+    return {bits == 4 ? DType::kInt4 : DType::kInt8, {group_size, zero, f16}};
+  }
+};
+
 struct TensorInfo {
   std::string name;
   DType dtype;
@@ -88,6 +125,7 @@ struct TensorInfo {
   uint64_t offset;
   uint64_t nbytes;
   std::optional<QuantizeOnLoad> quantize{};
+  std::optional<Packing> packing{};  // `dtype` means nothing then
   // Products with it quantise each row of activations to int8, by its largest element (int8dq, w8a8).
   bool int8_activations = false;
 };

@@ -12,6 +12,7 @@
 #include "backend/dequant.h"
 #include "error.h"
 #include "model/dummy_weights.h"
+#include "model/packed_source.h"
 #include "model/quantize.h"
 
 namespace jsg {
@@ -92,14 +93,19 @@ void read_in_parallel(const ByteSource& source, std::span<uint8_t> to) {
 }  // namespace
 
 void Weights::add(const TensorInfo& tensor, const uint8_t* data, std::unique_ptr<ByteSource> source) {
+  WeightType type = tensor.packing ? tensor.packing->type() : WeightType(tensor.dtype);
   std::unique_ptr<ByteSource> quantized;
-  uint64_t bytes = tensor.nbytes;
   if (tensor.quantize) {
     check_quantize(tensor);
-    quantized = std::make_unique<QuantizingSource>(*source, tensor.dtype, *tensor.quantize);
-    bytes = tensor.quantize->type().bytes(tensor.shape[0] * tensor.shape[1]);
+    quantized = std::make_unique<QuantizingSource>(*source, type, *tensor.quantize);
+    type = tensor.quantize->type();
+    data = nullptr;
   }
-  if (!tensors_.emplace(tensor.name, Entry{tensor, data, std::move(source), std::move(quantized), bytes}).second) {
+  int64_t elems = 1;
+  for (const int64_t dim : tensor.shape) elems *= dim;
+  const uint64_t bytes = type.bytes(elems);
+  Entry entry{tensor, type, data, std::move(source), std::move(quantized), bytes};
+  if (!tensors_.emplace(tensor.name, std::move(entry)).second) {
     throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " is given twice");
   }
   bytes_ += bytes;
@@ -112,6 +118,10 @@ std::unique_ptr<Weights> Weights::map_files(const std::vector<std::string>& file
   for (const TensorInfo& tensor : tensors) {
     if (tensor.file < 0 || static_cast<size_t>(tensor.file) >= files.size()) {
       throw Error("E_MODEL_INVALID", "tensor " + tensor.name + " lies in no file");
+    }
+    if (tensor.packing) {
+      weights->add(tensor, nullptr, make_packed_source(tensor, weights->files_));
+      continue;
     }
     const MappedFile& file = *weights->files_[tensor.file];
     if (tensor.nbytes != expected_bytes(tensor) || tensor.offset > file.bytes() ||
@@ -157,11 +167,9 @@ WeightView Weights::get(const std::string& name, std::span<const int64_t> shape)
     throw Error("E_MODEL_INVALID",
                 "tensor " + name + " has shape " + shape_text(info.shape) + ", expected " + shape_text(shape));
   }
-  const int64_t rows = shape.size() > 1 ? shape[0] : 1;
-  if (info.quantize) {
-    return {info.quantize->type(), rows, shape.back(), nullptr, found->second.quantized.get(), info.int8_activations};
-  }
-  return {info.dtype, rows, shape.back(), found->second.data, found->second.stored.get(), info.int8_activations};
+  const auto& [_, type, data, stored, quantized, bytes] = found->second;
+  const ByteSource* source = quantized ? quantized.get() : stored.get();
+  return {type, shape.size() > 1 ? shape[0] : 1, shape.back(), data, source, info.int8_activations};
 }
 
 std::vector<float> Weights::get_vector(const std::string& name, int64_t size) const {

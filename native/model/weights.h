@@ -45,7 +45,8 @@ class Weights {
  private:
   struct Entry {
     TensorInfo info;
-    const uint8_t* data;
+    WeightType type;      // of its view
+    const uint8_t* data;  // null: not in memory as that
     std::unique_ptr<ByteSource> stored;
     std::unique_ptr<ByteSource> quantized;  // null: as stored
     uint64_t bytes;                         // of what its view shows

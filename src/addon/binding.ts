@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 7;
+export const CONTRACT = 8;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -42,6 +42,28 @@ export interface TensorInfo {
   quantize?: { bits: 4 | 8 | 16; groupSize: number } | null;
   /** Products with it quantise each row of activations to int8. */
   int8Activations?: boolean;
+  /** A matrix that others quantised: `file`, `offset` and `nbytes` are of its codes, `dtype` is that of its scales. */
+  packing?: Packing;
+}
+
+export type FilePart = Pick<TensorInfo, 'file' | 'offset' | 'nbytes'>;
+
+/** How a matrix (rows, cols) that others quantised is stored; `Packing` of native/model/config.h gives the layouts. */
+export interface Packing {
+  /** compressed-tensors, AutoAWQ's gemm, GPTQ. */
+  layout: 'rows' | 'awq' | 'gptq';
+  bits: 4 | 8;
+  /** Columns that share a scale; a multiple of 32 that divides the row. */
+  groupSize: number;
+  /** 8 bits in two's complement, otherwise with 128 added; of `rows`. */
+  signedCodes: boolean;
+  /** Zeros are (rows, groups) int8 rather than packed; of `rows`. */
+  bytesAsZeros: boolean;
+  scaleType: 'F32' | 'F16' | 'BF16';
+  scales: FilePart;
+  zeros: FilePart | null;
+  /** GPTQ with act-order: the group of each column. Such a matrix becomes 16 bits. */
+  groupIndex: FilePart | null;
 }
 
 export type RopeScaling =
@@ -303,6 +325,39 @@ export interface CudaDevice {
   freeBytes: number;
 }
 
+/** A matrix to be quantised for a checkpoint: of a plain type, at a place in a file. */
+export interface QuantizeRequest {
+  path: string;
+  dtype: 'F32' | 'F16' | 'BF16';
+  offset: number;
+  rows: number;
+  cols: number;
+  scheme: {
+    /** 4: asymmetric, w = scale * (code - zero), both 0 to 15; 8: symmetric, codes -127 to 127. */
+    bits: 4 | 8;
+    /** Columns that share a scale; divides the row. */
+    groupSize: number;
+    /** Round to nearest, or refined half-quadratically. */
+    method: 'rtn' | 'hqq';
+    /** 8 bits are stored as code + 128, otherwise in two's complement. */
+    biased: boolean;
+  };
+  /** 0: one a core. The result does not depend on it. */
+  numThreads: number;
+}
+
+export interface QuantizedMatrix {
+  /** (rows, cols * bits / 8): the first column in the low bits. */
+  codes: Uint8Array;
+  /** (rows, groups) bf16. */
+  scales: Uint8Array;
+  /** Of 4 bits: (ceil(rows / 8), groups) words of 32 bits with the zeros of eight rows, the first in the low bits. */
+  zeros: Uint8Array | null;
+  /** Sums over all weights: of (w - quantised w)^2, and of w^2. */
+  squaredError: number;
+  squaredNorm: number;
+}
+
 export interface NativeBinding {
   /** Matches package.json's version; a mismatch means a stale build. */
   version: string;
@@ -323,6 +378,8 @@ export interface NativeBinding {
   hasGrammars: boolean;
   /** Prepares a vocabulary, off the event loop. Rejects with E_DEVICE_UNSUITABLE where there are no grammars. */
   createGrammarCompiler(vocabulary: TokenVocabulary): Promise<NativeGrammarCompiler>;
+  /** Not on the event loop. Rejects with E_IO_FAILED, E_MODEL_INVALID, E_OUT_OF_MEMORY. */
+  quantizeMatrix(request: QuantizeRequest): Promise<QuantizedMatrix>;
   /**
    * Loads weights off the event loop; `onStep` gets at most one call a step, with the number of events in it; `onProgress`
    * gets 0..1 while loading.

@@ -4,7 +4,7 @@ import { tensorBytes } from './dtype.js';
 import { parseHfConfig } from './hf-config.js';
 import { readJsonObject } from './json-file.js';
 import type { ModelWeights } from './model.js';
-import { modelInvalid, quote } from './model-error.js';
+import { modelInvalid, modelUnsupported, quote } from './model-error.js';
 import { planTensors } from './tensor-plan.js';
 
 export const DTYPE_FLAGS = ['auto', 'half', 'float16', 'bfloat16', 'float32'] as const;
@@ -14,7 +14,11 @@ const STORED_AS: Record<string, DType> = { half: 'F16', float16: 'F16', bfloat16
 
 /** `auto` takes the config's own `torch_dtype`. Offsets and file indices are 0 and mean nothing. */
 export function dummyModel(configPath: string, dtypeFlag: DTypeFlag): ModelWeights {
-  const { model: config, torchDtype } = parseHfConfig(readJsonObject(configPath), configPath);
+  const { model: config, torchDtype, quantization } = parseHfConfig(readJsonObject(configPath), configPath);
+  if (quantization !== null) {
+    const hint = 'take the config.json of the unquantised model, with --torchao-config';
+    throw modelUnsupported(configPath, 'dummy weights of a quantised checkpoint are not made', hint);
+  }
   const name = dtypeFlag === 'auto' ? (torchDtype ?? 'bfloat16').replace(/^torch\./, '') : dtypeFlag;
   const dtype = Object.hasOwn(STORED_AS, name) ? STORED_AS[name] : undefined;
   if (dtype === undefined)

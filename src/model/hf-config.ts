@@ -2,6 +2,7 @@
 import type { ModelConfig, RopeScaling } from '../addon/binding.js';
 import { JsonFields, type JsonObject } from './json-file.js';
 import { modelInvalid, modelUnsupported, quote } from './model-error.js';
+import { type Quantization, readQuantization } from './quantization.js';
 import { checkConfig } from './tensor-plan.js';
 
 type Architecture = ModelConfig['architecture'];
@@ -38,6 +39,8 @@ export interface HfConfig {
   model: ModelConfig;
   /** `float32`, `float16` or `bfloat16`: what the checkpoint says it was saved as. */
   torchDtype: string | null;
+  /** Null: its weights are plain. */
+  quantization: Quantization | null;
 }
 
 /** Throws E_MODEL_INVALID or E_MODEL_UNSUPPORTED. */
@@ -70,7 +73,8 @@ export function parseHfConfig(object: JsonObject, path: string): HfConfig {
     maxContextLength: config.number('max_position_embeddings') ?? defaults.maxContextLength,
   };
   checkConfig(model, path);
-  return { model, torchDtype: config.string('torch_dtype') ?? config.string('dtype') ?? null };
+  const torchDtype = config.string('torch_dtype') ?? config.string('dtype') ?? null;
+  return { model, torchDtype, quantization: readQuantization(config) };
 }
 
 function readArchitecture(config: JsonFields): Architecture {
@@ -90,12 +94,6 @@ function readArchitecture(config: JsonFields): Architecture {
 /** What a config can ask for that the decoder has no code for. */
 function refuseVariants(config: JsonFields): void {
   const { path } = config;
-  const quantization = config.fields('quantization_config');
-  if (quantization !== undefined) {
-    const method = quantization.get('quant_method') ?? 'unknown';
-    const hint = 'use the unquantised checkpoint, or a GGUF file';
-    throw modelUnsupported(path, `checkpoint quantised by ${quote(method)} is not supported yet`, hint);
-  }
   const activation = config.string('hidden_act') ?? 'silu';
   if (activation !== 'silu') throw modelUnsupported(path, `hidden_act ${quote(activation)}; supported: silu`);
   const partial = config.number('partial_rotary_factor') ?? 1;

@@ -5,8 +5,9 @@ import { parseHfConfig } from './hf-config.js';
 import { fileExists, isObject, readJsonObject } from './json-file.js';
 import type { ModelWeights } from './model.js';
 import { modelInvalid, modelUnsupported, quote } from './model-error.js';
+import { type StoredEntry, takePackedTensors } from './packed-tensors.js';
 import { isUsable, readSafetensors } from './safetensors.js';
-import { selectTensors } from './tensor-plan.js';
+import { planTensors, selectTensors } from './tensor-plan.js';
 import { isAllZero } from './tensor-read.js';
 
 const SINGLE_FILE = 'model.safetensors';
@@ -19,29 +20,41 @@ const OPTIONAL_BIAS = /^model\.layers\.\d+\.(self_attn\.o_proj|mlp\.(gate|up|dow
 
 /** Throws E_MODEL_NOT_FOUND, E_MODEL_INVALID, E_MODEL_UNSUPPORTED or E_IO_FAILED. */
 export function openHfModel(directory: string): ModelWeights {
-  const { model: config } = parseHfConfig(
+  const { model: config, quantization } = parseHfConfig(
     readJsonObject(join(directory, 'config.json')),
     join(directory, 'config.json'),
   );
   const files = weightFiles(directory);
-  const found = new Map<string, TensorInfo>();
+  const entries = readEntries(files, config);
+  const packed = quantization === null ? [] : takePackedTensors(entries, quantization, planTensors(config), files);
+  const found = new Map<string, TensorInfo>(packed.map((tensor) => [tensor.name, tensor]));
+  for (const entry of entries.values()) {
+    const { name, dtype, file } = entry;
+    const path = files[file] ?? directory;
+    if (!isUsable(dtype)) {
+      throw modelUnsupported(path, `tensor ${quote(name)} is ${dtype}; supported: F32, F16, BF16`);
+    }
+    const tensor = { ...entry, dtype };
+    if (!OPTIONAL_BIAS.test(name)) found.set(name, tensor);
+    else if (!isAllZero(path, tensor))
+      throw modelUnsupported(path, `tensor ${quote(name)}: this bias is not supported`);
+  }
+  return { config, files, tensors: selectTensors(config, found, directory) };
+}
+
+/** All tensors by name, of whatever type, but those that nobody reads. */
+function readEntries(files: readonly string[], config: ModelConfig): Map<string, StoredEntry> {
+  const entries = new Map<string, StoredEntry>();
   files.forEach((path, file) => {
     for (const entry of readSafetensors(path)) {
       const { name } = entry;
       if (isIgnored(name, config)) continue;
-      if (found.has(name))
-        throw modelInvalid(path, `tensor ${quote(name)} is also in ${files[found.get(name)?.file ?? 0]}`);
-      const { dtype } = entry;
-      if (!isUsable(dtype)) {
-        throw modelUnsupported(path, `tensor ${quote(name)} is ${dtype}; supported: F32, F16, BF16`);
-      }
-      const tensor = { ...entry, dtype, file };
-      if (!OPTIONAL_BIAS.test(name)) found.set(name, tensor);
-      else if (!isAllZero(path, tensor))
-        throw modelUnsupported(path, `tensor ${quote(name)}: this bias is not supported`);
+      const other = entries.get(name);
+      if (other !== undefined) throw modelInvalid(path, `tensor ${quote(name)} is also in ${files[other.file]}`);
+      entries.set(name, { ...entry, file });
     }
   });
-  return { config, files, tensors: selectTensors(config, found, directory) };
+  return entries;
 }
 
 function isIgnored(name: string, config: ModelConfig): boolean {

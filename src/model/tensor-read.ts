@@ -16,7 +16,14 @@ export function isAllZero(file: string, tensor: TensorInfo): boolean {
   return bytes.every((byte, i) => byte === 0 || (byte === 0x80 && i % width === width - 1));
 }
 
-function readTensor(file: string, { offset, nbytes }: TensorInfo): Buffer {
+/** The numbers of an int32 vector. */
+export function readInt32(file: string, tensor: Pick<TensorInfo, 'name' | 'offset' | 'nbytes'>): Int32Array {
+  if (tensor.nbytes > MAX_BYTES) throw modelInvalid(file, `tensor ${quote(tensor.name)} is too large for an index`);
+  const bytes = readTensor(file, tensor);
+  return Int32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i));
+}
+
+function readTensor(file: string, { offset, nbytes }: Pick<TensorInfo, 'offset' | 'nbytes'>): Buffer {
   try {
     const fd = openSync(file, 'r');
     try {

@@ -4,7 +4,7 @@
  */
 import type { DType, ModelConfig, RuntimeSpec } from '../addon/binding.js';
 import type { Settings } from '../profile/flags.js';
-import { quantizedBytes, type StoredTensor } from './weight-format.js';
+import { groupedBytes, type StoredTensor } from './weight-format.js';
 
 /** Where and how a model is to run. */
 export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'> & {
@@ -113,8 +113,10 @@ const PACKED_GROUP: Partial<Record<DType, number>> = {
 };
 
 /** Plain types are used as they are stored. */
-function packedBytes({ dtype, shape, nbytes, quantize }: StoredTensor): number {
-  if (quantize) return quantizedBytes(shape, quantize);
+function packedBytes(tensor: StoredTensor): number {
+  const grouped = groupedBytes(tensor);
+  if (grouped !== null) return grouped;
+  const { dtype, shape, nbytes } = tensor;
   const group = PACKED_GROUP[dtype];
   return group === undefined ? nbytes : (shape.reduce((product, dim) => product * dim, 1) / 32) * group;
 }
@@ -164,11 +166,12 @@ const ROW_MULTIPLE = 64;
 function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[]): WeightBytes {
   let table = 0;
   let others = 0;
-  for (const { name, shape, quantize } of tensors) {
+  for (const tensor of tensors) {
+    const { name, shape } = tensor;
     const elements = shape.reduce((product, dim) => product * dim, 1);
     if (shape.length === 1) others += 6 * elements;
     else if (name === EMBEDDINGS) table = 2 * elements;
-    else others += quantize ? quantizedBytes(shape, quantize) : 2 * elements;
+    else others += groupedBytes(tensor) ?? 2 * elements;
   }
   return { weights: others + table, weightsRead: others + (config.tiedEmbeddings ? table : 0) };
 }

@@ -1,11 +1,15 @@
 /** What matrices of weights become while they are loaded: by `--torchao-config` and `--lm-head-dtype`. Pure. */
-import type { ModelConfig, TensorInfo } from '../addon/binding.js';
+import type { ModelConfig, Packing, TensorInfo } from '../addon/binding.js';
+import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
 
 /** TorchAO's names: `int4wo-128` has groups of 128 weights. */
 export type Quant = NonNullable<Settings['torchao-config']>;
 
-export type StoredTensor = Pick<TensorInfo, 'name' | 'dtype' | 'shape' | 'nbytes' | 'quantize' | 'int8Activations'>;
+export type StoredTensor = Pick<
+  TensorInfo,
+  'name' | 'dtype' | 'shape' | 'nbytes' | 'quantize' | 'int8Activations' | 'packing'
+>;
 
 interface Loadable<T extends StoredTensor> {
   config: ModelConfig;
@@ -39,6 +43,11 @@ export function asLoaded<T extends StoredTensor>(
   settings: Pick<Settings, 'torchao-config' | 'lm-head-dtype'>,
 ): { config: ModelConfig; tensors: T[] } {
   const quant = settings['torchao-config'];
+  if (quant !== null && tensors.some(({ packing }) => packing !== undefined)) {
+    throw new JsgError('E_USAGE', `--torchao-config ${quant}: the checkpoint is quantised already`, {
+      hint: 'Leave it out, or take the checkpoint that was not.',
+    });
+  }
   const projected = tensors.map((tensor) => (quant === null ? tensor : projection(tensor, quant)));
   const head = projected.find(({ name }) => name === (config.tiedEmbeddings ? EMBEDDINGS : HEAD));
   const quantize = head === undefined ? null : headFormat(head, settings['lm-head-dtype']);
@@ -78,11 +87,21 @@ function headFormat({ dtype, shape }: StoredTensor, asked: Settings['lm-head-dty
   }
 }
 
+/** Bytes of a matrix that is loaded in groups; null: it is not. */
+export function groupedBytes({ shape, quantize, packing }: StoredTensor): number | null {
+  if (quantize) return quantizedBytes(shape, quantize);
+  return packing === undefined ? null : packedBytes(shape, packing);
+}
+
+/** A scale of 16 bits for each group, and a zero where there are any; reordered columns become 16 bits. */
+function packedBytes(shape: readonly number[], { bits, groupSize, zeros, groupIndex }: Packing): number {
+  const elements = shape.reduce((product, dim) => product * dim, 1);
+  if (groupIndex !== null) return 2 * elements;
+  return (elements / groupSize) * ((groupSize * bits) / 8 + (zeros === null ? 2 : 4));
+}
+
 /** Bytes of a matrix that is quantised on load: int4 with a 16-bit scale and zero for each group, int8 with a scale. */
-export function quantizedBytes(
-  shape: readonly number[],
-  { bits, groupSize }: NonNullable<TensorInfo['quantize']>,
-): number {
+function quantizedBytes(shape: readonly number[], { bits, groupSize }: NonNullable<TensorInfo['quantize']>): number {
   const elements = shape.reduce((product, dim) => product * dim, 1);
   if (bits === 16) return 2 * elements;
   return (elements / groupSize) * (bits === 4 ? groupSize / 2 + 4 : groupSize + 2);
@@ -94,9 +113,9 @@ export type FormatClass = '16bit' | '8bit' | '4bit';
 /** Of most of the weights in the linear layers. */
 export function formatClassOf(tensors: readonly StoredTensor[]): FormatClass {
   const counts = { '16bit': 0, '8bit': 0, '4bit': 0 };
-  for (const { name, shape, quantize } of tensors) {
+  for (const { name, shape, quantize, packing } of tensors) {
     if (!isProjection(name)) continue;
-    const bits = quantize?.bits ?? 16;
+    const bits = quantize?.bits ?? (packing?.groupIndex ? 16 : packing?.bits) ?? 16;
     counts[`${bits}bit`] += shape.reduce((product, dim) => product * dim, 1);
   }
   if (counts['4bit'] > counts['8bit'] && counts['4bit'] > counts['16bit']) return '4bit';

@@ -33,7 +33,7 @@ export interface Golden {
   logits: Float32Array;
 }
 
-export function readGoldens(kind: 'tiny' | 'gguf'): Golden[] {
+export function readGoldens(kind: 'tiny' | 'gguf' | 'packed'): Golden[] {
   return readdirSync(join(GOLDEN, kind))
     .sort()
     .map((name) => {

@@ -25,7 +25,7 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     [
       'frobnicate',
       "unknown command 'frobnicate'",
-      'There are: launch, chat, bench, plan, route, cluster, service, build, build-flashinfer, build-kernel, bundle, profiles, index, doctor.',
+      'There are: launch, chat, bench, plan, route, quantize, cluster, service, build, build-flashinfer, build-kernel, bundle, profiles, index, doctor.',
     ],
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],

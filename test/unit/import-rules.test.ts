@@ -33,6 +33,7 @@ const LAYERS: Record<string, string[]> = {
     'addon',
     'registry',
     'bundle',
+    'quantize',
   ],
   // SGLang runs in the virtual environment of its recipe; a crash is explained by the table of known failures.
   engine: [
@@ -55,6 +56,8 @@ const LAYERS: Record<string, string[]> = {
   registry: ['device'],
   // All that a board needs, gathered where there is a network and used where there is none.
   bundle: ['recipe', 'registry', 'model', 'device'],
+  // A model of safetensors to a quantised one.
+  quantize: ['model', 'addon'],
   device: [],
   addon: [],
 };

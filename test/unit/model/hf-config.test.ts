@@ -122,7 +122,7 @@ const REFUSED: [overrides: Record<string, unknown>, code: string, message: RegEx
   [{ tie_word_embeddings: 'yes' }, 'INVALID', /'tie_word_embeddings' is 'yes'/],
   [{ hidden_act: 'gelu' }, 'UNSUPPORTED', /hidden_act 'gelu'/],
   [{ partial_rotary_factor: 0.5 }, 'UNSUPPORTED', /partial_rotary_factor 0.5/],
-  [{ quantization_config: { quant_method: 'awq' } }, 'UNSUPPORTED', /quantised by 'awq'/],
+  [{ quantization_config: { quant_method: 'hqq' } }, 'UNSUPPORTED', /quantised by 'hqq'/],
   [{ rope_scaling: { type: 'linear' } }, 'INVALID', /'rope_scaling.factor' is missing/],
   [{ rope_scaling: { type: 'linear', factor: -1 } }, 'INVALID', /rope scaling factor is -1/],
   [{ rope_scaling: { rope_type: 'llama3', ...LLAMA3_ROPE, high_freq_factor: 1 } }, 'INVALID', /high_freq_factor 1 isn't above/],
