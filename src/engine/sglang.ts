@@ -84,7 +84,8 @@ async function supervise(
   log.info(`the whole log is kept in ${server.log.path}; /metrics of its lines at ${metrics.url}/metrics`);
   try {
     const { done, stop } = await new Supervisor(server).start(signal);
-    return { url, modelName, done: done.finally(metrics.close), stop };
+    void done.then(metrics.close, metrics.close);
+    return { url, modelName, done, stop };
   } catch (error) {
     await metrics.close();
     throw error;

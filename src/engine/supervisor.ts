@@ -69,7 +69,10 @@ export class Supervisor {
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
-    return { done: this.#watch(), stop: () => this.#stop() };
+    const done = this.#watch();
+    // It may fail before anybody has begun to listen.
+    done.catch(() => {});
+    return { done, stop: () => this.#stop() };
   }
 
   /** Rejects when it is given up. */

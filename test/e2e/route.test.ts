@@ -130,26 +130,40 @@ describe('jsg route', () => {
   it('loses no request that had not begun when a worker is killed, and takes it in again', async () => {
     const [first, second] = workers;
     const { port } = new URL(first.url);
-    const reference = await complete(second.url, 'Count: request 0', false);
+    const reference = await complete(second.url, `${subjects[0]}: request 0`, false);
     const answers: Answer[] = [];
     let next = 0;
+    let numAtWork = 0;
     const client = async () => {
       while (next < 500) {
         const index = next++;
-        if (index === 200) first.running?.child.kill('SIGKILL');
-        answers.push(await complete(url, `Count: request ${index % 50}`, index % 2 === 0));
+        // In the middle of what it does, not between two requests.
+        if (index === 200) {
+          await expect
+            .poll(async () => (numAtWork = await first.metric('num_running_reqs')), { timeout: 30_000 })
+            .toBeGreaterThan(0);
+          first.running?.child.kill('SIGKILL');
+        }
+        answers.push(await complete(url, `${subjects[index % 8]}: request ${index % 50}`, index % 2 === 0));
       }
     };
     await Promise.all(Array.from({ length: 16 }, client));
     expect(answers).toHaveLength(500);
     const failed = answers.filter(({ fault }) => fault !== null);
     console.log(
-      `500 requests, one of two workers killed: ${500 - failed.length} answered, ${failed.length} cut that had begun`,
+      `500 requests, one of two workers killed with ${numAtWork} at work: ${500 - failed.length} answered, ${failed.length} cut that had begun`,
     );
     expect(failed.filter(({ hasBegun }) => !hasBegun)).toEqual([]);
     // A worker of four sequences had no more than four to lose.
     expect(failed.length).toBeLessThanOrEqual(4);
     expect(answers.some(({ text }) => text === reference.text)).toBe(true);
+
+    const metrics = /metrics of the router at (\S+)/.exec(router.stderr)?.[1] as string;
+    const counted = await (await fetch(metrics)).text();
+    expect(counted).toMatch(/^smg_router_requests_total\{.*streaming="true"\} 25\d$/m);
+    expect(counted).toMatch(
+      new RegExp(`^smg_worker_cb_outcomes_total\\{worker="${first.url}",outcome="failure"\\} [1-9]`, 'm'),
+    );
 
     await expect.poll(healthy, { timeout: 15_000 }).toEqual([second.url]);
     await first.running?.finished;
