@@ -194,6 +194,18 @@ describe('a failed start', () => {
     expect(stderr).toContain('jsg build sglang');
   });
 
+  it('that does not fit is refused by the plan before SGLang is asked anything', async () => {
+    const model = ['--model-path', 'meta-llama/Meta-Llama-3.1-8B-Instruct', '--device', 'cpu', '--port', '0'];
+    const args = ['launch', '--engine', 'sglang', '--python', 'python3', ...model, '--max-total-tokens', '40000000'];
+    const { code, stderr } = await jsg(args, { env: environment('ok') });
+    expect(code).toBe(5);
+    expect(stderr).toMatch(
+      /jsg: these settings would fail here:\n {5}profile: meta-llama\/Meta-Llama-3\.1-8B-Instruct needs [\d.]+ GiB of the [\d.]+ GiB available/,
+    );
+    expect(stderr).toContain('fix: jsg plan --this --engine sglang --model-path meta-llama/Meta-Llama-3.1-8B-Instruct');
+    expect(stderr).not.toContain('asking SGLang');
+  });
+
   it('without --force and without a GPU never begins', async () => {
     const args = LAUNCH.filter((word) => word !== '--force');
     const { code, stderr } = await jsg(args, { env: environment('ok') });
