@@ -1,5 +1,5 @@
 /** Git sources of a bundle: each cloned as a build clones it, verified, and kept as one tar. */
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasSha256 } from '../files.js';
 import type { GitSource, Plan } from '../recipe/plan.js';
@@ -73,7 +73,7 @@ export async function gatherSource(source: GitSource, had: BundleFile[], shop: W
 /** Archives of other versions, and halves of archives, that earlier runs have left. */
 export function removeOtherSources(directory: string, kept: string[]): void {
   const folder = join(directory, 'sources');
-  for (const name of kept.length === 0 ? [] : readdirSync(folder)) {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     if (!kept.includes(`sources/${name}`)) rmSync(join(folder, name), { force: true });
   }
 }

@@ -13,6 +13,7 @@ import { gatherModel } from './gather-model.js';
 import { gatherNpm } from './gather-npm.js';
 import { type GatheredSource, gatherSource, gitSources, removeOtherSources } from './gather-sources.js';
 import { gatherPackages } from './gather-wheels.js';
+import { gatherXgrammar } from './gather-xgrammar.js';
 import { installText } from './install-text.js';
 import { type BundleFile, type Manifest, type Place, readManifest, writeManifest } from './manifest.js';
 import { interrupted, WORK, Workshop } from './workshop.js';
@@ -39,6 +40,7 @@ type Gathered = Omit<BundleFile, 'sha256' | 'sizeBytes'>;
 
 const sourceTitle = ({ name, tag }: GitSource) => `source of ${name} ${tag}`;
 const WHEELS = 'wheels';
+const NATIVE = 'sources of the native runtime';
 const MODEL = 'model';
 const NPM = 'jsg and its npm packages';
 const SUMS = 'sha256 of every file';
@@ -49,6 +51,7 @@ export function bundleTasks({ plans, model, output }: Pick<BundleRequest, 'plans
   const titles = [
     ...gitSources(plans).map(sourceTitle),
     ...(plans.length > 0 ? [WHEELS] : []),
+    NATIVE,
     ...(model === null ? [] : [MODEL]),
     NPM,
     SUMS,
@@ -106,9 +109,18 @@ async function fill(request: BundleRequest, shop: Workshop): Promise<Manifest> {
     files.push(...(await shop.task(WHEELS, (tell) => gatherPackages({ ...request, clones }, shop, tell))));
   }
   const missing: Manifest['missing'] = [];
+  const native = async () => [await gatherXgrammar(request, shop)];
+  files.push(
+    ...(await shop.task(NATIVE, () => native().catch(orMissing('XGrammar (structured output)', missing, shop)))),
+  );
+  removeOtherSources(
+    shop.directory,
+    files.map(({ path }) => path),
+  );
   if (model !== null) {
+    const what = `model ${model}`;
     const found = await shop.task(MODEL, (tell) =>
-      gatherModel(model, shop, tell).catch(orMissing(model, missing, shop)),
+      gatherModel(model, shop, tell).catch(orMissing(what, missing, shop)),
     );
     files.push(...found);
   }
@@ -136,17 +148,13 @@ async function gatherSources(plans: Plan[], had: BundleFile[], shop: Workshop): 
   for (const source of gitSources(plans)) {
     gathered.push(await shop.task(sourceTitle(source), () => gatherSource(source, had, shop)));
   }
-  removeOtherSources(
-    shop.directory,
-    gathered.map(({ file }) => file.path),
-  );
   return gathered;
 }
 
 /** A model may want a licence to be accepted, or a login: the rest is of use without it. */
-const orMissing = (model: string, missing: Manifest['missing'], shop: Workshop) => (error: unknown) => {
+const orMissing = (what: string, missing: Manifest['missing'], shop: Workshop) => (error: unknown) => {
   if (shop.signal.aborted || !(error instanceof JsgError)) throw error;
-  missing.push({ what: `model ${model}`, why: error.message });
+  missing.push({ what, why: error.message });
   return [];
 };
 

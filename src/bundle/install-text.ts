@@ -18,7 +18,7 @@ export function installText({
   const options = `--offline --bundle .${variant === 'seed' ? '' : ` --variant ${variant}`}`;
   const commands = [
     `tar -xf ${npm}`,
-    'node jsg/bin/jsg.js build native',
+    'node jsg/bin/jsg.js build native --offline --bundle .',
     ...recipes.map((name) => `node jsg/bin/jsg.js build ${name} ${options}`),
     `node jsg/bin/jsg.js launch --profile ${profile}${modelPath === null ? '' : ` --model-path ${modelPath}`}`,
   ];

@@ -8,7 +8,8 @@ import { hasSha256, writeAtomically } from '../files.js';
 const fileSchema = z.strictObject({
   /** Relative to the bundle. */
   path: z.string().regex(/^(?!\/)(?!.*(?:^|\/)\.\.(?:\/|$))[^\\]+$/),
-  kind: z.enum(['wheel', 'source-package', 'git-source', 'model', 'npm']),
+  /** `native`: what jsg's own runtime is compiled with. */
+  kind: z.enum(['wheel', 'source-package', 'git-source', 'native', 'model', 'npm']),
   name: z.string(),
   /** Of a git source its tag; null: it has none. */
   version: z.string().nullable(),

@@ -27,7 +27,8 @@ export class OfflineSources {
     requirePlace(directory, manifest, place);
     const sources = new OfflineSources(directory, manifest, target);
     const packages = manifest.files.filter(({ kind }) => kind === 'wheel' || kind === 'source-package');
-    await verifyFiles(directory, packages, signal);
+    const native = manifest.files.filter(({ kind }) => kind === 'native');
+    await verifyFiles(directory, [...packages, ...native], signal);
     await verifyFiles(directory, await sources.requireAll(plans), signal);
     return sources;
   }
@@ -44,7 +45,14 @@ export class OfflineSources {
       // A name that no protocol has: nothing may be fetched.
       GIT_ALLOW_PROTOCOL: 'none',
       HF_HUB_OFFLINE: '1',
+      ...this.nativeEnvironment(),
     };
+  }
+
+  /** Where scripts/xgrammar finds its archive. */
+  private nativeEnvironment(): Record<string, string> {
+    const found = this.manifest.files.find(({ kind, name }) => kind === 'native' && name === 'xgrammar');
+    return found === undefined ? {} : { JSG_XGRAMMAR: join(this.directory, found.path) };
   }
 
   /** The tar of a git source, whose one folder is the clone. */

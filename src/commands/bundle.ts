@@ -125,7 +125,7 @@ async function gatherShown(what: Omit<BundleRequest, 'signal' | 'onEvent'>): Pro
 }
 
 function format(output: string, { platform, machine, python, files }: Manifest): string {
-  const kinds = ['git-source', 'wheel', 'source-package', 'model', 'npm'] as const;
+  const kinds = ['git-source', 'wheel', 'source-package', 'native', 'model', 'npm'] as const;
   const lines = kinds.flatMap((kind) => {
     const found = files.filter((file) => file.kind === kind);
     const bytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
