@@ -55,11 +55,21 @@ async function compile(schema) {
   const started = performance.now();
   try {
     const text = JSON.stringify(normalizeSchema(schema, { strict: values.strict, param: 'schema' }));
-    const source = { kind: 'json_schema', text, strict: values.strict, anyOrder: true };
+    const source = { kind: 'json_schema', text, strict: values.strict, anyOrder: false };
     const { grammar } = await compiler.compile(source);
     return { grammar, ms: performance.now() - started };
   } catch (error) {
     return { error: `${error.code}: ${error.message}`, ms: performance.now() - started };
+  }
+}
+
+/** A grammar that cannot be followed within limits accepts nothing. */
+function follow(grammar, tokens, result) {
+  try {
+    return compiler.follow(grammar, Int32Array.from(tokens));
+  } catch (error) {
+    result.limit = error.message;
+    return { isDone: false, fillUs: [] };
   }
 }
 
@@ -72,7 +82,7 @@ for (const name of files) {
   const { grammar, error, ms } = await compile(schema);
   const result = { ms, error, wronglyAccepted: 0, wronglyRejected: 0 };
   for (const { valid, tokens } of grammar ? tests : []) {
-    const { isDone, fillUs } = compiler.follow(grammar, Int32Array.from(tokens));
+    const { isDone, fillUs } = follow(grammar, tokens, result);
     for (const us of fillUs) if (us > 0) fills.push(us);
     if (isDone && !valid) result.wronglyAccepted++;
     if (!isDone && valid) result.wronglyRejected++;
@@ -104,7 +114,11 @@ const report = { vocabSize, jsg: summarize(results) };
 fills.sort((a, b) => a - b);
 report.maskUs = { steps: fills.length, p50: percentile(fills, 0.5), p99: percentile(fills, 0.99), max: fills.at(-1) };
 
+const writeOut = () => {
+  if (values.out) writeFileSync(values.out, JSON.stringify({ report, results, plain }, null, 1));
+};
 let plain = null;
+writeOut();
 if (values.plain) {
   const work = mkdtempSync(join(tmpdir(), 'jsg-corpus-'));
   const input = join(work, 'input.json');
@@ -122,4 +136,4 @@ if (values.plain) {
   report.plain = Object.fromEntries(Object.entries(runs).map(([mode, all]) => [mode, summarize(all)]));
 }
 console.log(JSON.stringify(report, null, 2));
-if (values.out) writeFileSync(values.out, JSON.stringify({ report, results, plain }, null, 1));
+writeOut();

@@ -1,12 +1,17 @@
 """The plain xgrammar package on a corpus, as bench/grammar/corpus.mjs has laid it out: argv is input.json output.json."""
 
 import json
+import signal
 import sys
 import time
 
 import xgrammar
 
+SECONDS = 10
 
+
+def give_up(_signal, _frame):
+    raise TimeoutError(f"more than {SECONDS} s")
 
 
 def passes(compiled, tests, encoded):
@@ -21,6 +26,7 @@ def passes(compiled, tests, encoded):
 
 
 def main():
+    signal.signal(signal.SIGALRM, give_up)
     with open(sys.argv[1], encoding="utf-8") as file:
         given = json.load(file)
     vocabulary = [token.encode("latin-1") for token in given["tokens"]]
@@ -37,6 +43,7 @@ def main():
             started = time.perf_counter()
             error = None
             accepted = rejected = 0
+            signal.alarm(SECONDS)
             try:
                 compiled = compiler.compile_json_schema(json.dumps(case["schema"]), **options)
                 ms = (time.perf_counter() - started) * 1e3
@@ -44,6 +51,7 @@ def main():
             except Exception as problem:  # whatever it throws, the schema does not pass
                 ms = (time.perf_counter() - started) * 1e3
                 error = str(problem)[:300]
+            signal.alarm(0)
             results[mode][name] = {
                 "ms": ms,
                 "error": error,

@@ -7,13 +7,14 @@
 #pragma once
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 
 namespace jsg {
 
 struct BudgetLimits {
-  std::chrono::milliseconds time;
-  size_t bytes;  // allocated and not freed
+  std::chrono::milliseconds time;  // of the processor, spent by this thread
+  size_t bytes;                    // allocated and not freed
 };
 
 class BudgetExceeded : public std::bad_alloc {
@@ -25,6 +26,9 @@ class BudgetExceeded : public std::bad_alloc {
  private:
   bool is_time_;
 };
+
+// Processor time of this thread, nanoseconds.
+int64_t thread_cpu_ns();
 
 // In force on this thread from here to the end of its scope, or until it throws once: what unwinding allocates is free.
 class Budget {

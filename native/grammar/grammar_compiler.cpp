@@ -87,6 +87,7 @@ class GrammarCompiler::Worker {
         vocabulary_(std::make_shared<Vocabulary>(std::move(vocabulary))),
         tokenizer_(vocabulary_->spec().tokens, xgrammar::VocabType::RAW, vocabulary_->spec().vocab_size,
                    vocabulary_->spec().stop_ids),
+        uncached_(tokenizer_, 1, false),
         compiler_(tokenizer_, 1, true, static_cast<int64_t>(limits.cache_bytes)),
         cache_(limits.cache_bytes) {
     warm_up();
@@ -208,8 +209,15 @@ class GrammarCompiler::Worker {
     std::optional<xgrammar::CompiledGrammar> compiled;
     {
       const Budget budget({std::chrono::milliseconds(limits_.compile_ms), limits_.compile_bytes});
-      (void)grammar_of(source);
-      compiled = compile_parsed(source);
+      const xgrammar::Grammar parsed = grammar_of(source);
+      try {
+        compiled = compile_parsed(source);
+      } catch (const BudgetExceeded&) {
+        throw;
+      } catch (const std::runtime_error&) {
+        // It cannot tell every rule from every other for its cache, and fails where it cannot.
+        compiled = uncached_.CompileGrammar(parsed);
+      }
     }
     if (!collector.warnings().empty()) throw Error("E_GRAMMAR_INVALID", collector.warnings().front());
     const BudgetLimits per_step{std::chrono::milliseconds(limits_.step_ms), limits_.step_bytes};
@@ -255,6 +263,7 @@ class GrammarCompiler::Worker {
   const GrammarLimits limits_;
   const std::shared_ptr<const Vocabulary> vocabulary_;
   const xgrammar::TokenizerInfo tokenizer_;
+  xgrammar::GrammarCompiler uncached_;
   xgrammar::GrammarCompiler compiler_;
 
   std::atomic<int> n_exceeded_ = 0;

@@ -5,13 +5,12 @@
 namespace jsg {
 namespace {
 
-constexpr size_t kMaxBytes = 2048;
 // Outside of strings, what closes comes before what opens; within a string the quote comes first.
 constexpr std::string_view kClosersFirst = "}]\":,0tnf[{-";
 
 class Search {
  public:
-  explicit Search(xgrammar::GrammarMatcher& matcher) : matcher_(matcher) {}
+  Search(xgrammar::GrammarMatcher& matcher, size_t max_bytes) : matcher_(matcher), max_bytes_(max_bytes) {}
   ~Search() {
     if (n_accepted_ > 0) matcher_.Rollback(n_accepted_);
   }
@@ -21,7 +20,7 @@ class Search {
   std::optional<std::string> run() {
     while (!matcher_.IsCompleted()) {
       const std::string forced = matcher_.FindJumpForwardString();
-      if (!(forced.empty() ? advance_by_choice() : advance(forced)) || text_.size() > kMaxBytes) return {};
+      if (!(forced.empty() ? advance_by_choice() : advance(forced)) || text_.size() > max_bytes_) return {};
     }
     return text_;
   }
@@ -57,12 +56,15 @@ class Search {
   }
 
   xgrammar::GrammarMatcher& matcher_;
+  const size_t max_bytes_;
   std::string text_;
   int n_accepted_ = 0;
 };
 
 }  // namespace
 
-std::optional<std::string> find_json_ending(xgrammar::GrammarMatcher& matcher) { return Search(matcher).run(); }
+std::optional<std::string> find_json_ending(xgrammar::GrammarMatcher& matcher, size_t max_bytes) {
+  return Search(matcher, max_bytes).run();
+}
 
 }  // namespace jsg

@@ -9,7 +9,7 @@ namespace jsg {
 
 // A short text, found without looking back, after which the grammar is complete: closes what is open, and fills in what
 // the schema still asks for with as little as it takes. Empty where it is complete already; none where that is not
-// found within 2 KiB. The matcher stays where it is.
-std::optional<std::string> find_json_ending(xgrammar::GrammarMatcher& matcher);
+// found within `max_bytes`. The matcher stays where it is.
+std::optional<std::string> find_json_ending(xgrammar::GrammarMatcher& matcher, size_t max_bytes);
 
 }  // namespace jsg

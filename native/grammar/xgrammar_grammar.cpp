@@ -16,6 +16,13 @@ constexpr size_t kMaxHealed = 4;
 // Tokens that an ending may have, and by how many one more token of the answer may make it longer.
 constexpr int kLongestEnding = 512;
 constexpr int kEndingGrowth = 8;
+// What closes brackets is short.
+constexpr size_t kEndingBytesPerToken = 4;
+
+// Processor time that an answer may take of the engine thread: so much, and so much more with each token. Other answers
+// wait for it.
+constexpr int64_t kAllowanceNs = 500'000'000;
+constexpr int64_t kAllowancePerTokenNs = 5'000'000;
 
 // What a library call throws, as an error of this project.
 template <typename F>
@@ -41,18 +48,19 @@ class XgrammarMatcher final : public TokenMatcher {
 
   Allowed fill(std::span<uint32_t> mask) override {
     if (matcher_.IsTerminated()) return Allowed::kNone;
-    return within(limits_, [&] { return fill_mask(mask); });
+    return spend([&] { return fill_mask(mask); });
   }
 
   bool accept(int32_t token) override {
     if (matcher_.IsTerminated()) return false;
-    return within(limits_, [&] { return matcher_.AcceptToken(token); });
+    allowance_ns_ += kAllowancePerTokenNs;
+    return spend([&] { return matcher_.AcceptToken(token); });
   }
 
   bool must_end(int n_left, std::vector<int32_t>& tokens) override {
     tokens.clear();
     if (n_left > ending_below_ || matcher_.IsTerminated()) return false;
-    return within(limits_, [&] { return spell_ending(n_left, tokens); });
+    return spend([&] { return spell_ending(n_left, tokens); });
   }
 
   bool is_done() const override { return matcher_.IsTerminated(); }
@@ -60,10 +68,19 @@ class XgrammarMatcher final : public TokenMatcher {
   void find_forced(int max, std::vector<int32_t>& tokens) override {
     tokens.clear();
     if (max < 1 || matcher_.IsTerminated()) return;
-    within(limits_, [&] { return spell_forced(max, tokens); });
+    spend([&] { return spell_forced(max, tokens); });
   }
 
  private:
+  template <typename F>
+  auto spend(F&& call) -> decltype(call()) {
+    const int64_t before = thread_cpu_ns();
+    const auto result = within(limits_, std::forward<F>(call));
+    allowance_ns_ -= thread_cpu_ns() - before;
+    if (allowance_ns_ >= 0) return result;
+    throw Error("E_GRAMMAR_LIMIT", "following the grammar takes too long");
+  }
+
   Allowed fill_mask(std::span<uint32_t> mask) {
     int64_t shape = static_cast<int64_t>(mask.size());
     DLTensor tensor{};
@@ -87,10 +104,10 @@ class XgrammarMatcher final : public TokenMatcher {
   }
 
   bool spell_ending(int n_left, std::vector<int32_t>& tokens) {
-    const auto text = find_json_ending(matcher_);
+    const auto text = find_json_ending(matcher_, static_cast<size_t>(n_left) * kEndingBytesPerToken);
     if (!text) {
-      // Perhaps after the next token.
-      ending_below_ = n_left - 1;
+      // Perhaps after the next token, and less and less often.
+      ending_below_ = n_left - (1 << std::min(n_not_found_++, 10));
       return false;
     }
     tokens = vocabulary_->encode(*text);
@@ -139,6 +156,8 @@ class XgrammarMatcher final : public TokenMatcher {
   std::shared_ptr<const Vocabulary> vocabulary_;
   BudgetLimits limits_;
   int ending_below_;  // with so many tokens left, endings are looked for
+  int n_not_found_ = 0;
+  int64_t allowance_ns_ = kAllowanceNs;
   std::vector<uint32_t> mask_;
 };
 

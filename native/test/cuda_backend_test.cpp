@@ -239,6 +239,7 @@ void check_greedy(Model& model, const Script& script, const StepLogits& logits) 
     }
     batch.sampling.resize(likeliest.size());
     CHECK(std::ranges::equal(model.run(batch).sampled, likeliest, {}, &SampledToken::token));
+    if (likeliest.empty()) continue;
     // Told later, and some rows by a mask of one token.
     std::vector<RowSampling> rows(likeliest.size());
     std::vector<std::vector<uint32_t>> masks(rows.size(), std::vector<uint32_t>((kVocab + 31) / 32));
