@@ -16,7 +16,7 @@ export const XGRAMMAR = {
 const MEMBERS = ['cpp', 'include', '3rdparty/picojson', '3rdparty/dlpack/include', 'LICENSE', 'NOTICE'];
 /**
  * Faults of this version that are mended in the unpacked sources; each text must be there. A string with a minLength or
- * maxLength could hold raw control characters, which is no JSON.
+ * maxLength could hold raw control characters, which is no JSON, and halves of surrogate pairs, which are no UTF-8.
  */
 const FIXES = [
   {
@@ -24,7 +24,7 @@ const FIXES = [
     from: String.raw`      int32_t character =
           builder_.AddCharacterClass({{'"', '"'}, {'\\', '\\'}, {'\r', '\r'}, {'\n', '\n'}}, true);`,
     to: String.raw`      int32_t character =
-          builder_.AddCharacterClass({{0, 0x1f}, {'"', '"'}, {'\\', '\\'}}, true);`,
+          builder_.AddCharacterClass({{0, 0x1f}, {'"', '"'}, {'\\', '\\'}, {0xd800, 0xdfff}}, true);`,
   },
 ];
 const PIP_SECONDS = 180;
