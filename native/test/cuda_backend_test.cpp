@@ -401,6 +401,15 @@ TEST(small_matches_cpu) {
   compare(kWideHead, std::span(kBothTypes).last(1), kSubjects, scripts);
 }
 
+// For racecheck, which takes seconds for what others do in milliseconds: prompts, decode and both together, two layers.
+TEST(raced_steps) {
+  if (!has_device()) return;
+  constexpr TinyDecoder kTiny{"raced", 128, 2, 1, 64, false, false, false, true, 0, 128, 2};
+  std::vector<Script> scripts;
+  scripts.push_back(mixed(2));
+  compare(kTiny, std::span(kBothTypes).first(1), std::span(kSubjects).first(2), scripts);
+}
+
 TEST(small_feeds_tokens_forward) {
   if (!has_device()) return;
   compare_fed_forward(kVariants[0], DType::kF16, kSubjects[0], {3, 10});

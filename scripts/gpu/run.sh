@@ -70,9 +70,9 @@ run_tests() {
   return "$status"
 }
 
-# What is small enough for compute-sanitizer: a program, and a part of its tests' names.
+# What is small enough for compute-sanitizer: a program, and a part of its tests' names. racecheck is the slower.
+declare -A backend_tests=([memcheck]=small [racecheck]=raced)
 sanitized=(
-  'cuda_backend_test small'
   'cuda_sampler_test greedy_takes'
   'cuda_sampler_test unseen_row'
   'cuda_sampler_test two_steps'
@@ -83,7 +83,7 @@ sanitize() {
   sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer | head -1)
   [ $# -gt 0 ] || set -- memcheck racecheck
   for tool in "$@"; do
-    for test in "${sanitized[@]}"; do
+    for test in "cuda_backend_test ${backend_tests[$tool]:-small}" "${sanitized[@]}"; do
       read -r program filter <<< "$test"
       echo "== $tool $test"
       "$sanitizer" --tool "$tool" --error-exitcode 3 "$app/tests/$program" "$filter" || status=1
