@@ -29,7 +29,8 @@ export function normalizeOfType(
   }
 }
 
-function objectSchema(context: Normalizer, schema: SchemaObject, path: Path, depth: number): Schema {
+function objectSchema(context: Normalizer, given: SchemaObject, path: Path, depth: number): Schema {
+  const schema = given.patternProperties === undefined ? given : settlePatterns(context, given, path);
   const out: SchemaObject = { type: 'object' };
   const sub = (key: string) => context.schema(schema[key], [...path, key], depth + 1);
   const map = (key: string) => {
@@ -65,6 +66,50 @@ function objectSchema(context: Normalizer, schema: SchemaObject, path: Path, dep
   if (schema.propertyNames !== undefined && schema.propertyNames !== true) out.propertyNames = sub('propertyNames');
   copyCounts(context, schema, out, ['minProperties', 'maxProperties'], path);
   return out;
+}
+
+/** A pattern that every name matches. */
+const MATCHES_ALL = /^\^?(\.\*)?\$?$/;
+/** Repetitions of repetitions, which take a backtracking engine for ever. */
+const NESTED = /\)[*+?{]/;
+
+/**
+ * The compiler gives a property the first schema that its name leads to; the specification gives it all. Patterns that
+ * every name matches become `additionalProperties`; named properties get those of the patterns they match; and beside
+ * patterns there are no additional ones, which could match them.
+ */
+function settlePatterns(context: Normalizer, schema: SchemaObject, path: Path): SchemaObject {
+  const patterns = schema.patternProperties;
+  if (!isObject(patterns)) throw context.refuse(path, '"patternProperties" must be an object');
+  const { patternProperties: _, ...out } = schema;
+  const properties: SchemaObject = isObject(schema.properties) ? { ...schema.properties } : {};
+  const kept: SchemaObject = {};
+  for (const [pattern, value] of Object.entries(patterns)) {
+    if (MATCHES_ALL.test(pattern)) out.additionalProperties = both(out.additionalProperties ?? true, value);
+    else kept[pattern] = value;
+    for (const name of Object.keys(properties)) {
+      if (matches(context, pattern, name, path)) properties[name] = both(properties[name], value);
+    }
+  }
+  if (Object.keys(properties).length > 0) out.properties = properties;
+  if (Object.keys(kept).length === 0) return out;
+  return { ...out, patternProperties: kept, additionalProperties: false };
+}
+
+function both(a: unknown, b: unknown): unknown {
+  return a === true ? b : b === true ? a : { allOf: [a, b] };
+}
+
+function matches(context: Normalizer, pattern: string, name: string, path: Path): boolean {
+  if (MATCHES_ALL.test(pattern)) return true;
+  if (NESTED.test(pattern)) {
+    throw context.refuse(path, 'repeated groups in "patternProperties" beside "properties" are not supported');
+  }
+  try {
+    return new RegExp(pattern, 'u').test(name);
+  } catch {
+    throw context.refuse(path, `the pattern ${JSON.stringify(pattern.slice(0, 100))} is no regular expression`);
+  }
 }
 
 function arraySchema(context: Normalizer, schema: SchemaObject, path: Path, depth: number): Schema {

@@ -164,6 +164,22 @@ describe('normalizeSchema', () => {
     expect(() => open({ type: 'object', properties: { a: false } })).toThrowError(/may not be there/);
   });
 
+  it('gives a property all that its name leads to', () => {
+    const named = { properties: { a1: { minimum: 1 }, b: {} }, patternProperties: { '^a': { type: 'integer' } } };
+    expect(strict({ type: 'object', ...named })).toEqual({
+      type: 'object',
+      properties: { a1: { type: 'integer', minimum: 1 }, b: {} },
+      patternProperties: { '^a': { type: 'integer' } },
+      additionalProperties: false,
+    });
+    expect(open({ type: 'object', properties: { a: {} }, patternProperties: { '.*': { type: 'null' } } })).toEqual({
+      type: 'object',
+      properties: { a: { type: 'null' } },
+      additionalProperties: { type: 'null' },
+    });
+    expect(() => strict({ properties: { a: {} }, patternProperties: { '(a+)+': {} } })).toThrowError(/repeated groups/);
+  });
+
   it('has caps', () => {
     let deep: object = { type: 'null' };
     for (let i = 0; i < 100; i++) deep = { type: 'array', items: deep };
