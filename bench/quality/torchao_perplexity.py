@@ -9,6 +9,7 @@ SGLang asks it to quantise them. Needs test/oracle/requirements.txt and torchao=
 import gzip
 import json
 import math
+import os
 import pathlib
 import sys
 
@@ -18,7 +19,7 @@ from torchao.quantization.quant_primitives import MappingType, ZeroPointDomain, 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 WINDOW = 1024
-NUM_WINDOWS = 50
+NUM_WINDOWS = int(os.environ.get("WINDOWS", "50"))
 TEXT = pathlib.Path(__file__).parent / "moby-dick.txt.gz"
 
 

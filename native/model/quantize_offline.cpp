@@ -53,24 +53,25 @@ void round_to_nearest(Group& group, bool symmetric) {
   group.zero = clamp(round_even(-smallest / group.scale), group.low, group.high);
 }
 
-// Sum of |error|^(1/2): what is minimised. A norm below 1 lets the few outliers of a group be off, so that the many are
-// near.
-double half_norm(const Group& group) {
-  float sum = 0;
+// Sum of |error|^2.5: what a turn must lower to be kept. A norm above 2 keeps the large weights of a group, which carry
+// the most, from being cut off for the sake of the many small ones.
+double loss(const Group& group) {
+  double sum = 0;
   for (int64_t i = 0; i < group.n; ++i) {
-    sum += std::sqrt(std::fabs(group.w[i] - group.scale * (group.code(i) - group.zero)));
+    const float error = std::fabs(group.w[i] - group.scale * (group.code(i) - group.zero));
+    sum += static_cast<double>(error) * error * std::sqrt(error);
   }
   return sum;
 }
 
 // Half-quadratic splitting: errors e are taken for w - scale (code - zero) shrunk towards 0 by the proximal step of the
-// norm, and scale and zero for the least squares of what is left; in turns, while the norm falls. Badri and Shaji,
-// "Half-Quadratic Quantization of Large Machine Learning Models", with the zero point kept whole and the scale refined
-// as well.
+// norm 1/2, and scale and zero for the least squares of what is left; in turns, of which that with the least loss is
+// kept. Badri and Shaji, "Half-Quadratic Quantization of Large Machine Learning Models", with the zero point kept whole
+// and the scale refined as well.
 void refine(Group& group, bool symmetric) {
   constexpr int kTurns = 12;
   constexpr float kBeta = 10;
-  double best = half_norm(group);
+  double best = loss(group);
   Group turn = group;
   for (int i = 0; i < kTurns; ++i) {
     float codes_squared = 0, codes_times_rest = 0;
@@ -90,9 +91,9 @@ void refine(Group& group, bool symmetric) {
     } else {
       turn.scale = std::max(to_bf16(codes_times_rest / codes_squared), kLeastScale);
     }
-    const double norm = half_norm(turn);
-    if (norm < best) {
-      best = norm;
+    const double of_turn = loss(turn);
+    if (of_turn < best) {
+      best = of_turn;
       group = turn;
     }
   }
