@@ -39,7 +39,29 @@ void read_as(const WeightView& view, int64_t begin, int64_t n, const WeightType&
   }
 }
 
+// The same as tiles of `format`; `begin` is where one begins.
+void read_tiles(const WeightView& view, int64_t begin, int64_t n, const TileFormat& format, uint8_t* out) {
+  const uint64_t row_bytes = view.type.bytes(view.cols);
+  std::vector<uint8_t> stored;
+  for (int64_t row = begin / view.cols, end = (begin + n) / view.cols; row < end; row += format.rows()) {
+    const int64_t n_rows = std::min(format.rows(), end - row);
+    const uint64_t first = static_cast<uint64_t>(row) * row_bytes, bytes = static_cast<uint64_t>(n_rows) * row_bytes;
+    if (view.source) {
+      stored.resize(bytes);
+      view.source->read(first, stored);
+    }
+    format.pack(view.source ? stored.data() : view.data + first, n_rows, out);
+    out += format.bytes();
+  }
+}
+
 }  // namespace
+
+uint64_t WeightLoader::Job::sent_bytes(int64_t n) const {
+  if (!format) return type.bytes(n);
+  const int64_t tile_elems = format->rows() * view.cols;
+  return static_cast<uint64_t>((n + tile_elems - 1) / tile_elems) * format->bytes();
+}
 
 WeightLoader::WeightLoader(int n_threads, MakeLane make_lane) : make_lane_(std::move(make_lane)) {
   for (int i = 0; i < std::max(n_threads, 1); ++i) threads_.emplace_back([this] { work(); });
@@ -55,10 +77,18 @@ WeightLoader::~WeightLoader() {
 }
 
 void WeightLoader::copy(const WeightView& view, const WeightType& type, void* target) {
+  add({view, type, nullptr, static_cast<uint8_t*>(target), 0});
+}
+
+void WeightLoader::copy(const WeightView& view, std::shared_ptr<const TileFormat> format, void* target) {
+  add({view, view.type, std::move(format), static_cast<uint8_t*>(target), 0});
+}
+
+void WeightLoader::add(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back({view, type, static_cast<uint8_t*>(target), 0});
-    missing_ += view.type.bytes(view.elems());
+    missing_ += job.view.type.bytes(job.view.elems());
+    jobs_.push_back(std::move(job));
   }
   changed_.notify_all();
 }
@@ -96,8 +126,12 @@ void WeightLoader::run(CopyLane& lane) {
       const auto [job, n] = take();
       lock.unlock();
       uint8_t* buffer = lane.buffer();
-      read_as(job.view, job.begin, n, job.type, buffer);
-      lane.send(job.target + job.type.bytes(job.begin), job.type.bytes(n));
+      if (job.format) {
+        read_tiles(job.view, job.begin, n, *job.format, buffer);
+      } else {
+        read_as(job.view, job.begin, n, job.type, buffer);
+      }
+      lane.send(job.target + job.sent_bytes(job.begin), job.sent_bytes(n));
       lock.lock();
       arrived(std::exchange(before_last, std::exchange(last, job.view.type.bytes(n))));
     } else if (last > 0) {
@@ -114,10 +148,16 @@ void WeightLoader::run(CopyLane& lane) {
 WeightLoader::Chunk WeightLoader::take() {
   Job& job = jobs_.front();
   const int64_t left = job.view.elems() - job.begin;
-  // Whole blocks of what is read and of what is sent, which are the same or one of them is an element.
-  const WeightType& larger = job.view.type.block_elems() > job.type.block_elems() ? job.view.type : job.type;
-  const int64_t most = static_cast<int64_t>(kBufferBytes) / job.type.block_bytes() * job.type.block_elems();
-  const int64_t n = std::min(left, whole_blocks(larger, most));
+  // Whole tiles, or whole blocks of what is read and of what is sent, which are the same or one of them is an element.
+  int64_t n;
+  if (job.format) {
+    const int64_t n_tiles = std::max<int64_t>(1, kBufferBytes / job.format->bytes());
+    n = std::min(left, n_tiles * job.format->rows() * job.view.cols);
+  } else {
+    const WeightType& larger = job.view.type.block_elems() > job.type.block_elems() ? job.view.type : job.type;
+    const int64_t most = static_cast<int64_t>(kBufferBytes) / job.type.block_bytes() * job.type.block_elems();
+    n = std::min(left, whole_blocks(larger, most));
+  }
   const Chunk chunk{job, n};
   job.begin += n;
   if (n == left) jobs_.pop_front();

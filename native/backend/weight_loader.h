@@ -27,6 +27,16 @@ class CopyLane {
   virtual void flush() = 0;
 };
 
+// An order of its own in which a device keeps a weight, a tile of rows at a time.
+class TileFormat {
+ public:
+  virtual ~TileFormat() = default;
+  virtual int64_t rows() const = 0;    // of a tile
+  virtual uint64_t bytes() const = 0;  // of a tile
+  // Makes a tile of up to rows() rows, as stored. Called from any thread.
+  virtual void pack(const uint8_t* stored, int64_t n_rows, uint8_t* tile) const = 0;
+};
+
 class WeightLoader {
  public:
   static constexpr size_t kBufferBytes = size_t{4} << 20;
@@ -42,6 +52,8 @@ class WeightLoader {
   // Queues the elements of `view`, as `type` (a plain one, or the view's own), for `target` on the device. The view's
   // memory and source must stay until wait() returns 0.
   void copy(const WeightView& view, const WeightType& type, void* target);
+  // The same, as tiles of `format`.
+  void copy(const WeightView& view, std::shared_ptr<const TileFormat> format, void* target);
   // Waits until all that was queued has arrived, or for `timeout`; returns the bytes, as stored, still to come. Throws
   // the first error of a thread; nothing more is copied then.
   uint64_t wait(std::chrono::milliseconds timeout);
@@ -50,14 +62,19 @@ class WeightLoader {
   struct Job {
     WeightView view;
     WeightType type;
+    std::shared_ptr<const TileFormat> format;  // instead of `type`
     uint8_t* target;
     int64_t begin;  // first element that no thread has taken
+
+    // What `n` elements become.
+    uint64_t sent_bytes(int64_t n) const;
   };
   // What fits in one buffer.
   struct Chunk {
     Job job;
     int64_t n;  // elements from job.begin
   };
+  void add(Job job);
   void work();
   void run(CopyLane& lane);
   Chunk take();

@@ -107,6 +107,23 @@ class GatedSource final : public ByteSource {
   std::atomic<bool> open_{false};
 };
 
+// Tiles of 3 rows with a byte of their number of rows in front; rows lie last to first, and what is missing is 0xee.
+class ReversedRows final : public TileFormat {
+ public:
+  explicit ReversedRows(uint64_t row_bytes) : row_bytes_(row_bytes) {}
+  int64_t rows() const override { return 3; }
+  uint64_t bytes() const override { return 1 + 3 * row_bytes_; }
+  void pack(const uint8_t* stored, int64_t n_rows, uint8_t* tile) const override {
+    std::memset(tile, 0xee, bytes());
+    tile[0] = static_cast<uint8_t>(n_rows);
+    for (int64_t i = 0; i < n_rows; ++i)
+      std::memcpy(tile + 1 + (2 - i) * row_bytes_, stored + i * row_bytes_, row_bytes_);
+  }
+
+ private:
+  const uint64_t row_bytes_;
+};
+
 void finish(WeightLoader& loader) {
   while (loader.wait(100ms) > 0) continue;
 }
@@ -164,6 +181,29 @@ TEST(every_type_arrives_as_every_type) {
       std::vector<uint8_t> expected(c.out.size(), 0xee);
       convert(c.view.type, c.data, c.view.elems(), c.type, expected.data());
       CHECK(c.out == expected);
+    }
+  }
+}
+
+TEST(tiles_are_made_of_whole_rows_on_the_way) {
+  // A tile alone in a buffer, many, and a last one that is not full; from memory and from a source.
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{7, 400000}, {5000, 640}, {2, 32}}) {
+    const MemorySource source(random_bytes(static_cast<size_t>(2 * rows * cols), 3));
+    const uint64_t row_bytes = static_cast<uint64_t>(cols) * 2;
+    const auto format = std::make_shared<const ReversedRows>(row_bytes);
+    std::vector<uint8_t> expected;
+    for (int64_t row = 0; row < rows; row += 3) {
+      expected.resize(expected.size() + format->bytes());
+      format->pack(source.data().data() + row * row_bytes, std::min<int64_t>(3, rows - row),
+                   expected.data() + expected.size() - format->bytes());
+    }
+    for (const bool in_memory : {false, true}) {
+      std::vector<uint8_t> target(expected.size());
+      const WeightView view{DType::kF16, rows, cols, source.data().data(), in_memory ? nullptr : &source};
+      WeightLoader loader(3, make<LateLane>());
+      loader.copy(view, format, target.data());
+      finish(loader);
+      CHECK(target == expected);
     }
   }
 }
