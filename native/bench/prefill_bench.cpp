@@ -193,7 +193,7 @@ class PrefillBench {
     }
     const double ms = time_ms([&] {
       for (int i = 0; i < s_.layers; ++i) {
-        cublas_->product(weights_.get() + weight_elems * (i % kLayers), x_.get(), type, out_.get(), type, m, n, k,
+        cublas_->product(weights_.get() + weight_elems * (i % kLayers), x_.get(), type, out_.get(), type, m, n, k, m,
                          false);
       }
     });

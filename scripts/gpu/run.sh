@@ -73,6 +73,7 @@ run_tests() {
 # What is small enough for compute-sanitizer: a program, and a part of its tests' names. racecheck is the slower.
 declare -A backend_tests=([memcheck]=small [racecheck]=raced)
 sanitized=(
+  'cuda_codes_test small'
   'cuda_sampler_test greedy_takes'
   'cuda_sampler_test unseen_row'
   'cuda_sampler_test two_steps'

@@ -4,7 +4,7 @@
  */
 import type { DType, ModelConfig, RuntimeSpec } from '../addon/binding.js';
 import type { Settings } from '../profile/flags.js';
-import { groupedBytes, type StoredTensor } from './weight-format.js';
+import { groupedBytes, isProjection, type StoredTensor } from './weight-format.js';
 
 /** Where and how a model is to run. */
 export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'> & {
@@ -42,9 +42,10 @@ export function footprintOf(
     const activations = cpuActivations(config, sizes);
     return { ...cpuWeights(config, tensors), activations, graphs: 0, context: 0, staging: 0 };
   }
+  const stacks = stacksOf(tensors);
   return {
-    ...cudaWeights(config, tensors),
-    activations: cudaActivations(config, sizes, contextLength, placement),
+    ...cudaWeights(config, tensors, stacks),
+    activations: cudaActivations(config, sizes, contextLength, placement) + expandedBytes(stacks, placement),
     graphs: placement.useGraphs && !placement.referenceAttention ? GRAPHS : 0,
     context: placement.integrated ? INTEGRATED_CONTEXT : DISCRETE_CONTEXT,
     staging: placement.integrated ? INTEGRATED_STAGING : 0,
@@ -162,18 +163,93 @@ const GRAPHS = 32 * MIB;
 /** Rows are reserved in multiples of kMaxFusedRows of native/backend/cuda/products.h. */
 const ROW_MULTIPLE = 64;
 
-/** Norms are there as fp32 beside 16 bits, biases as fp32; a tied table once; matrices in 16 bits unless they are quantised on load. */
-function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[]): WeightBytes {
-  let table = 0;
-  let others = 0;
-  for (const tensor of tensors) {
-    const { name, shape } = tensor;
-    const elements = shape.reduce((product, dim) => product * dim, 1);
-    if (shape.length === 1) others += 6 * elements;
-    else if (name === EMBEDDINGS) table = 2 * elements;
-    else others += groupedBytes(tensor) ?? 2 * elements;
+/** Bytes of 32 weights of the GGUF types that stay codes on a GPU: native/backend/cuda/code_tiles.h. */
+const GGUF_CODES: Partial<Record<DType, number>> = { Q4_0: 20, Q4_1: 20, Q4_K: 20, Q8_0: 34 };
+/** Rows of a tile of codes: kTileRows there. */
+const TILE_ROWS = 16;
+
+const elementsOf = ({ shape }: StoredTensor) => shape.reduce((product, dim) => product * dim, 1);
+
+/** As codes; null where the matrix cannot be kept as such: 8 bits with zeros, columns in another order. */
+function codesBytes(tensor: StoredTensor): number | null {
+  const { dtype, quantize, packing } = tensor;
+  const elements = elementsOf(tensor);
+  const format = quantize ?? packing;
+  if (format === undefined) {
+    const group = GGUF_CODES[dtype];
+    return group === undefined ? null : (elements / 32) * group;
   }
-  return { weights: others + table, weightsRead: others + (config.tiedEmbeddings ? table : 0) };
+  const { bits, groupSize } = format;
+  if (bits === 16 || (packing && (packing.groupIndex !== null || (bits === 8 && packing.zeros !== null)))) return null;
+  return (elements / groupSize) * (bits === 4 ? groupSize / 2 + 4 : groupSize + 2);
+}
+
+/** Matrices that are one on a GPU. It is codes only as a whole: of one type, each in whole tiles. */
+interface Stack {
+  first: StoredTensor;
+  elements: number;
+  /** As codes; null: 16 bits. */
+  codes: number | null;
+}
+
+const stackBytes = ({ elements, codes }: Stack) => codes ?? 2 * elements;
+
+/** `layers.0.self_attn.qkv` for q, k and v, `layers.0.mlp.gate_up` for gate and up, other names as they are. */
+function stackName(name: string): string {
+  const end = name.indexOf('_proj.');
+  const begin = name.lastIndexOf('.', end) + 1;
+  const part = end < 0 ? '' : name.slice(begin, end);
+  if (part === 'q' || part === 'k' || part === 'v') return `${name.slice(0, begin)}qkv`;
+  return part === 'gate' || part === 'up' ? `${name.slice(0, begin)}gate_up` : name;
+}
+
+/** Of all matrices but the table of embeddings. */
+function stacksOf(tensors: readonly StoredTensor[]): Stack[] {
+  const stacks = new Map<string, Stack>();
+  for (const tensor of tensors) {
+    if (tensor.shape.length === 1 || tensor.name === EMBEDDINGS) continue;
+    const name = stackName(tensor.name);
+    const stack = stacks.get(name);
+    const codes = codesBytes(tensor);
+    if (stack === undefined) {
+      stacks.set(name, { first: tensor, elements: elementsOf(tensor), codes });
+      continue;
+    }
+    stack.elements += elementsOf(tensor);
+    stack.codes = isStackable(tensor, stack.first) ? sumOrNull(stack.codes, codes) : null;
+  }
+  return [...stacks.values()];
+}
+
+const sumOrNull = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);
+
+function isStackable(tensor: StoredTensor, first: StoredTensor): boolean {
+  const isOne = Boolean(tensor.quantize ?? tensor.packing) || tensor.dtype === first.dtype;
+  return isOne && (tensor.shape[0] ?? 0) % TILE_ROWS === 0 && (first.shape[0] ?? 0) % TILE_ROWS === 0;
+}
+
+/**
+ * Norms are there as fp32 beside 16 bits, biases as fp32; matrices as codes or in 16 bits. The table of embeddings has 16
+ * bits, tied once, unless the head is codes.
+ */
+function cudaWeights(config: ModelConfig, tensors: readonly StoredTensor[], stacks: readonly Stack[]): WeightBytes {
+  const vectors = 6 * sum(tensors.filter(({ shape }) => shape.length === 1).map(elementsOf));
+  const others = vectors + sum(stacks.map(stackBytes));
+  const table = tensors.find(({ name }) => name === EMBEDDINGS);
+  if (table === undefined) return { weights: others, weightsRead: others };
+  const plain = 2 * elementsOf(table);
+  const head = config.tiedEmbeddings ? codesBytes(table) : 0;
+  return { weights: others + plain + (head ?? 0), weightsRead: others + (head ?? plain) };
+}
+
+/**
+ * Prompts multiply with 16 bits, to which a stack of codes (a head never) is expanded: as a whole where tensor cores of
+ * sm_90 take it, otherwise in parts of kExpandedElems of native/backend/cuda/cuda_backend.cu.
+ */
+function expandedBytes(stacks: readonly Stack[], { integrated }: Placement): number {
+  const expanded = stacks.filter(({ first, codes }) => codes !== null && isProjection(first.name));
+  const largest = Math.max(0, ...expanded.map(({ elements }) => 2 * elements));
+  return integrated ? Math.min(largest, 64 * MIB) : largest;
 }
 
 function cudaActivations(config: ModelConfig, sizes: Sizes, contextLength: number, placement: Placement): number {

@@ -121,7 +121,7 @@ export const FLAGS = {
     kind: 'choice',
     choices: TORCHAO_CONFIGS,
     default: null,
-    help: 'quantise linear layers while loading: 4 or 8 bits, int8dq also the activations; fp8 is not available',
+    help: 'quantise linear layers while loading: 4 or 8 bits, int8dq also the activations (on a CPU); fp8 is not available',
   },
   'lm-head-dtype': {
     group: 'Device',

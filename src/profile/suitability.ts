@@ -48,14 +48,6 @@ function requireWeightFormats(subject: string, settings: Settings): void {
     const why = 'fp8 takes tensor cores of sm_89 or newer (Orin has sm_87), and this version has no kernels for it';
     throw unsuitable(`${subject}: --torchao-config ${torchao}: ${why}`, 'int8wo takes as many bytes');
   }
-  if (settings.device !== 'cuda') return;
-  for (const flag of ['torchao-config', 'lm-head-dtype'] as const) {
-    if (settings[flag] === null || settings[flag] === 'auto') continue;
-    throw unsuitable(
-      `${subject}: --${flag} ${settings[flag]} is not available on a GPU yet`,
-      `--device cpu, or ${INSTEAD}`,
-    );
-  }
 }
 
 function requireSuitableForCpu(subject: string, settings: Settings): void {

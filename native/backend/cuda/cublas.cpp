@@ -71,11 +71,11 @@ Cublas::~Cublas() {
 }
 
 void Cublas::product(const void* weight, const void* x, ElementType in, void* out, ElementType out_type, int m, int n,
-                     int k, bool accumulate) {
+                     int k, int out_stride, bool accumulate) {
   const float alpha = 1.0f, beta = accumulate ? 1.0f : 0.0f;
   // Row-major (n, m) is column-major (m, n).
   check_cublas(functions_->gemm_ex(handle_, kOpT, kOpN, m, n, k, &alpha, weight, data_type(in), k, x, data_type(in), k,
-                                   &beta, out, data_type(out_type), m, kCompute32F, kDefaultAlgorithm),
+                                   &beta, out, data_type(out_type), out_stride, kCompute32F, kDefaultAlgorithm),
                "a matrix product");
 }
 

@@ -14,9 +14,10 @@ class Cublas {
   // Null where no libcublas is installed.
   static std::unique_ptr<Cublas> open(cudaStream_t stream);
   ~Cublas();
-  // out (n, m) = x (n, k) weight (m, k)^T, or += with `accumulate`; row-major, fp32 accumulation.
+  // out (n, m) = x (n, k) weight (m, k)^T, or += with `accumulate`; row-major, fp32 accumulation. Rows of `out` are
+  // out_stride elements apart.
   void product(const void* weight, const void* x, ElementType in, void* out, ElementType out_type, int m, int n, int k,
-               bool accumulate);
+               int out_stride, bool accumulate);
 
  private:
   Cublas() = default;

@@ -75,7 +75,9 @@ class CudaBackend final : public Backend {
     for (const WeightView& view : stacked) linear->out_features += view.rows;
     linear->bytes = static_cast<uint64_t>(linear->out_features) * linear->in_features * sizeof(T);
     const auto shared = stacked.size() == 1 ? tables_.find(identity(stacked[0])) : tables_.end();
-    if (shared != tables_.end()) {
+    if (const auto tiles = CodeTiles::of(stacked, storage_type<T>())) {
+      load_codes(*linear, *tiles, stacked);
+    } else if (shared != tables_.end()) {
       linear->data = shared->second;  // a head tied to the embedding
     } else {
       linear->data = std::make_shared<Memory<T>>(static_cast<size_t>(linear->out_features) * linear->in_features);
@@ -160,10 +162,11 @@ class CudaBackend final : public Backend {
 
   void embed(const Table& table, const Table& norm) override {
     if (replaying_) return;
-    launch_(embed_kernel<T>, dim3(n_rows_), kEmbedThreads, 0,
-            EmbedArgs<T>{data(table), buffers_.ids(), sampler_.tokens(), data(norm), shape_.hidden,
-                         fused_ ? n_squares() : 0, shape_.eps, x_.get(), h_.get(), squares_.get(), best_.get(),
-                         std::min(n_rows_, kMaxFusedRows)});
+    n_squares_ = squares_of(false);
+    launch_(
+        embed_kernel<T>, dim3(n_rows_), kEmbedThreads, 0,
+        EmbedArgs<T>{data(table), buffers_.ids(), sampler_.tokens(), data(norm), shape_.hidden, fused_ ? n_squares_ : 0,
+                     shape_.eps, x_.get(), h_.get(), squares_.get(), best_.get(), std::min(n_rows_, kMaxFusedRows)});
   }
 
   void qkv(const Linear& weight) override {
@@ -267,6 +270,20 @@ class CudaBackend final : public Backend {
     return *loader_;
   }
 
+  void load_codes(DeviceLinear<T>& linear, const CodeTiles& tiles, std::span<const WeightView> stacked) {
+    auto tiles_of = [](int64_t rows) { return static_cast<uint64_t>((rows + kTileRows - 1) / kTileRows); };
+    linear.bytes = tiles_of(linear.out_features) * tiles.bytes();
+    linear.codes.grow(linear.bytes);
+    linear.codes_view = tiles.view();
+    linear.codes_view.data = linear.codes.get();
+    uint8_t* target = linear.codes.get();
+    const auto format = std::make_shared<const CodeTiles>(tiles);
+    for (const WeightView& view : stacked) {
+      loader().copy(view, format, target);
+      target += tiles_of(view.rows) * tiles.bytes();
+    }
+  }
+
   // Buffers for the step's rows. True when one that recorded graphs hold has moved.
   bool reserve() {
     // In steps of kMaxFusedRows: seldom moved.
@@ -312,7 +329,8 @@ class CudaBackend final : public Backend {
   ProductArgs<T> plain(const Linear& linear, const T* x) const {
     const auto& weight = static_cast<const DeviceLinear<T>&>(linear);
     ProductArgs<T> args{};
-    args.weight = weight.data->get();
+    if (weight.data) args.weight = weight.data->get();
+    args.codes = weight.codes_view;
     args.x = x;
     args.bias = weight.bias.get();
     args.n = n_rows_;
@@ -324,26 +342,43 @@ class CudaBackend final : public Backend {
   ProductArgs<T> normed(const Linear& linear, const T* x) const {
     ProductArgs<T> args = plain(linear, x);
     args.squares = squares_.get();
-    args.n_squares = n_squares();
+    args.n_squares = n_squares_;
     return args;
   }
-  void run_product(Epilogue epilogue, const ProductArgs<T>& args) const {
+  void run_product(Epilogue epilogue, ProductArgs<T> args) {
     if (many_rows_) {
+      if (!args.weight) args.weight = expanded(args.codes, 0, args.out_features, args.in_features);
       prefill_products_.run(epilogue, args);
     } else {
       fused_products_.run(epilogue, args);
     }
   }
-  int n_squares() const {
+  // Rows [first, first + n_rows) of a weight of codes as plain ones, until the next call; `first` begins a tile.
+  const T* expanded(const CodesView& codes, int64_t first, int64_t n_rows, int64_t in_features) {
+    expanded_.grow(static_cast<size_t>(n_rows * in_features));
+    CodesView part = codes;
+    part.data += first / kTileRows * codes.tile_bytes;
+    fused_products_.of_codes().expand(part, static_cast<int>(n_rows), static_cast<int>(in_features), expanded_.get());
+    return expanded_.get();
+  }
+  // Sums of squares of a row that a product which adds to x leaves.
+  int squares_of(bool of_codes) const {
     const int tile = many_rows_ ? prefill_products_.squares_tile(n_rows_, shape_.hidden)
-                                : fused_products_.squares_tile(n_rows_, shape_.hidden);
+                                : fused_products_.squares_tile(n_rows_, shape_.hidden, of_codes);
     return (shape_.hidden + tile - 1) / tile;
   }
 
-  // out (n, out_features) = x W^T (no bias), by cuBLAS.
+  // out (n, out_features) = x W^T (no bias), by cuBLAS; of codes so many features at a time as little memory holds.
   void dense_product(const DeviceLinear<T>& weight, const T* x, int n, void* out, ElementType type, bool accumulate) {
-    cublas_->product(weight.data->get(), x, element_type<T>(), out, type, static_cast<int>(weight.out_features), n,
-                     static_cast<int>(weight.in_features), accumulate);
+    const int out_features = static_cast<int>(weight.out_features), in_features = static_cast<int>(weight.in_features);
+    const int at_once = kExpandedElems / in_features / kTileRows * kTileRows;
+    const int step = weight.data ? out_features : std::max(at_once, kTileRows);
+    for (int first = 0; first < out_features; first += step) {
+      const int n_rows = std::min(step, out_features - first);
+      const T* rows = weight.data ? weight.data->get() : expanded(weight.codes_view, first, n_rows, in_features);
+      cublas_->product(rows, x, element_type<T>(), static_cast<uint8_t*>(out) + first * bytes_of(type), type, n_rows, n,
+                       in_features, out_features, accumulate);
+    }
   }
 
   // x += W from; h for the next product
@@ -356,6 +391,7 @@ class CudaBackend final : public Backend {
       args.next_x = h_.get();
       args.next_squares = squares_.get();
       run_product(Epilogue::kResidual, args);
+      n_squares_ = squares_of(args.codes.bits > 0);
       last_norm_ = data(next_norm);
       return;
     }
@@ -374,24 +410,30 @@ class CudaBackend final : public Backend {
     const float* squares = squares_.get();
     if (n_logits_ != n_rows_) {  // gather the wanted rows
       launch_(gather_rows_kernel<T>, dim3(n_logits_), kEmbedThreads, 0, buffers_.logit_rows(), h_.get(), shape_.hidden,
-              final_.get(), squares_.get(), fused_ ? n_squares() : 0, final_squares_.get());
+              final_.get(), squares_.get(), fused_ ? n_squares_ : 0, final_squares_.get());
       rows = final_.get();
       squares = final_squares_.get();
     }
-    if (n_logits_ > kMaxFusedRows) {
-      dense_product(static_cast<const DeviceLinear<T>&>(head), rows, n_logits_, logits_.get(), ElementType::kF32,
-                    false);
+    const auto& linear = static_cast<const DeviceLinear<T>&>(head);
+    if (n_logits_ > kMaxFusedRows && linear.data) {
+      dense_product(linear, rows, n_logits_, logits_.get(), ElementType::kF32, false);
       return;
     }
-    ProductArgs<T> args = fused_ ? normed(head, rows) : plain(head, rows);
-    if (fused_) args.squares = squares;
-    args.n = n_logits_;
-    args.logits = logits_.get();
+    const bool whole_norms = !fused_ || n_logits_ > kMaxFusedRows;
+    ProductArgs<T> args = whole_norms ? plain(head, rows) : normed(head, rows);
+    if (!whole_norms) args.squares = squares;
     args.best = best_.get();
-    fused_products_.run(Epilogue::kLogits, args);
+    // Of codes, any number of rows: a plain copy of a whole head would be too large.
+    for (int first = 0; first < n_logits_; first += kMaxFusedRows) {
+      args.n = std::min(n_logits_ - first, kMaxFusedRows);
+      args.x = rows + static_cast<size_t>(first) * shape_.hidden;
+      args.logits = logits_.get() + static_cast<size_t>(first) * shape_.vocab;
+      fused_products_.run(Epilogue::kLogits, args);
+    }
   }
 
-  static constexpr int kSquaresTile = 16;  // the least of FusedProducts::squares_tile()
+  static constexpr int kExpandedElems = 32 << 20;  // 64 MiB
+  static constexpr int kSquaresTile = 16;          // the least of FusedProducts::squares_tile()
 
   const DecoderShape shape_;
   const CudaOptions options_;
@@ -413,6 +455,7 @@ class CudaBackend final : public Backend {
   int slot_ = 0, n_rows_ = 0, n_logits_ = 0;
   bool fused_ = false, many_rows_ = false;  // many: fused by prefill_products_
   const T* last_norm_ = nullptr;            // that h has been multiplied by
+  int n_squares_ = 0;                       // of a row of h, as left by whoever wrote it
   bool replaying_ = false, recording_ = false;
   using GraphKey = std::tuple<int, int, int>;  // slot, rows, spans
   GraphKey key_;
@@ -421,6 +464,7 @@ class CudaBackend final : public Backend {
   Memory<float> x_, squares_, final_squares_, logits_;
   Memory<uint64_t> best_;
   Memory<T> h_, final_, qkv_, attended_, gate_up_, activated_;
+  Memory<T> expanded_;  // only prompts use it
 
   std::unique_ptr<WeightLoader> loader_;  // until all weights have been made
 };

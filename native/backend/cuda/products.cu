@@ -24,7 +24,10 @@ constexpr int kLargeGemvRows = 2;
 
 template <class T>
 FusedProducts<T>::FusedProducts(const cudaDeviceProp& device, const Launcher& launch)
-    : n_sms_(device.multiProcessorCount), large_(device.major >= 9 && device.major < 12), launch_(launch) {}
+    : n_sms_(device.multiProcessorCount),
+      large_(device.major >= 9 && device.major < 12),
+      launch_(launch),
+      code_products_(device, launch) {}
 
 // Blocks take whole tiles in waves: smaller tiles waste less in the last one, and read the activations more often.
 template <class T>
@@ -42,12 +45,17 @@ bool FusedProducts<T>::uses_gemv(int n_rows, int hidden) const {
 }
 
 template <class T>
-int FusedProducts<T>::squares_tile(int n_rows, int features) const {
-  return uses_gemv(n_rows, features) ? kTileRows : gemm_features(n_rows, (features + 31) / 32);
+int FusedProducts<T>::squares_tile(int n_rows, int features, bool of_codes) const {
+  const bool gemv = of_codes ? n_rows <= kMaxGemvRows : uses_gemv(n_rows, features);
+  return gemv ? kTileRows : gemm_features(n_rows, (features + 31) / 32);
 }
 
 template <class T>
 void FusedProducts<T>::run(Epilogue epilogue, const ProductArgs<T>& args) const {
+  if (args.codes.bits > 0 && args.n <= kMaxGemvRows) return code_products_.run_gemv(epilogue, args);
+  if (args.codes.bits > 0) {
+    return code_products_.run_gemm(epilogue, args, gemm_features(args.n, (args.out_features + 31) / 32));
+  }
   switch (epilogue) {
     case Epilogue::kStore:
       return launch<Epilogue::kStore>(args);
@@ -67,9 +75,12 @@ void FusedProducts<T>::launch(const ProductArgs<T>& args) const {
   const int hidden = kEpilogue == Epilogue::kResidual ? args.out_features : args.in_features;
   if (uses_gemv(args.n, hidden)) {
     const int tiles = (features + kTileRows - 1) / kTileRows;
-    auto* kernel = gemv_kernel<T, kEpilogue, kGemvWarps, kGemvStages>;
+    constexpr int kResident = kEpilogue == Epilogue::kSilu ? 1 : kGemvBlocksPerSm;
+    auto* kernel = gemv_kernel<T, PlainWeight<T>, kEpilogue, kGemvWarps, kGemvStages, kResident>;
     if constexpr (kEpilogue == Epilogue::kSilu) {
-      if (args.in_features <= kShortRow) kernel = gemv_kernel<T, kEpilogue, kGemvWarps, 1>;
+      if (args.in_features <= kShortRow) {
+        kernel = gemv_kernel<T, PlainWeight<T>, kEpilogue, kGemvWarps, 1, kGemvBlocksPerSm>;
+      }
     }
     launch_(kernel, dim3(std::min(tiles, kGemvBlocksPerSm * n_sms_)), kGemvWarps * kWarp, 0, args);
   } else if (large_) {

@@ -1,6 +1,7 @@
 // Products of a weight with a batch, with all that is fused into them, for up to kMaxFusedRows rows; and the plain
 // product of any size, by cuBLAS.
 #pragma once
+#include "backend/cuda/code_products.h"
 #include "backend/cuda/device_memory.h"
 #include "backend/cuda/kernels/gemm.cuh"
 #include "backend/cuda/kernels/product.cuh"
@@ -15,11 +16,12 @@ class FusedProducts {
  public:
   FusedProducts(const cudaDeviceProp& device, const Launcher& launch);
 
-  // Features behind each sum of squares that a kResidual product of n rows and so many features leaves. The next
-  // products' in_features are these features.
-  int squares_tile(int n_rows, int features) const;
+  // Features behind each sum of squares that a kResidual product of n rows and so many features leaves, of a plain
+  // weight or one of codes. The next products' in_features are these features.
+  int squares_tile(int n_rows, int features, bool of_codes) const;
   // 1 <= args.n <= kMaxFusedRows.
   void run(Epilogue epilogue, const ProductArgs<T>& args) const;
+  const CodeProducts<T>& of_codes() const { return code_products_; }
 
  private:
   template <Epilogue kEpilogue>
@@ -34,6 +36,7 @@ class FusedProducts {
   const int n_sms_;
   const bool large_;  // which size of gemm this device runs
   const Launcher& launch_;
+  const CodeProducts<T> code_products_;
 };
 
 extern template class FusedProducts<__half>;

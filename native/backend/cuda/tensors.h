@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "backend/backend.h"
+#include "backend/cuda/code_tiles.h"
 #include "backend/cuda/device_memory.h"
 
 namespace jsg::cuda {
@@ -24,8 +25,10 @@ struct DeviceTable final : Table {
 
 template <class T>
 struct DeviceLinear final : Linear {
-  std::shared_ptr<Memory<T>> data;  // (out_features, in_features)
-  Memory<float> bias;               // (out_features), or empty
+  std::shared_ptr<Memory<T>> data;  // (out_features, in_features), or none:
+  Memory<uint8_t> codes;            // (tiles, codes_view.tile_bytes)
+  CodesView codes_view{};
+  Memory<float> bias;  // (out_features), or empty
 };
 
 }  // namespace jsg::cuda

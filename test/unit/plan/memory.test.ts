@@ -103,14 +103,49 @@ describe('bytes', () => {
     expect(kvBytesPerToken(llama8b, 'int8')).toBe(64 * 1024 + 32 * 8 * 4);
   });
 
-  it('weights on a GPU take 16 bits each, whatever is stored', () => {
-    const [half, float, quantised] = (['F16', 'F32', 'Q4_0'] as const).map(
+  it('weights on a GPU take 16 bits each, whatever plain type is stored', () => {
+    const [half, float, wide] = (['F16', 'F32', 'Q6_K'] as const).map(
       (dtype) => plan({}, { config: llama8b, dtype, on: h100, available: 78 * GIB }).weights,
     );
     expect(half).toBe(float);
-    expect(half).toBe(quantised);
+    expect(half).toBe(wide);
     // 8,030,261,248 parameters of two bytes; norms also as fp32.
     expect(half).toBe(2 * 8_030_261_248 + 4 * 65 * 4096);
+  });
+
+  it('groups of 4 and 8 bits stay codes on a GPU, and prompts have their largest stack in 16 bits', () => {
+    const on = { config: llama8b, on: h100, available: 78 * GIB };
+    const vectors = 6 * 65 * 4096;
+    const table = 128256 * 4096;
+    const linears = 6_979_321_856;
+    const half = plan({}, { ...on, dtype: 'F16' });
+    const gguf = plan({}, { ...on, dtype: 'Q4_0' });
+    expect(gguf.weights).toBe(2 * table + (table + linears) * (20 / 32) + vectors);
+    expect(gguf.activations).toBe(half.activations + 2 * 2 * 14336 * 4096);
+    const board = { config: llama8b, on: orin, available: 60 * GIB };
+    expect(plan({}, { ...board, dtype: 'Q4_0' }).activations).toBe(
+      plan({}, { ...board, dtype: 'F16' }).activations + 64 * 2 ** 20,
+    );
+    expect(plan({}, { ...on, dtype: 'Q8_0' }).weights).toBe(2 * table + (table + linears) * (34 / 32) + vectors);
+  });
+
+  it('a tied table of codes is on a GPU twice: the head reads codes, the lookup 16 bits', () => {
+    const { weights } = plan({}, { config: llama1b, dtype: 'Q8_0', on: h100 });
+    const table = 128256 * 2048;
+    const linears = 1_235_814_400 - table - 33 * 2048;
+    expect(weights).toBe(2 * table + (table + linears) * (34 / 32) + 6 * 33 * 2048);
+  });
+
+  it('a stack of two types is not codes', () => {
+    const tensors = tensorsOf(llama8b, 'Q4_K').map((tensor) =>
+      tensor.name.includes('v_proj') ? { ...tensor, dtype: 'Q6_K' as const } : tensor,
+    );
+    const { settings } = resolveSettings(null, laptop, {});
+    const mixed = planMemory({ config: llama8b, tensors }, settings, h100, 78 * GIB).weights;
+    const qkv = 32 * (4096 + 2 * 1024) * 4096;
+    expect(mixed - plan({}, { config: llama8b, dtype: 'Q4_K', on: h100, available: 78 * GIB }).weights).toBe(
+      qkv * (2 - 20 / 32),
+    );
   });
 
   it('a tied table is on a GPU once', () => {

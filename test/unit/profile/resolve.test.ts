@@ -73,12 +73,15 @@ describe('requireSuitable', () => {
     },
   );
 
-  it.each(['flashinfer-fp16', 'torch-native', 'triton'])('lets %s run where there is a GPU', (name) => {
-    expect(() => requireSuitable('x', resolve(name), orin)).not.toThrow();
-  });
+  it.each(['flashinfer-fp16', 'torch-native', 'triton', 'flashinfer-int4wo-128', 'xgrammar-int4wo-128'])(
+    'lets %s run where there is a GPU',
+    (name) => {
+      expect(() => requireSuitable('x', resolve(name), orin)).not.toThrow();
+    },
+  );
 
   it.each([
-    ['flashinfer-int4wo-128', {}, '--torchao-config int4wo-128'],
+    ['flashinfer-fp16', { 'torchao-config': 'fp8wo' }, '--torchao-config fp8wo'],
     ['flashinfer-fp16', { dtype: 'float32' }, '--dtype float32'],
     ['flashinfer-fp16', { 'kv-cache-dtype': 'float32' }, '--kv-cache-dtype float32'],
   ])('refuses what the GPU does not have yet: %s with %j', (name, flags, message) => {

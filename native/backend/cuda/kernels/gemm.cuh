@@ -43,6 +43,89 @@ struct GemmShape {
   static constexpr int kSharedBytes = kStages * kStageBytes + (kResultFloats + kN) * 4;
 };
 
+// Writes a tile: the warps that share its columns add up their sums in `result`, (kN, Shape::kResultStride) floats of
+// shared memory. sums[t][2 * half + j]: feature 16 (warp % kFeatureWarps) + lane / 4 + 8 half, row 8 t + 2 (lane % 4) +
+// j. `factor` (kN): what each row is scaled by.
+template <class T, Epilogue kEpilogue, class Shape, int kN, int kFeatures>
+__device__ __forceinline__ void write_tile(const ProductArgs<T>& args, const float (&sums)[kN / 8][4], int tile,
+                                           float* result, const float* factor) {
+  constexpr int kTiles = kN / 8;
+  constexpr bool kPaired = kEpilogue == Epilogue::kSilu;
+  constexpr int kTileOut = kPaired ? kFeatures / 2 : kFeatures;  // features that a tile writes
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const int feature_warp = warp % Shape::kFeatureWarps, column_warp = warp / Shape::kFeatureWarps;
+  const int group = lane / 4, quarter = lane % 4;
+  const int n_out = kPaired ? args.out_features / 2 : args.out_features;
+  const int n_tiles = (n_out + kTileOut - 1) / kTileOut;
+
+  float* mine = result + feature_warp * 16 + group;
+#pragma unroll
+  for (int turn = 0; turn < Shape::kColumnWarps; ++turn) {
+    if (column_warp == turn) {
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          float& at = mine[(8 * t + 2 * quarter + i % 2) * Shape::kResultStride + 8 * (i / 2)];
+          at = turn == 0 ? sums[t][i] : at + sums[t][i];
+        }
+      }
+    }
+    __syncthreads();
+  }
+  // kTileOut / 2 lanes a row, a lane two features (one pair of gate and up).
+  constexpr int kEach = kPaired ? 1 : 2, kLanes = kFeatures / 2, kAtOnce = Shape::kThreads / kLanes;
+  const int feature = threadIdx.x % kLanes * kEach, row = tile * kTileOut + feature;
+  for (int n = threadIdx.x / kLanes; n < args.n; n += kAtOnce) {
+    const size_t at = static_cast<size_t>(n) * n_out + row;
+    float squares = 0;
+    uint64_t best = 0;
+    if (row < n_out) {
+      const float* from = result + n * Shape::kResultStride;
+      float y[2] = {from[feature] * factor[n], from[kPaired ? feature + kTileOut : feature + 1] * factor[n]};
+      if (args.bias) {
+        y[0] += args.bias[row];
+        y[1] += args.bias[kPaired ? row + n_out : row + 1];
+      }
+      if constexpr (kEpilogue == Epilogue::kSilu) args.out[at] = from_float<T>(silu(y[0]) * y[1]);
+      if constexpr (kEpilogue == Epilogue::kStore) {
+        *reinterpret_cast<uint32_t*>(args.out + at) = pack2<T>(y[0], y[1]);
+      }
+      if constexpr (kEpilogue == Epilogue::kLogits) {
+        args.logits[at] = y[0];
+        best = pack_best(y[0], row);
+        if (row + 1 < n_out) {  // a vocabulary's size may be odd; other sizes are multiples of 8
+          args.logits[at + 1] = y[1];
+          best = max(best, pack_best(y[1], row + 1));
+        }
+      }
+      if constexpr (kEpilogue == Epilogue::kResidual) {
+        float2 x = *reinterpret_cast<const float2*>(args.residual + at);
+        x.x += y[0];
+        x.y += y[1];
+        *reinterpret_cast<float2*>(args.residual + at) = x;
+        *reinterpret_cast<uint32_t*>(args.next_x + at) =
+            pack2<T>(x.x * to_float(args.next_norm[row]), x.y * to_float(args.next_norm[row + 1]));
+        squares = x.x * x.x + x.y * x.y;
+      }
+    }
+    if constexpr (kEpilogue == Epilogue::kResidual || kEpilogue == Epilogue::kLogits) {
+      const uint32_t lanes = __activemask();
+#pragma unroll
+      for (int offset = kLanes / 2; offset > 0; offset /= 2) {
+        if constexpr (kEpilogue == Epilogue::kResidual) squares += __shfl_xor_sync(lanes, squares, offset);
+        if constexpr (kEpilogue == Epilogue::kLogits) best = max(best, __shfl_xor_sync(lanes, best, offset));
+      }
+      if (threadIdx.x % kLanes == 0) {
+        if constexpr (kEpilogue == Epilogue::kResidual) args.next_squares[n * n_tiles + tile] = squares;
+        if constexpr (kEpilogue == Epilogue::kLogits) {
+          atomicMax(reinterpret_cast<unsigned long long*>(args.best + n), best);
+        }
+      }
+    }
+  }
+}
+
 template <class T, Epilogue kEpilogue, class Shape, int kN, int kFeatures>
 __device__ __forceinline__ void gemm(const ProductArgs<T>& args) {
   constexpr int kColumnWarps = Shape::kColumnWarps, kStages = Shape::kStages;
@@ -51,7 +134,6 @@ __device__ __forceinline__ void gemm(const ProductArgs<T>& args) {
   constexpr int kTileOut = kPaired ? kFeatures / 2 : kFeatures;  // features that a tile writes
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int feature_warp = warp % Shape::kFeatureWarps, column_warp = warp / Shape::kFeatureWarps;
-  const int group = lane / 4, quarter = lane % 4;
   const int k = args.in_features, n_out = kPaired ? args.out_features / 2 : args.out_features;
   const int n_tiles = (n_out + kTileOut - 1) / kTileOut, n_steps = (k + Shape::kColumns - 1) / Shape::kColumns;
 
@@ -150,74 +232,7 @@ __device__ __forceinline__ void gemm(const ProductArgs<T>& args) {
       stage = stage + 1 == kStages ? 0 : stage + 1;
     }
 
-    // sums[t][2 * half + j]: feature 16 feature_warp + group + 8 half, row 8 t + 2 quarter + j.
-    // The warps that share a tile's columns add up in turn.
-    float* mine = result + feature_warp * 16 + group;
-#pragma unroll
-    for (int turn = 0; turn < kColumnWarps; ++turn) {
-      if (column_warp == turn) {
-#pragma unroll
-        for (int t = 0; t < kTiles; ++t) {
-#pragma unroll
-          for (int i = 0; i < 4; ++i) {
-            float& at = mine[(8 * t + 2 * quarter + i % 2) * Shape::kResultStride + 8 * (i / 2)];
-            at = turn == 0 ? sums[t][i] : at + sums[t][i];
-          }
-        }
-      }
-      __syncthreads();
-    }
-    // kTileOut / 2 lanes a row, a lane two features (one pair of gate and up).
-    constexpr int kEach = kPaired ? 1 : 2, kLanes = kFeatures / 2, kAtOnce = Shape::kThreads / kLanes;
-    const int feature = threadIdx.x % kLanes * kEach, row = tile * kTileOut + feature;
-    for (int n = threadIdx.x / kLanes; n < args.n; n += kAtOnce) {
-      const size_t at = static_cast<size_t>(n) * n_out + row;
-      float squares = 0;
-      uint64_t best = 0;
-      if (row < n_out) {
-        const float* from = result + n * Shape::kResultStride;
-        float y[2] = {from[feature] * factor[n], from[kPaired ? feature + kTileOut : feature + 1] * factor[n]};
-        if (args.bias) {
-          y[0] += args.bias[row];
-          y[1] += args.bias[kPaired ? row + n_out : row + 1];
-        }
-        if constexpr (kEpilogue == Epilogue::kSilu) args.out[at] = from_float<T>(silu(y[0]) * y[1]);
-        if constexpr (kEpilogue == Epilogue::kStore) {
-          *reinterpret_cast<uint32_t*>(args.out + at) = pack2<T>(y[0], y[1]);
-        }
-        if constexpr (kEpilogue == Epilogue::kLogits) {
-          args.logits[at] = y[0];
-          best = pack_best(y[0], row);
-          if (row + 1 < n_out) {  // a vocabulary's size may be odd; other sizes are multiples of 8
-            args.logits[at + 1] = y[1];
-            best = max(best, pack_best(y[1], row + 1));
-          }
-        }
-        if constexpr (kEpilogue == Epilogue::kResidual) {
-          float2 x = *reinterpret_cast<const float2*>(args.residual + at);
-          x.x += y[0];
-          x.y += y[1];
-          *reinterpret_cast<float2*>(args.residual + at) = x;
-          *reinterpret_cast<uint32_t*>(args.next_x + at) =
-              pack2<T>(x.x * to_float(args.next_norm[row]), x.y * to_float(args.next_norm[row + 1]));
-          squares = x.x * x.x + x.y * x.y;
-        }
-      }
-      if constexpr (kEpilogue == Epilogue::kResidual || kEpilogue == Epilogue::kLogits) {
-        const uint32_t lanes = __activemask();
-#pragma unroll
-        for (int offset = kLanes / 2; offset > 0; offset /= 2) {
-          if constexpr (kEpilogue == Epilogue::kResidual) squares += __shfl_xor_sync(lanes, squares, offset);
-          if constexpr (kEpilogue == Epilogue::kLogits) best = max(best, __shfl_xor_sync(lanes, best, offset));
-        }
-        if (threadIdx.x % kLanes == 0) {
-          if constexpr (kEpilogue == Epilogue::kResidual) args.next_squares[n * n_tiles + tile] = squares;
-          if constexpr (kEpilogue == Epilogue::kLogits) {
-            atomicMax(reinterpret_cast<unsigned long long*>(args.best + n), best);
-          }
-        }
-      }
-    }
+    write_tile<T, kEpilogue, Shape, kN, kFeatures>(args, sums, tile, result, factor);
   }
 }
 

@@ -1,46 +1,33 @@
-// Products of a plain weight (out_features, in_features) with up to 8 rows of activations: decode.
+// Products of a weight (out_features, in_features), plain or quantised, with up to 8 rows of activations: decode.
 //
-// Moves the weight once: out * in * 2 bytes. Each block takes kTileRows rows (two such tiles, gate and up, for SiLU);
-// its warps share the columns, 64 at a time. A thread loads 16 bytes of a row straight into the operands of two
-// tensor-core products: the sum over columns may run in any order, so weight and activation columns are permuted alike
-// and nothing passes through shared memory. The batch is the product's other dimension, 8 wide whether used or not.
+// Moves the weight once. Each block takes kTileRows rows (two such tiles, gate and up, for SiLU); its warps share the
+// columns, W::kColumns at a time. A thread loads 16 bytes at a time straight into the operands of tensor-core products
+// (kernels/weights.cuh). The batch is the product's other dimension, 8 wide whether used or not.
 #pragma once
-#include "backend/cuda/kernels/product.cuh"
+#include "backend/cuda/kernels/weights.cuh"
 
 namespace jsg::cuda {
 
-inline constexpr int kTileRows = 16;
 inline constexpr int kMaxGemvRows = 8;
 
-template <class T, Epilogue kEpilogue, int kWarps, int kStages>
-__global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const ProductArgs<T> args) {
+template <class T, class W, Epilogue kEpilogue, int kWarps, int kStages, int kBlocks>
+__global__ void __launch_bounds__(kWarps* kWarp, kBlocks) gemv_kernel(const ProductArgs<T> args) {
   constexpr int kTiles = kEpilogue == Epilogue::kSilu ? 2 : 1;
-  constexpr int kChunk = 64;  // columns of one warp and stage: 128 bytes of each row
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int group = lane / 4, quarter = lane % 4;
   const int k = args.in_features;
   const int half_out = args.out_features / kTiles;
   const int n_tiles = (half_out + kTileRows - 1) / kTileRows;
-  const int n_rounds = (k + kChunk * kWarps * kStages - 1) / (kChunk * kWarps * kStages);
+  constexpr int kRound = W::kColumns * kWarps * kStages;
+  const int n_rounds = (k + kRound - 1) / kRound;
 
   launch_dependents();
 
-  Pack8 w[kStages][kTiles][2][2];  // stage, tile, row half, column half
-  // Rows past the end are read as the last one and not written; columns past the end count as 0.
+  typename W::Stage w[kStages][kTiles];
+  auto column_of = [&](int round, int stage) { return ((round * kStages + stage) * kWarps + warp) * W::kColumns; };
   auto load_weights = [&](int stage, int tile, int round) {
 #pragma unroll
-    for (int part = 0; part < 2; ++part) {
-      const int column = ((round * kStages + stage) * kWarps + warp) * kChunk + part * 32 + quarter * 8;
-#pragma unroll
-      for (int t = 0; t < kTiles; ++t) {
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          const int row = min(tile * kTileRows + half * 8 + group, half_out - 1) + t * half_out;
-          w[stage][t][half][part] =
-              column < k ? load_streaming(args.weight + static_cast<size_t>(row) * k + column) : Pack8{};
-        }
-      }
-    }
+    for (int t = 0; t < kTiles; ++t) W::load(w[stage][t], args, tile, t, kTiles, column_of(round, stage), lane);
   };
 
   // The first weights are on their way before the previous kernel has ended.
@@ -64,27 +51,24 @@ __global__ void __launch_bounds__(kWarps* kWarp) gemv_kernel(const ProductArgs<T
   }
 
   uint64_t best = 0;  // of this thread's row and features
-  const bool has_row = group < args.n;
-  const T* x = args.x + static_cast<size_t>(has_row ? group : 0) * k;
+  // Rows that are not there are read as the first and not written.
+  const T* x = args.x + static_cast<size_t>(group < args.n ? group : 0) * k + quarter * 8;
   int buffer = 0;
   for (int tile = blockIdx.x; tile < n_tiles; tile += gridDim.x, buffer ^= 1) {
-    float sums[kTiles][4] = {};
+    TileSums sums[kTiles] = {};
     for (int round = 0; round < n_rounds; ++round) {
       const bool last = round + 1 == n_rounds;
       const int next_tile = last ? tile + gridDim.x : tile, next_round = last ? 0 : round + 1;
 #pragma unroll
       for (int stage = 0; stage < kStages; ++stage) {
-#pragma unroll
-        for (int part = 0; part < 2; ++part) {
-          const int column = ((round * kStages + stage) * kWarps + warp) * kChunk + part * 32 + quarter * 8;
-          const Pack8 xs = has_row && column < k ? load_shared_operand(x + column) : Pack8{};
-#pragma unroll
-          for (int t = 0; t < kTiles; ++t) {
-            const Pack8& low = w[stage][t][0][part];
-            const Pack8& high = w[stage][t][1][part];
-            mma_16816<T>(sums[t], low.word[0], high.word[0], low.word[1], high.word[1], xs.word[0], xs.word[1]);
-            mma_16816<T>(sums[t], low.word[2], high.word[2], low.word[3], high.word[3], xs.word[2], xs.word[3]);
-          }
+        const int column = column_of(round, stage);
+        if (column < k) {
+          auto x_of = [&](int part) {
+            const int at = column + part * 32;
+            const bool is_inside = W::kWholeStages || at + quarter * 8 < k;
+            return is_inside ? load_shared_operand(x + at) : Pack8{};
+          };
+          W::multiply(sums, w[stage], x_of, args);
         }
         if (next_tile < n_tiles) load_weights(stage, next_tile, next_round);
       }
