@@ -1,5 +1,6 @@
 // Times decode steps and prefills of a decoder with random weights, without Node: the engine-level figures.
-//   step_bench [cpu|cuda] [8b|1b|135m] [fp16|bf16] [int4wo-N|int8wo|int8dq] [head-int8|head-int4] [--context N]
+//   step_bench [cpu|cuda] [8b|1b|135m] [fp16|bf16] [--context N]
+//              [--torchao-config int4wo-N|int8wo|int8dq] [--lm-head-dtype int8|int4]
 // Each line: tokens a second, milliseconds a step (median), and the rate at which the weights were read beside the read
 // bandwidth measured in the same process.
 #include <algorithm>
@@ -47,7 +48,9 @@ int run(int argc, char** argv) {
   LoadOptions options = bench::dummy_options(*shape, dtype);
   std::string format = dtype == DType::kF16 ? "fp16" : "bf16";
   for (int i = 1; i < argc; ++i) {
-    if (bench::apply_format(options, argv[i])) format += std::string(" ") + argv[i];
+    const bool is_head = i > 0 && std::strcmp(argv[i - 1], "--lm-head-dtype") == 0;
+    const std::string name = (is_head ? "head-" : "") + std::string(argv[i]);
+    if (bench::apply_format(options, name)) format += " " + name;
   }
   options.backend = cuda ? BackendKind::kCuda : BackendKind::kCpu;
   const int max_batch = cuda ? 64 : 8, blocks_each = (std::max(context + 256, 2048 + 64) + kBlockSize - 1) / kBlockSize;
