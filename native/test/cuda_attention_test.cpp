@@ -1,6 +1,7 @@
 // Attention of the CUDA backend against the formula in double precision, for every way to store KV. Skipped, with a
 // line, where there is no device or no CUDA in the build.
 #include "check.h"
+#include "cuda_device.h"
 #ifdef JSG_CUDA
 #include <algorithm>
 #include <cmath>
@@ -11,15 +12,10 @@
 #include "backend/cuda/attention.h"
 
 using namespace jsg;
+using namespace jsg::test;
 using namespace jsg::cuda;
 
 namespace {
-
-bool has_device() {
-  if (cuda_device_count() > 0) return true;
-  std::printf("     skipped: no CUDA device\n");
-  return false;
-}
 
 constexpr KvFormat kFormats[] = {KvFormat::k16Bit, KvFormat::kE4M3, KvFormat::kE5M2, KvFormat::kInt8};
 constexpr const char* kFormatNames[] = {"16 bits", "e4m3", "e5m2", "int8"};

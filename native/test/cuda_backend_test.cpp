@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <future>
 
 #include "check.h"
+#include "cuda_device.h"
 #include "error.h"
 #include "model/load.h"
 #include "tiny_decoder.h"
@@ -20,16 +20,6 @@ using namespace jsg;
 using namespace jsg::test;
 
 namespace {
-
-// $JSG_REQUIRE_CUDA makes a failure of a skip.
-bool has_device() {
-#ifdef JSG_CUDA
-  if (cuda::cuda_device_count() > 0) return true;
-#endif
-  CHECK(std::getenv("JSG_REQUIRE_CUDA") == nullptr);
-  std::printf("     skipped: no CUDA device\n");
-  return false;
-}
 
 // Ends the program when a step hangs, saying which: a kernel that waits for ever would hold the machine.
 class Watchdog {

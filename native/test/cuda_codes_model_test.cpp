@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <vector>
 
 #include "backend/dequant.h"
 #include "check.h"
+#include "cuda_device.h"
 #include "model/dummy_weights.h"
 #include "model/quantize.h"
 #include "tiny_decoder.h"
@@ -23,14 +23,6 @@ using namespace jsg::cuda;
 using namespace jsg::test;
 
 namespace {
-
-// $JSG_REQUIRE_CUDA makes a failure of a skip.
-bool has_device() {
-  if (cuda_device_count() > 0) return true;
-  CHECK(std::getenv("JSG_REQUIRE_CUDA") == nullptr);
-  std::printf("     skipped: no CUDA device\n");
-  return false;
-}
 
 constexpr int kPoolBlocks = 200;
 constexpr TinyDecoder kDecoders[] = {

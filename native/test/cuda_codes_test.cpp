@@ -3,13 +3,13 @@
 // test's name: for compute-sanitizer.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <random>
 #include <vector>
 
 #include "backend/dequant.h"
 #include "backend/half.h"
 #include "check.h"
+#include "cuda_device.h"
 #include "error.h"
 #include "tiny_decoder.h"
 #ifdef JSG_CUDA
@@ -24,14 +24,6 @@ using namespace jsg::cuda;
 using namespace jsg::test;
 
 namespace {
-
-// $JSG_REQUIRE_CUDA makes a failure of a skip.
-bool has_device() {
-  if (cuda_device_count() > 0) return true;
-  CHECK(std::getenv("JSG_REQUIRE_CUDA") == nullptr);
-  std::printf("     skipped: no CUDA device\n");
-  return false;
-}
 
 WeightType codes4(int size, GroupZero zero, bool f16 = false) { return {DType::kInt4, {size, zero, f16}}; }
 WeightType codes8(int size, bool f16 = false) { return {DType::kInt8, {size, GroupZero::kNone, f16}}; }
@@ -130,25 +122,6 @@ const WeightType kTypes[] = {
 };
 
 // --- on the device ---
-
-template <class V>
-class OnDevice {
- public:
-  explicit OnDevice(const std::vector<V>& values) : memory_(values.size()), count_(values.size()) {
-    check(cudaMemcpy(memory_.get(), values.data(), count_ * sizeof(V), cudaMemcpyHostToDevice),
-          "copying to the device");
-  }
-  V* get() const { return memory_.get(); }
-  std::vector<V> read() const {
-    std::vector<V> values(count_);
-    check(cudaMemcpy(values.data(), memory_.get(), count_ * sizeof(V), cudaMemcpyDeviceToHost), "copying to the host");
-    return values;
-  }
-
- private:
-  Memory<V> memory_;
-  size_t count_;
-};
 
 template <class T>
 float as_float(T x) {

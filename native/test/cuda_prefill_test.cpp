@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check.h"
+#include "cuda_device.h"
 #include "error.h"
 #ifdef JSG_CUDA
 #include "backend/cuda/attention.h"
@@ -13,15 +14,10 @@
 
 #ifdef JSG_CUDA
 using namespace jsg;
+using namespace jsg::test;
 using namespace jsg::cuda;
 
 namespace {
-
-bool has_device() {
-  if (cuda_device_count() > 0) return true;
-  std::printf("     skipped: no CUDA device\n");
-  return false;
-}
 
 struct Dims {
   int heads, kv_heads, head_dim;
@@ -34,24 +30,6 @@ struct Chunk {
   int sequence, n_rows;
 };
 using Steps = std::vector<std::vector<Chunk>>;
-
-template <class V>
-class OnDevice {
- public:
-  explicit OnDevice(const std::vector<V>& values) : memory_(values.size()), count_(values.size()) {
-    copy_to_device(memory_.get(), values.data(), count_ * sizeof(V), "copying to the device");
-  }
-  V* get() const { return memory_.get(); }
-  std::vector<V> read() const {
-    std::vector<V> values(count_);
-    check(cudaMemcpy(values.data(), memory_.get(), count_ * sizeof(V), cudaMemcpyDeviceToHost), "copying to the host");
-    return values;
-  }
-
- private:
-  Memory<V> memory_;
-  size_t count_;
-};
 
 // A cache, and what it should hold.
 template <class T>

@@ -1,6 +1,7 @@
 // Sampling on the device against the host's Sampler, row by row: the same token, unless `u` lies within rounding of the
 // boundary between two, which is then checked. Skipped, with a line, where there is no device or no CUDA in the build.
 #include "check.h"
+#include "cuda_device.h"
 #include "error.h"
 
 #ifdef JSG_CUDA
@@ -18,18 +19,13 @@
 #include "runtime/sampler.h"
 
 using namespace jsg;
+using namespace jsg::test;
 using cuda::DeviceSampler;
 
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-
-bool has_device() {
-  if (cuda::cuda_device_count() > 0) return true;
-  std::printf("     skipped: no CUDA device\n");
-  return false;
-}
 
 // A row of logits and how it is sampled, with what the spans point to.
 struct Row {
