@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "backend/cuda/code_products.h"
 #include "backend/cuda/kernels/gemm_codes.cuh"
 
@@ -9,17 +7,8 @@ namespace {
 template <class T, template <class> class Unit, Epilogue kEpilogue, GemmSize kSize, int kN, int kFeatures>
 void launch_gemm(const ProductArgs<T>& args, int n_sms, const Launcher& launch) {
   using Shape = GemmCodesShape<Unit<T>, kSize, kN, kFeatures>;
-  auto* kernel = gemm_codes_kernel<T, Unit, kEpilogue, kSize, kN, kFeatures>;
-  static const int blocks_per_sm = [&] {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes),
-          "reserving shared memory");
-    int n = 0;
-    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, kernel, Shape::kThreads, Shape::kSharedBytes),
-          "asking for a kernel's occupancy");
-    return std::max(n, 1);
-  }();
   const int tiles = (args.out_features + kFeatures - 1) / kFeatures;
-  launch(kernel, dim3(std::min(tiles, blocks_per_sm * n_sms)), Shape::kThreads, Shape::kSharedBytes, args);
+  launch_resident<gemm_codes_kernel<T, Unit, kEpilogue, kSize, kN, kFeatures>, Shape>(launch, tiles, n_sms, args);
 }
 
 template <class T, template <class> class Unit, Epilogue kEpilogue, GemmSize kSize, int kFeatures>

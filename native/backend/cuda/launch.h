@@ -34,4 +34,20 @@ struct Launcher {
   }
 };
 
+// kKernel's blocks take tile after tile: no more of them than are resident at a time. Shape: its threads, and bytes of
+// dynamic shared memory.
+template <auto kKernel, class Shape, class Args>
+void launch_resident(const Launcher& launch, int n_tiles, int n_sms, const Args& args) {
+  static const int blocks_per_sm = [] {
+    check(cudaFuncSetAttribute(kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes),
+          "reserving shared memory");
+    int n = 0;
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, kKernel, Shape::kThreads, Shape::kSharedBytes),
+          "asking for a kernel's occupancy");
+    return n > 0 ? n : 1;
+  }();
+  const int n_blocks = blocks_per_sm * n_sms;
+  launch(kKernel, dim3(n_tiles < n_blocks ? n_tiles : n_blocks), Shape::kThreads, Shape::kSharedBytes, args);
+}
+
 }  // namespace jsg::cuda

@@ -105,17 +105,8 @@ template <class T>
 template <Epilogue kEpilogue, GemmSize kSize, int kN, int kFeatures>
 void FusedProducts<T>::launch_gemm(const ProductArgs<T>& args) const {
   using Shape = GemmShape<kSize, kN, kFeatures>;
-  auto* kernel = gemm_kernel<T, kEpilogue, kSize, kN, kFeatures>;
-  static const int blocks_per_sm = [&] {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes),
-          "reserving shared memory");
-    int n = 0;
-    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, kernel, Shape::kThreads, Shape::kSharedBytes),
-          "asking for a kernel's occupancy");
-    return std::max(n, 1);
-  }();
   const int tiles = (args.out_features + kFeatures - 1) / kFeatures;
-  launch_(kernel, dim3(std::min(tiles, blocks_per_sm * n_sms_)), Shape::kThreads, Shape::kSharedBytes, args);
+  launch_resident<gemm_kernel<T, kEpilogue, kSize, kN, kFeatures>, Shape>(launch_, tiles, n_sms_, args);
 }
 
 template class FusedProducts<__half>;

@@ -185,15 +185,7 @@ __device__ __forceinline__ void gemm(const ProductArgs<T>& args) {
     copy_x(s % n_steps, s);
     commit_copies();
   }
-  // 1 / rms of each row.
-  for (int row = warp; row < args.n; row += kWarps) {
-    float sum = 0;
-    if (args.squares) {
-      for (int i = lane; i < args.n_squares; i += kWarp) sum += args.squares[row * args.n_squares + i];
-      sum = warp_sum(sum);
-    }
-    if (lane == 0) factor[row] = args.squares ? rsqrtf(sum / static_cast<float>(k) + args.eps) : 1.0f;
-  }
+  put_row_factors<kWarps>(args, factor, warp, lane);
 
   // Where this lane's rows of the operands begin: row r of chunk c is at r * 128 + ((c ^ (r % 8)) * 16).
   const uint32_t weight_at =

@@ -158,15 +158,7 @@ __device__ __forceinline__ void gemm_codes(const ProductArgs<T>& args) {
     copy_x(s % n_steps, s);
     commit_copies();
   }
-  // 1 / rms of each row.
-  for (int row = warp; row < args.n; row += kWarps) {
-    float sum = 0;
-    if (args.squares) {
-      for (int i = lane; i < args.n_squares; i += kWarp) sum += args.squares[row * args.n_squares + i];
-      sum = warp_sum(sum);
-    }
-    if (lane == 0) factor[row] = args.squares ? rsqrtf(sum / static_cast<float>(k) + args.eps) : 1.0f;
-  }
+  put_row_factors<kWarps>(args, factor, warp, lane);
 
   const uint32_t x_at = static_cast<uint32_t>(column_warp * Shape::kPanelBytes + kUnits + lane / 4 * 128);
   const int x_swizzle = swizzle(lane / 4);

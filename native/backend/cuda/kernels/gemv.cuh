@@ -39,16 +39,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocks) gemv_kernel(const Prod
 
   __shared__ float partial[2][kWarps][kTiles][kTileRows][kMaxGemvRows];
   __shared__ float factor[kMaxGemvRows];
-  // 1 / rms of each row, a warp each.
-  for (int row = warp; row < args.n; row += kWarps) {
-    float total = 0;
-    if (args.squares) {
-      for (int i = lane; i < args.n_squares; i += kWarp) total += args.squares[row * args.n_squares + i];
-#pragma unroll
-      for (int offset = kWarp / 2; offset > 0; offset /= 2) total += __shfl_xor_sync(~0u, total, offset);
-    }
-    if (lane == 0) factor[row] = args.squares ? rsqrtf(total / static_cast<float>(k) + args.eps) : 1.0f;
-  }
+  put_row_factors<kWarps>(args, factor, warp, lane);
 
   uint64_t best = 0;  // of this thread's row and features
   // Rows that are not there are read as the first and not written.
