@@ -1,4 +1,5 @@
 /** Commands as a person types them: words apart and together, without a shell. */
+import { quotePattern } from '../shell.js';
 
 /** Splits at blanks; quotes keep them. Nothing is expanded. */
 export function splitCommand(line: string): string[] {
@@ -6,9 +7,4 @@ export function splitCommand(line: string): string[] {
   return words.map((word) => word.replace(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double));
 }
 
-/** One word for a shell. `*` is left bare, since it stands for a file there too. */
-export function quoteWord(word: string): string {
-  return /^[\w@%+=:,./*-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-export const joinCommand = (argv: readonly string[]) => argv.map(quoteWord).join(' ');
+export const joinCommand = (argv: readonly string[]) => argv.map(quotePattern).join(' ');

@@ -1,5 +1,6 @@
 /** A plan as commands that a person could type, in order, with the folder of each and the reason where it is not the documented one. */
-import { joinCommand, quoteWord } from './command-line.js';
+import { quotePattern } from '../shell.js';
+import { joinCommand } from './command-line.js';
 import type { Plan, Step } from './plan.js';
 
 /** `{package}` is jsg's own folder, `{jobs}` the number of jobs. */
@@ -45,7 +46,7 @@ function stepLines(step: Step, from: string, before: Record<string, string>, fil
       .map((line) => `# ${line}`),
     ...(step.cwd === from ? [] : [enter(step, from)]),
     ...(unset.length > 0 ? [`unset ${unset.join(' ')}`] : []),
-    ...exported.map(([name, value]) => `export ${name}=${quoteWord(value)}`),
+    ...exported.map(([name, value]) => `export ${name}=${quotePattern(value)}`),
     joinCommand(step.argv.map(fill)),
   ];
   // Fetching needs no environment and leaves what is exported as it is.

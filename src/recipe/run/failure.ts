@@ -1,7 +1,8 @@
 /** What a person reads when a build fails: the command, its last lines, the known cause with its fix, and how to go on. */
 import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
-import { joinCommand, quoteWord } from '../command-line.js';
+import { quotePattern } from '../../shell.js';
+import { joinCommand } from '../command-line.js';
 import type { CommandResult } from './command.js';
 
 /** The table of known failures, handed in by the command: a recipe does not import the doctor. */
@@ -39,7 +40,7 @@ export function buildFailure(failed: Failed, explain: Explain): JsgError {
   ].join('\n');
   const isInVenv = venv !== null && known !== undefined && /\bpip3?\b/.test(known.fix);
   const hint = [
-    ...(isInVenv ? [`. ${quoteWord(join(venv, 'bin', 'activate'))}   # the environment of the build`] : []),
+    ...(isInVenv ? [`. ${quotePattern(join(venv, 'bin', 'activate'))}   # the environment of the build`] : []),
     ...(known === undefined ? [] : [known.fix]),
     howToResume(failed.resume),
   ].join('\n');
