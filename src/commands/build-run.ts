@@ -16,6 +16,7 @@ import { formatBuilt, reportJson } from './build-report.js';
 import { chooseSources } from './build-sources.js';
 import { showBuild } from './build-view.js';
 import type { Options } from './settings.js';
+import { abortedBySignals } from './signals.js';
 
 /** Returns 0 where everything is built and proved. Throws E_DEVICE_UNSUITABLE, E_BUILD_FAILED, E_INTERRUPTED, E_UNAVAILABLE. */
 export async function runBuild(name: string, { plan, parts }: Planned, options: Options): Promise<number> {
@@ -78,26 +79,18 @@ function commandOf(name: string, options: Options): string {
   return ['jsg', 'build', name, ...given].join(' ');
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
 /** Runs the plans under a display; a signal ends the run in order. */
-async function runShown(
-  parts: Planned['parts'],
-  options: Omit<RunOptions, 'signal' | 'onEvent'>,
-): Promise<RunResult[]> {
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  for (const signal of SIGNALS) process.on(signal, stop);
-  const view = showBuild(tasksOf(parts));
-  try {
-    const results = await runPlans(parts, { ...options, signal: controller.signal, onEvent: view.onEvent });
-    // It stops at what does not hold.
-    await (results.length < parts.length ? view.fail() : view.end());
-    return results;
-  } catch (error) {
-    await view.fail();
-    throw error;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, stop);
-  }
+function runShown(parts: Planned['parts'], options: Omit<RunOptions, 'signal' | 'onEvent'>): Promise<RunResult[]> {
+  return abortedBySignals(async (signal) => {
+    const view = showBuild(tasksOf(parts));
+    try {
+      const results = await runPlans(parts, { ...options, signal, onEvent: view.onEvent });
+      // It stops at what does not hold.
+      await (results.length < parts.length ? view.fail() : view.end());
+      return results;
+    } catch (error) {
+      await view.fail();
+      throw error;
+    }
+  });
 }

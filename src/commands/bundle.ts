@@ -18,8 +18,7 @@ import { targetOfPath, targetOfPython } from '../registry/target.js';
 import { showBuild } from './build-view.js';
 import { givenPlatform, givenPython } from './platform.js';
 import type { Options } from './settings.js';
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { abortedBySignals } from './signals.js';
 
 /** Returns 0 where the bundle is whole, but for what its manifest names as missing. */
 export async function bundle(options: Options): Promise<number> {
@@ -107,21 +106,18 @@ function chooseRecipes({ settings }: Profile, given: string | undefined): string
 }
 
 /** Gathers under a display; a signal ends it in order. */
-async function gatherShown(what: Omit<BundleRequest, 'signal' | 'onEvent'>): Promise<Manifest> {
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  for (const signal of SIGNALS) process.on(signal, stop);
-  const view = showBuild(bundleTasks(what));
-  try {
-    const manifest = await gatherBundle({ ...what, signal: controller.signal, onEvent: view.onEvent });
-    await view.end();
-    return manifest;
-  } catch (error) {
-    await view.fail();
-    throw error;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, stop);
-  }
+function gatherShown(what: Omit<BundleRequest, 'signal' | 'onEvent'>): Promise<Manifest> {
+  return abortedBySignals(async (signal) => {
+    const view = showBuild(bundleTasks(what));
+    try {
+      const manifest = await gatherBundle({ ...what, signal, onEvent: view.onEvent });
+      await view.end();
+      return manifest;
+    } catch (error) {
+      await view.fail();
+      throw error;
+    }
+  });
 }
 
 function format(output: string, { platform, machine, python, files }: Manifest): string {

@@ -13,23 +13,19 @@ import {
 } from '../quantize/quantize.js';
 import { choose, HEADS, METHODS, SCHEMES } from '../quantize/scheme.js';
 import type { Options } from './settings.js';
+import { abortedBySignals } from './signals.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-export async function quantize(options: Options): Promise<number> {
-  const interrupted = new AbortController();
-  const onSignal = () => interrupted.abort();
-  for (const signal of SIGNALS) process.on(signal, onSignal);
-  try {
-    const result = await run(options, interrupted.signal);
-    process.stdout.write(options.json ? `${JSON.stringify(toJson(result), null, 2)}\n` : summary(result));
-    return 0;
-  } catch (error) {
-    if (!interrupted.signal.aborted) throw error;
-    throw new JsgError('E_INTERRUPTED', 'interrupted', { hint: 'The same command goes on where it stopped.' });
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
-  }
+export function quantize(options: Options): Promise<number> {
+  return abortedBySignals(async (signal) => {
+    try {
+      const result = await run(options, signal);
+      process.stdout.write(options.json ? `${JSON.stringify(toJson(result), null, 2)}\n` : summary(result));
+      return 0;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new JsgError('E_INTERRUPTED', 'interrupted', { hint: 'The same command goes on where it stopped.' });
+    }
+  });
 }
 
 interface Context {

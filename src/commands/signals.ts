@@ -1,4 +1,4 @@
-/** What SIGTERM, SIGINT and SIGHUP do to a server in the foreground. */
+/** What SIGTERM, SIGINT and SIGHUP do to work and to a server in the foreground. */
 import type { Running } from '../engine/engine.js';
 import { log } from '../log.js';
 
@@ -6,6 +6,17 @@ import { log } from '../log.js';
 const SIGNAL_EXIT = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
 type EndSignal = keyof typeof SIGNAL_EXIT;
 const END_SIGNALS = Object.keys(SIGNAL_EXIT) as EndSignal[];
+
+/** Work that such a signal aborts, so that it ends in order. */
+export async function abortedBySignals<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  const forget = onSignals(() => abort.abort());
+  try {
+    return await work(abort.signal);
+  } finally {
+    forget();
+  }
+}
 
 /** What was started; the signal's exit code when one came before that and all is ended. */
 export async function untilStarted<T>(start: (signal: AbortSignal) => Promise<T>): Promise<T | number> {
@@ -15,7 +26,7 @@ export async function untilStarted<T>(start: (signal: AbortSignal) => Promise<T>
     caught ??= signal;
     abort.abort();
   };
-  for (const name of END_SIGNALS) process.on(name, onSignal);
+  const forget = onSignals(onSignal);
   try {
     return await start(abort.signal);
   } catch (error) {
@@ -23,7 +34,7 @@ export async function untilStarted<T>(start: (signal: AbortSignal) => Promise<T>
     log.info(`${caught}: the start was given up`);
     return SIGNAL_EXIT[caught];
   } finally {
-    for (const name of END_SIGNALS) process.off(name, onSignal);
+    forget();
   }
 }
 
@@ -37,7 +48,15 @@ export function untilStopped(running: Pick<Running, 'done' | 'stop'>): Promise<n
       log.info(`${signal}: no more requests are taken, running ones may finish; a second signal ends at once`);
       running.stop().catch(reject);
     };
-    for (const name of END_SIGNALS) process.on(name, onSignal);
+    onSignals(onSignal);
     running.done.then(() => resolve(0), reject);
   });
+}
+
+/** Until what it returns is called. */
+function onSignals(listener: (signal: EndSignal) => void): () => void {
+  for (const name of END_SIGNALS) process.on(name, listener);
+  return () => {
+    for (const name of END_SIGNALS) process.off(name, listener);
+  };
 }
