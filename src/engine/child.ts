@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { stripVTControlCharacters } from 'node:util';
-import { endProcessesOf, processesOf, RUN_TOKEN } from '../recipe/run/processes.js';
+import { endProcessesOf, processesOf, RUN_TOKEN } from '../processes.js';
 
 export interface ChildSpec {
   argv: string[];

@@ -38,7 +38,7 @@ const LAYERS: Record<string, string[]> = {
   // SGLang runs in the virtual environment of its recipe; a crash is explained by the table of known failures.
   engine: [
     ...['server', 'plan', 'model', 'addon', 'device', 'profile/flags (types)'],
-    ...['doctor/failures', 'recipe/build-folder', 'recipe/run/processes', 'recipe/run/venv'],
+    ...['doctor/failures', 'recipe/build-folder', 'recipe/run/venv', 'processes'],
   ],
   server: ['addon', 'model'],
   bench: [],
@@ -50,7 +50,7 @@ const LAYERS: Record<string, string[]> = {
   // What takes how many bytes, and how fast they are read: pure but for finding a model's files.
   plan: ['model', 'device', 'addon/binding (types)', 'profile/flags (types)'],
   profile: ['device'],
-  recipe: ['device'],
+  recipe: ['device', 'processes'],
   model: ['addon/binding (types)'],
   // The index of wheels: finds, downloads and verifies; knows Python's versions and tags.
   registry: ['device'],
@@ -59,6 +59,8 @@ const LAYERS: Record<string, string[]> = {
   // A model of safetensors to a quantised one.
   quantize: ['model', 'addon'],
   device: [],
+  // What builds and servers leave running is found and ended.
+  processes: [],
   addon: [],
 };
 

@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
-import { endProcessesOf, RUN_TOKEN } from './processes.js';
+import { endProcessesOf, RUN_TOKEN } from '../../processes.js';
 import { shareOf } from './progress.js';
 
 export interface Command {

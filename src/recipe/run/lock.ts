@@ -8,7 +8,7 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { JsgError } from '../../errors.js';
 import { writeAtomically } from '../../files.js';
-import { endProcessesOf, startTimeOf } from './processes.js';
+import { endProcessesOf, startTimeOf } from '../../processes.js';
 
 interface Owner {
   pid: number;

@@ -1,12 +1,12 @@
 /**
- * The processes of a run. Each command leads a process group of its own; besides, all that it starts carries the run's token in
- * its environment, which finds children that left the group or whose run was killed.
+ * The processes of a build or a server. All that it starts carries a token in its environment, which finds what has left its
+ * process group, or whose jsg was killed.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The variable that holds the token of a run. */
-export const RUN_TOKEN = 'JSG_BUILD_RUN';
+export const RUN_TOKEN = 'JSG_RUN';
 /** Compilers remove their temporary files in less. */
 const GRACE_MS = 3000;
 const POLL_MS = 50;
