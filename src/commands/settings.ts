@@ -1,6 +1,6 @@
 /** From the options of a command line to the settings of a launch; shared by `launch` and `bench`. */
-import { readFileSync } from 'node:fs';
 import type { Device } from '../device/device.js';
+import { readKeyFile } from '../engine/api-key-file.js';
 import { JsgError } from '../errors.js';
 import { FLAG_NAMES, type FlagName, type GivenSettings } from '../profile/flags.js';
 import { loadProfile, type Profile } from '../profile/profile.js';
@@ -24,29 +24,14 @@ export function givenFlags(options: Options): GivenSettings {
   return given as GivenSettings;
 }
 
-/** The key of --api-key-file or JSG_API_KEY where --api-key is not given. Throws E_USAGE for a file that holds none. */
+/** The keys of --api-key-file or JSG_API_KEY where --api-key is not given. Throws E_USAGE for a file that holds none. */
 export function withApiKey(given: GivenSettings, env: NodeJS.ProcessEnv = process.env): GivenSettings {
   const { 'api-key': key, 'api-key-file': file } = given;
   if (key !== undefined && file !== undefined) {
     throw new JsgError('E_USAGE', '--api-key and --api-key-file are given: one of them holds the key');
   }
-  if (file !== undefined) return { ...given, 'api-key': readKey(file) };
+  if (file !== undefined) return { ...given, 'api-key': readKeyFile(file).join(',') };
   return key === undefined && env.JSG_API_KEY ? { ...given, 'api-key': parseFlag('api-key', env.JSG_API_KEY) } : given;
-}
-
-function readKey(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new JsgError('E_USAGE', `--api-key-file: ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  const keys = text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter(Boolean);
-  if (keys.length === 0) throw new JsgError('E_USAGE', `--api-key-file: ${file} holds no key`);
-  return parseFlag('api-key', keys.join(','));
 }
 
 export interface Chosen extends Resolved {

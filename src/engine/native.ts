@@ -8,9 +8,10 @@ import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import { asLoaded } from '../plan/weight-format.js';
 import type { Settings } from '../profile/flags.js';
-import { createApp, type ServerOptions } from '../server/app.js';
+import { createApp, type ServerApp, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
+import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
 import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { requireGrammars, startGrammars } from './grammars.js';
@@ -92,8 +93,17 @@ async function serve(
     await server.close();
     throw error;
   }
+  followKeyFile(settings, app);
   const { done, stop } = superviseServer(server, runtime, options.drainTimeoutMs);
   return { url: server.url, modelName: options.servedModelName, done, stop };
+}
+
+/** The keys of a file can be changed while the server runs. A key of the command line stands over a profile's file. */
+function followKeyFile(settings: Settings, { apiKeys }: ServerApp): void {
+  const { 'api-key-file': file, 'api-key': given } = settings;
+  if (file === null || readKeyFile(file).join(',') !== given) return;
+  warnOfOpenKeyFile(file);
+  watchKeyFile(file, (keys) => apiKeys.replace(keys));
 }
 
 function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, backend: BackendSpec): RuntimeSpec {

@@ -235,7 +235,7 @@ export const FLAGS = {
     kind: 'text',
     metavar: 'FILE',
     default: null,
-    help: 'read the key from here (or from JSG_API_KEY): a command line can be seen by others',
+    help: 'read the keys from here, one a line, again when it changes (or from JSG_API_KEY): a command line can be seen by others',
   },
   insecure: {
     group: 'Server',

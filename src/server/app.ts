@@ -1,5 +1,6 @@
 /** The HTTP application: which path goes where, and how every error leaves. No port is opened here. */
 import { type Context, Hono } from 'hono';
+import { ApiKeys } from './api-keys.js';
 import { requireApiKey } from './auth.js';
 import type { ServerContext } from './context.js';
 import type { ServerDeps } from './deps.js';
@@ -17,8 +18,8 @@ import { produceToken } from './warm-up.js';
 
 export type { ServerDeps, ServerModel, ServerOptions } from './deps.js';
 
-/** The app, and the handle its owner warms it up and drains it by. */
-export type ServerApp = Hono & { readonly lifecycle: Lifecycle };
+/** The app, and the handles its owner warms it up, drains it and replaces its keys by. */
+export type ServerApp = Hono & { readonly lifecycle: Lifecycle; readonly apiKeys: ApiKeys };
 
 type Route = (server: ServerContext, c: Context) => Response | Promise<Response>;
 
@@ -60,8 +61,9 @@ export function createApp(deps: ServerDeps): ServerApp {
   });
 
   const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics };
+  const apiKeys = new ApiKeys(options.apiKeys);
   const app = new Hono();
-  app.use(requireApiKey(options.apiKeys, OPEN_PATHS));
+  app.use(requireApiKey(apiKeys, OPEN_PATHS));
   for (const [methods, path, route] of ROUTES) {
     app.on(methods, path, (c) => route(server, c));
     app.all(path, (c) => methodNotAllowed(c, methods));
@@ -70,7 +72,7 @@ export function createApp(deps: ServerDeps): ServerApp {
     errorResponse(new RequestError(`there is nothing at ${c.req.method} ${c.req.path}`, { code: 'E_NOT_FOUND' })),
   );
   app.onError((error) => errorResponse(error));
-  return Object.assign(app, { lifecycle });
+  return Object.assign(app, { lifecycle, apiKeys });
 }
 
 function methodNotAllowed(c: Context, methods: readonly string[]): Response {

@@ -1,15 +1,16 @@
-/** API keys: `Authorization: Bearer KEY`, compared in constant time, never logged. */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { MiddlewareHandler } from 'hono';
+/** Who a request is from: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. */
+import type { Context, MiddlewareHandler } from 'hono';
+import type { ApiKeys, Caller } from './api-keys.js';
 import { RequestError } from './error-response.js';
 
-const digest = (text: string) => createHash('sha256').update(text).digest();
+const CALLER = 'caller';
 
-/** Asks for one of `apiKeys` everywhere but on `openPaths`; an empty list asks for nothing. */
-export function requireApiKey(apiKeys: readonly string[], openPaths: readonly string[]): MiddlewareHandler {
-  const known = apiKeys.map(digest);
+/** Asks for one of the keys everywhere but on `openPaths`; where there are none, nowhere. */
+export function requireApiKey(apiKeys: ApiKeys, openPaths: readonly string[]): MiddlewareHandler {
   return async (c, next) => {
-    if (known.length > 0 && !openPaths.includes(c.req.path) && !isKnown(known, c.req.header('authorization'))) {
+    const caller = apiKeys.check(keyOf(c));
+    if (caller) c.set(CALLER, caller);
+    else if (!openPaths.includes(c.req.path)) {
       throw new RequestError('missing or wrong API key', {
         code: 'E_UNAUTHORIZED',
         wireCode: 'invalid_api_key',
@@ -20,12 +21,15 @@ export function requireApiKey(apiKeys: readonly string[], openPaths: readonly st
   };
 }
 
-function isKnown(known: readonly Buffer[], header: string | undefined): boolean {
-  const key = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
-  if (key === undefined) return false;
-  const given = digest(key);
-  let found = false;
-  // Every key is compared: which one matched must not show in the time taken.
-  for (const each of known) found = timingSafeEqual(each, given) || found;
-  return found;
+/** Who sent the request. Not for open paths, which anyone may ask. */
+export function callerOf(c: Context): Caller {
+  const caller = c.get(CALLER) as Caller | undefined;
+  if (caller) return caller;
+  throw new Error(`${c.req.path} is open: its callers are not known`);
+}
+
+function keyOf(c: Context): string | undefined {
+  const authorization = c.req.header('authorization');
+  if (authorization === undefined) return c.req.header('x-api-key');
+  return /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
 }

@@ -20,7 +20,7 @@ export interface ServerOptions {
   contextLength: number;
   maxRunningRequests: number;
   maxQueuedRequests: number;
-  /** Empty: no key is asked for. */
+  /** Those at the start; empty: no key is asked for. */
   apiKeys: readonly string[];
   /** A request that names another model gets a 404. */
   strictModelName: boolean;
