@@ -35,7 +35,14 @@ export async function launch(options: Options, extraArgs: string[] = []): Promis
   else requireSuitable(chosen.subject, settings, device);
   const engine = await selectEngine(settings.engine);
   const start = (signal?: AbortSignal) => {
-    const options: StartOptions = { force, given: chosenNames(chosen), extraArgs, ...(signal && { signal }) };
+    const profileName = chosen.profile?.name ?? null;
+    const options: StartOptions = {
+      force,
+      given: chosenNames(chosen),
+      profileName,
+      extraArgs,
+      ...(signal && { signal }),
+    };
     return engine.start(settings, device, showProgress(), options);
   };
   // The native engine starts in this process, which a signal ends by itself.

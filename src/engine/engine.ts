@@ -32,6 +32,8 @@ export interface StartOptions {
   force?: boolean;
   /** The settings that the user or the profile chose: what they left open SGLang decides itself. */
   given?: ReadonlySet<FlagName>;
+  /** For the page of the native server. */
+  profileName?: string | null;
   /** Flags of SGLang that jsg does not know. */
   extraArgs?: string[];
   /** Ends a start of SGLang, which takes minutes. */

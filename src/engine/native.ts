@@ -1,6 +1,8 @@
 /** The native engine: model files, memory plan, runtime, warm-up, server. */
 import { loadBinding, type NativeBinding, type RuntimeSpec } from '../addon/binding.js';
 import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
+import { machineReader } from '../device/readings.js';
+import { sourceUnder } from '../device/source.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
@@ -8,7 +10,7 @@ import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import { asLoaded } from '../plan/weight-format.js';
 import type { Settings } from '../profile/flags.js';
-import { createApp, type ServerApp, type ServerOptions } from '../server/app.js';
+import { createApp, type ServerApp, type ServerDeps, type ServerOptions } from '../server/app.js';
 import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
@@ -22,7 +24,7 @@ import { superviseServer } from './supervise.js';
 const DECODE_LOG_INTERVAL = 40;
 
 export const nativeEngine: Engine = {
-  async start(settings, device, progress, { force = false, given } = {}) {
+  async start(settings, device, progress, { force = false, given, profileName = null } = {}) {
     // What can be refused at once is refused before anything is loaded.
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
@@ -55,7 +57,9 @@ export const nativeEngine: Engine = {
       return [loaded, describeRuntime(loaded, plan)];
     });
     try {
-      return await serve(binding, runtime, model, settings, plan);
+      const readMachine = machineReader(sourceUnder(), { gpu: backend.spec.backend === 'cuda' && !backend.integrated });
+      const options = { ...toServerOptions(settings, model, plan), profileName };
+      return await serve(binding, { runtime, model, readMachine, options }, settings);
     } catch (error) {
       await runtime.stop();
       throw error;
@@ -78,14 +82,12 @@ async function phase<T>(progress: Progress, name: string, work: () => Promise<[T
 
 async function serve(
   binding: NativeBinding,
-  runtime: Runtime,
-  model: LoadedModel,
+  deps: ServerDeps & { model: LoadedModel },
   settings: Settings,
-  plan: MemoryPlan,
 ): Promise<Running> {
+  const { runtime, model, options } = deps;
   const { grammars, offReason } = startGrammars(settings, binding, model);
-  const options = { ...toServerOptions(settings, model, plan), grammarsOffReason: offReason };
-  const app = createApp({ runtime, grammars, model, options });
+  const app = createApp({ ...deps, grammars, options: { ...options, grammarsOffReason: offReason } });
   const server = await listen(app, { host: settings.host, port: settings.port });
   try {
     await app.lifecycle.warmUp();

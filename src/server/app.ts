@@ -13,6 +13,7 @@ import { completions } from './routes/completions.js';
 import { generate } from './routes/generate.js';
 import { health, healthGenerate } from './routes/health.js';
 import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
+import { status } from './routes/status.js';
 import { StepLog } from './step-log.js';
 import { produceToken } from './warm-up.js';
 
@@ -30,6 +31,7 @@ const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['POST'], '/v1/completions', completions],
   [['GET'], '/v1/loads', loads],
   [['GET'], '/get_load', load],
+  [['GET'], '/v1/status', status],
   [['POST', 'PUT'], '/generate', generate],
   [['GET'], '/health', health],
   [['GET'], '/health_generate', healthGenerate],

@@ -34,8 +34,23 @@ export interface ServerOptions {
   toolCallParser?: ToolFormatName | null;
   /** How the model writes down its thoughts; by default it has none. */
   reasoningParser?: ReasoningParserName | null;
+  /** What the user named the settings by, for the page. */
+  profileName?: string | null;
   /** Resolved settings, as `/get_server_info` reports them; never holds a key. */
   serverInfo: Record<string, unknown>;
+}
+
+interface Usage {
+  usedBytes: number;
+  totalBytes: number;
+}
+
+/** What the machine reads now; null: cannot be read. */
+export interface MachineReadings {
+  memory: Usage | null;
+  gpuMemory: Usage | null;
+  power: { watts: number; of: string } | null;
+  temperature: { celsius: number; of: string; throttlesAt: number | null } | null;
 }
 
 export interface ServerDeps {
@@ -43,5 +58,7 @@ export interface ServerDeps {
   /** Without: requests that ask for a form of the answer are refused. */
   grammars?: Grammars | null;
   model: ServerModel;
+  /** Without: nothing of the machine is told. */
+  readMachine?: () => Promise<MachineReadings>;
   options: ServerOptions;
 }

@@ -75,6 +75,37 @@ describe('information', () => {
   });
 });
 
+describe('/v1/status', () => {
+  const temperature = { celsius: 47.5, of: 'tj-thermal', throttlesAt: 99 };
+  const readMachine = async () => ({
+    memory: { usedBytes: 3, totalBytes: 4 },
+    gpuMemory: null,
+    power: { watts: 12.5, of: 'VDD_IN' },
+    temperature,
+  });
+
+  it('tells the profile, and what the machine reads', async () => {
+    const { app } = testApp({ server: { profileName: 'smollm2' }, readMachine });
+    expect(await (await app.request('/v1/status')).json()).toEqual({
+      status: 'starting',
+      served_model_name: 'fake-model',
+      profile: 'smollm2',
+      uptime_seconds: expect.any(Number),
+      memory: { used_bytes: 3, total_bytes: 4 },
+      gpu_memory: null,
+      power: { watts: 12.5, of: 'VDD_IN' },
+      temperature: { celsius: 47.5, of: 'tj-thermal', throttles_at: 99 },
+    });
+  });
+
+  it('is null for what cannot be read, and asks for the key', async () => {
+    const { app } = testApp({ server: { apiKeys: ['secret'] } });
+    expect((await app.request('/v1/status')).status).toBe(401);
+    const response = await app.request('/v1/status', { headers: { authorization: 'Bearer secret' } });
+    expect(await response.json()).toMatchObject({ profile: null, memory: null, power: null, temperature: null });
+  });
+});
+
 describe('health', () => {
   it('is 503 until the model has produced a token', async () => {
     const { app } = testApp();

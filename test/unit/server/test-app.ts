@@ -1,5 +1,11 @@
 /** An app over the fakes, and short ways to talk to it. */
-import { createApp, type ServerApp, type ServerModel, type ServerOptions } from '../../../src/server/app.js';
+import {
+  createApp,
+  type ServerApp,
+  type ServerDeps,
+  type ServerModel,
+  type ServerOptions,
+} from '../../../src/server/app.js';
 import { fakeModel } from './fake-model.js';
 import { FakeRuntime, type FakeRuntimeOptions } from './fake-runtime.js';
 
@@ -12,9 +18,10 @@ export interface TestApp {
 export interface TestAppOptions extends FakeRuntimeOptions {
   server?: Partial<ServerOptions>;
   model?: Partial<ServerModel>;
+  readMachine?: ServerDeps['readMachine'];
 }
 
-export function testApp({ server, model, ...runtimeOptions }: TestAppOptions = {}): TestApp {
+export function testApp({ server, model, readMachine, ...runtimeOptions }: TestAppOptions = {}): TestApp {
   const runtime = new FakeRuntime(runtimeOptions);
   const options: ServerOptions = {
     servedModelName: 'fake-model',
@@ -29,7 +36,7 @@ export function testApp({ server, model, ...runtimeOptions }: TestAppOptions = {
     serverInfo: { version: '0.0.0' },
     ...server,
   };
-  const app = createApp({ runtime, model: fakeModel(model), options });
+  const app = createApp({ runtime, model: fakeModel(model), options, ...(readMachine && { readMachine }) });
   return {
     app,
     runtime,
