@@ -11,6 +11,7 @@ import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from
 import { asLoaded } from '../plan/weight-format.js';
 import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerApp, type ServerDeps, type ServerOptions } from '../server/app.js';
+import { parseOrigins } from '../server/cors.js';
 import { listen } from '../server/listen.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
@@ -28,6 +29,7 @@ export const nativeEngine: Engine = {
     // What can be refused at once is refused before anything is loaded.
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
+    parseOrigins(settings['cors-origin']);
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
     requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);
@@ -132,6 +134,7 @@ function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPla
     maxRunningRequests: settings['max-running-requests'],
     maxQueuedRequests: settings['max-queued-requests'],
     apiKeys: apiKeysOf(settings),
+    corsOrigins: parseOrigins(settings['cors-origin']),
     strictModelName: settings['strict-model-name'],
     toolCallParser: settings['tool-call-parser'],
     reasoningParser: settings['reasoning-parser'],

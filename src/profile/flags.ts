@@ -243,6 +243,13 @@ export const FLAGS = {
     default: false,
     help: 'listen beyond this machine without an API key',
   },
+  'cors-origin': {
+    group: 'Server',
+    kind: 'text',
+    metavar: 'ORIGIN',
+    default: null,
+    help: 'web pages of this origin may use the server; several: separated by commas; *: any (default: none)',
+  },
   'strict-model-name': {
     group: 'Server',
     kind: 'toggle',

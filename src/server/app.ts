@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono';
 import { ApiKeys } from './api-keys.js';
 import { requireApiKey } from './auth.js';
 import type { ServerContext } from './context.js';
+import { allowOrigins } from './cors.js';
 import type { ServerDeps } from './deps.js';
 import { errorResponse, RequestError } from './error-response.js';
 import { Lifecycle } from './lifecycle.js';
@@ -65,6 +66,8 @@ export function createApp(deps: ServerDeps): ServerApp {
   const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics };
   const apiKeys = new ApiKeys(options.apiKeys);
   const app = new Hono();
+  // Before the keys: a preflight carries none.
+  if (options.corsOrigins?.length) app.use(allowOrigins(options.corsOrigins));
   app.use(requireApiKey(apiKeys, OPEN_PATHS));
   for (const [methods, path, route] of ROUTES) {
     app.on(methods, path, (c) => route(server, c));

@@ -22,6 +22,8 @@ export interface ServerOptions {
   maxQueuedRequests: number;
   /** Those at the start; empty: no key is asked for. */
   apiKeys: readonly string[];
+  /** Of web pages that may ask; none by default. */
+  corsOrigins?: readonly string[];
   /** A request that names another model gets a 404. */
   strictModelName: boolean;
   /** How long SIGTERM lets running streams finish. */

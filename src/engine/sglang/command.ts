@@ -38,7 +38,12 @@ export const SHARED = [
 ] as const satisfies readonly FlagName[];
 
 /** What only the native runtime does: refused where it is asked for, never left out in silence. */
-const NATIVE_ONLY = ['lm-head-dtype', 'num-threads', 'strict-model-name'] as const satisfies readonly FlagName[];
+const NATIVE_ONLY = [
+  'lm-head-dtype',
+  'num-threads',
+  'strict-model-name',
+  'cors-origin',
+] as const satisfies readonly FlagName[];
 
 /** What jsg itself must know of a server that it supervises, under every name that SGLang has for it. */
 const SUPERVISED: Record<string, FlagName> = {
