@@ -1,6 +1,7 @@
 /** What form a chat's answer takes: the grammar it follows, and how its text is told apart into thoughts, text and calls. */
 import type { ServerContext } from './context.js';
-import { type AnswerFormat, parseAnswerFormat } from './grammar/answer-format.js';
+import { parseAnswerFormat } from './grammar/answer-format.js';
+import type { AnswerFormat } from './grammar/format-source.js';
 import { structuralTag } from './grammar/structural-tag.js';
 import type { ChatRequest } from './schemas/chat.js';
 import type { AnswerShape } from './tools/answer-parser.js';

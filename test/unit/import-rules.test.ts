@@ -108,6 +108,24 @@ function onlyTypesNamed(statement: string): boolean {
   return names.length > 0 && names.every((name) => name.startsWith('type '));
 }
 
+/** Files that import each other, in a circle, as far as values go: each list is one circle. */
+function circles(imports: readonly Import[]): string[][] {
+  const targets = new Map<string, string[]>();
+  for (const { from, to, isTypeOnly } of imports) {
+    if (!isTypeOnly) targets.set(from, [...(targets.get(from) ?? []), to]);
+  }
+  const found: string[][] = [];
+  const done = new Set<string>();
+  const visit = (file: string, trail: readonly string[]) => {
+    if (trail.includes(file)) found.push([...trail.slice(trail.indexOf(file)), file]);
+    if (trail.includes(file) || done.has(file)) return;
+    for (const target of targets.get(file) ?? []) visit(target, [...trail, file]);
+    done.add(file);
+  };
+  for (const file of targets.keys()) visit(file, []);
+  return found;
+}
+
 function filesUnder(folder: string, pattern: RegExp): { file: string; text: string }[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => pattern.test(file))
@@ -121,6 +139,18 @@ describe('imports of src/', () => {
     const imports = sources.flatMap(({ file, text }) => importsOf(file, text));
     expect(imports.length).toBeGreaterThan(50);
     expect(imports.map(violation).filter((fault) => fault !== null)).toEqual([]);
+  });
+
+  it('go round in no circles', () => {
+    expect(circles(sources.flatMap(({ file, text }) => importsOf(file, text)))).toEqual([]);
+    const round = [
+      ...importsOf('a/x.ts', "import { y } from './y.js';"),
+      ...importsOf('a/y.ts', "import { z } from '../b/z.js';"),
+      ...importsOf('b/z.ts', "import { x } from '../a/x.js';"),
+    ];
+    expect(circles(round)).toEqual([['a/x.ts', 'a/y.ts', 'b/z.ts', 'a/x.ts']]);
+    // Types are gone when the code runs.
+    expect(circles([...round.slice(0, 2), ...importsOf('b/z.ts', "import type { X } from '../a/x.js';")])).toEqual([]);
   });
 
   it('have no default exports', () => {

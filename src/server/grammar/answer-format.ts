@@ -1,10 +1,10 @@
 /** The form that a request asks of its answer, from OpenAI's `response_format` and SGLang's fields, as one grammar source. */
 import { z } from 'zod';
-import type { GrammarSource } from '../../addon/binding.js';
 import { RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
-import { normalizeSchema } from './json-schema.js';
+import { type AnswerFormat, checkText, fault, schemaFormat } from './format-source.js';
+import { isObject } from './schema-context.js';
 import { parseStructuralTag } from './structural-tag.js';
 
 /** Checked by `parseAnswerFormat`, which names the place at fault. */
@@ -24,21 +24,8 @@ export interface FormatRequest {
   structural_tag?: unknown;
 }
 
-export interface AnswerFormat extends GrammarSource {
-  /** The field that asks for it, for errors. */
-  param: string;
-}
-
 /** Any JSON object. */
 const JSON_OBJECT = '{"type":"object"}';
-
-export function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** Null where any text will do. Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT. */
 export function parseAnswerFormat(request: FormatRequest, prefix = ''): AnswerFormat | null {
@@ -93,40 +80,10 @@ function parseResponseFormat(value: unknown, param: string): AnswerFormat | null
   }
 }
 
-/** `strict`: objects have the properties that the schema names and no others, as SGLang has it. */
-export function schemaFormat(schema: unknown, strict: boolean, param: string): AnswerFormat {
-  return { kind: 'json_schema', text: schemaText(schema, strict, param), strict, anyOrder: false, param };
-}
-
-/** The schema as the compiler takes it. */
-export function schemaText(schema: unknown, strict: boolean, param: string): string {
-  return JSON.stringify(normalizeSchema(schema, { strict, param }));
-}
-
 function textFormat(kind: 'regex' | 'ebnf', value: unknown, maxBytes: number, param: string): AnswerFormat {
   if (typeof value !== 'string') throw fault(param, 'must be a string');
   checkText(value, maxBytes, param);
   return { kind, text: value, strict: true, anyOrder: false, param };
-}
-
-/** Of a regular expression or EBNF: within the caps, and nothing that is no Unicode. */
-export function checkText(text: string, maxBytes: number, param: string): void {
-  if (Buffer.byteLength(text) > maxBytes) {
-    throw new RequestError(`${param}: must be at most ${maxBytes} bytes long`, { param, code: 'E_GRAMMAR_LIMIT' });
-  }
-  const lone = /\p{Surrogate}/u.exec(text);
-  if (lone) throw fault(param, `must be well-formed Unicode; character ${lone.index} is half of a pair`);
-  let depth = 0;
-  for (const char of text) {
-    if (char === '(') depth++;
-    else if (char === ')') depth--;
-    if (depth > LIMITS.grammarDepth) {
-      throw new RequestError(`${param}: parentheses are nested deeper than ${LIMITS.grammarDepth} levels`, {
-        param,
-        code: 'E_GRAMMAR_LIMIT',
-      });
-    }
-  }
 }
 
 /** SGLang sends schemas as text. */

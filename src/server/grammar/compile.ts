@@ -3,7 +3,7 @@ import type { NativeGrammar } from '../../addon/binding.js';
 import { toJsgError } from '../../errors.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
-import type { AnswerFormat } from './answer-format.js';
+import type { AnswerFormat } from './format-source.js';
 
 /** Throws E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT with the field in `param`; E_INVALID_REQUEST where grammars are off. */
 export async function compileFormat(server: ServerContext, format: AnswerFormat | null): Promise<NativeGrammar | null> {

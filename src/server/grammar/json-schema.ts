@@ -5,9 +5,11 @@
  */
 import { RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
+import { isObject, type Path, type SchemaContext } from './schema-context.js';
 import { ALL_TYPES, TYPE_KEYWORDS, UNSUPPORTED } from './schema-keywords.js';
 import { assertionsOf, mergeSchemas, NotMergeable, type Schema, type SchemaObject, valuesOf } from './schema-merge.js';
-import { acceptsValue, normalizeOfType } from './schema-types.js';
+import { normalizeOfType } from './schema-types.js';
+import { acceptsValue } from './schema-values.js';
 
 export interface NormalizeOptions {
   /**
@@ -32,10 +34,6 @@ export function normalizeSchema(schema: unknown, options: NormalizeOptions): Sch
   return new Normalizer(schema, options).run();
 }
 
-export function isObject(value: unknown): value is SchemaObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function invalid(param: string, message: string): RequestError {
   return new RequestError(`${param}: ${message}`, { param, code: 'E_GRAMMAR_INVALID' });
 }
@@ -44,7 +42,7 @@ function limit(param: string, message: string): RequestError {
   return new RequestError(`${param}: ${message}`, { param, code: 'E_GRAMMAR_LIMIT' });
 }
 
-export class Normalizer {
+class Normalizer implements SchemaContext {
   readonly strict: boolean;
   /** By the pointer that references give; filled while they are worked on, so that a schema may contain itself. */
   readonly #names = new Map<string, string>();
@@ -70,7 +68,7 @@ export class Normalizer {
   }
 
   /** `path`: to the schema, for messages. */
-  schema(value: unknown, path: readonly string[], depth: number): Schema {
+  schema(value: unknown, path: Path, depth: number): Schema {
     if (typeof value === 'boolean') return value;
     if (!isObject(value)) throw this.refuse(path, 'must be a schema: an object, true or false');
     if (depth > LIMITS.schemaDepth)
@@ -87,20 +85,13 @@ export class Normalizer {
     return this.#lower(flat, path, depth);
   }
 
-  /** Schemas below this one, by name or index; those that accept nothing are false. */
-  children(values: SchemaObject, path: readonly string[], depth: number): Record<string, Schema> {
-    return Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [name, this.schema(value, [...path, name], depth + 1)]),
-    );
-  }
-
-  refuse(path: readonly string[], message: string): RequestError {
+  refuse(path: Path, message: string): RequestError {
     const place = path.length === 0 ? '' : ` at ${path.join('.').slice(0, 200)}`;
     return invalid(this.options.param, `${message}${place}`);
   }
 
   /** Neither `$ref` nor `allOf` is left in it. */
-  #flatten(schema: Schema, path: readonly string[], hops: number): Schema {
+  #flatten(schema: Schema, path: Path, hops: number): Schema {
     if (typeof schema === 'boolean') return schema;
     if (hops > LIMITS.schemaDepth) throw this.refuse(path, 'the "$ref" leads back to itself');
     if (++this.#nodes > MAX_NODES)
@@ -121,7 +112,7 @@ export class Normalizer {
     return out;
   }
 
-  #merge(a: Schema, b: Schema, path: readonly string[]): Schema {
+  #merge(a: Schema, b: Schema, path: Path): Schema {
     try {
       return mergeSchemas(a, b);
     } catch (error) {
@@ -131,7 +122,7 @@ export class Normalizer {
   }
 
   /** Options, values and types, of which XGrammar takes the first it finds. */
-  #lower(schema: SchemaObject, path: readonly string[], depth: number): Schema {
+  #lower(schema: SchemaObject, path: Path, depth: number): Schema {
     for (const key of ['anyOf', 'oneOf'] as const) {
       if (schema[key] === undefined) continue;
       const { [key]: options, ...base } = schema;
@@ -148,13 +139,7 @@ export class Normalizer {
     return { anyOf: each };
   }
 
-  #options(
-    key: 'anyOf' | 'oneOf',
-    options: unknown[],
-    base: SchemaObject,
-    path: readonly string[],
-    depth: number,
-  ): Schema {
+  #options(key: 'anyOf' | 'oneOf', options: unknown[], base: SchemaObject, path: Path, depth: number): Schema {
     const isPlain = Object.keys(base).length === 0;
     const lowered = options
       .map((option, index) => {
@@ -168,13 +153,13 @@ export class Normalizer {
     return { [key]: lowered };
   }
 
-  #values(values: unknown[], schema: SchemaObject, path: readonly string[]): Schema {
+  #values(values: unknown[], schema: SchemaObject, path: Path): Schema {
     const kept = values.filter((value) => acceptsValue(this, value, schema, path));
     return kept.length > 0 && { enum: kept };
   }
 
   /** Empty: any. `integer` beside `number` says nothing. */
-  #types(schema: SchemaObject, path: readonly string[]): string[] {
+  #types(schema: SchemaObject, path: Path): string[] {
     const { type } = schema;
     if (type !== undefined) {
       const types = [type].flat();
@@ -191,7 +176,7 @@ export class Normalizer {
     return this.strict ? spoken : [...ALL_TYPES];
   }
 
-  #reference(pointer: string, path: readonly string[]): Schema {
+  #reference(pointer: string, path: Path): Schema {
     const known = this.#names.get(pointer);
     if (known !== undefined) return { $ref: `#/$defs/${known}` };
     const target = this.#resolve(pointer, path);
@@ -206,7 +191,7 @@ export class Normalizer {
     return { $ref: `#/$defs/${name}` };
   }
 
-  #resolve(pointer: string, path: readonly string[]): Schema {
+  #resolve(pointer: string, path: Path): Schema {
     if (pointer !== '#' && !pointer.startsWith('#/')) {
       throw this.refuse(
         path,
@@ -222,7 +207,7 @@ export class Normalizer {
     throw this.refuse(path, `the "$ref" ${JSON.stringify(pointer.slice(0, 100))} leads nowhere`);
   }
 
-  #checkKeywords(schema: SchemaObject, path: readonly string[]): void {
+  #checkKeywords(schema: SchemaObject, path: Path): void {
     for (const [key, value] of Object.entries(schema)) {
       if (!Object.hasOwn(UNSUPPORTED, key) || !UNSUPPORTED[key]?.(value, schema)) continue;
       throw this.refuse(path, `the schema keyword "${key}" is not supported`);

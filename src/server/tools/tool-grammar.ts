@@ -1,5 +1,5 @@
 /** The structural tag of an answer that may or must call tools. */
-import { schemaText } from '../grammar/answer-format.js';
+import { schemaText } from '../grammar/format-source.js';
 import type { ToolFormat } from './tool-formats.js';
 import type { Tool, ToolUse } from './tools.js';
 
