@@ -1,14 +1,23 @@
 /** What form a chat's answer takes: the grammar it follows, and how its text is told apart into thoughts, text and calls. */
 import type { ServerContext } from './context.js';
-import { parseAnswerFormat } from './grammar/answer-format.js';
 import type { AnswerFormat } from './grammar/format-source.js';
 import { structuralTag } from './grammar/structural-tag.js';
-import type { ChatRequest } from './schemas/chat.js';
 import type { AnswerShape } from './tools/answer-parser.js';
 import { beginsInside, type ReasoningParserName, THINK_BEGIN, THINK_END } from './tools/reasoning.js';
 import { formatOfTemplate, TOOL_FORMATS, type ToolFormat } from './tools/tool-formats.js';
 import { toolCallsFormat } from './tools/tool-grammar.js';
 import type { ToolUse } from './tools/tools.js';
+
+/** What a request says of the form. */
+export interface FormRequest {
+  /** The form that the answer is to have; null: any. */
+  asked: AnswerFormat | null;
+  toolUse: ToolUse | null;
+  /** Thoughts are told apart from the answer, where the server knows how the model writes them. */
+  separatesReasoning: boolean;
+  /** Thoughts go out as they come, not in one piece. */
+  streamsReasoning: boolean;
+}
 
 export interface ChatForm {
   format: AnswerFormat | null;
@@ -24,23 +33,18 @@ export function toolFormatOf(server: Pick<ServerContext, 'model' | 'options'>): 
 }
 
 /** Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming the field. */
-export function chatForm(
-  server: ServerContext,
-  request: ChatRequest,
-  toolUse: ToolUse | null,
-  prompt: string,
-): ChatForm {
+export function chatForm(server: ServerContext, request: FormRequest, prompt: string): ChatForm {
+  const { asked, toolUse } = request;
   const toolFormat = toolFormatOf(server);
   const parser = server.options.reasoningParser ?? null;
   const isInside = parser !== null && beginsInside(parser, prompt);
-  const asked = parseAnswerFormat(request);
   const format = withTools(asked, toolUse, toolFormat, server.grammars != null);
-  const isSplit = parser !== null && request.separate_reasoning !== false;
+  const isSplit = parser !== null && request.separatesReasoning;
   const tokens = [...(toolUse ? toolFormat.tokens : []), ...(parser ? [THINK_BEGIN, THINK_END] : [])];
   return {
     format: format && parser ? afterThoughts(format, parser, isInside) : format,
     shape: {
-      reasoning: isSplit ? { isInside, isStreamed: request.stream_reasoning !== false } : null,
+      reasoning: isSplit ? { isInside, isStreamed: request.streamsReasoning } : null,
       tools: toolUse && { format: toolFormat, names: new Set(toolUse.tools.map(({ name }) => name)) },
     },
     keepsSpecialTokens: tokens.some((token) => isSpecialToken(server, token)),

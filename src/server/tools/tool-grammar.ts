@@ -34,8 +34,7 @@ function triggersOf(format: ToolFormat): string[] {
 }
 
 function callTag(format: ToolFormat, tool: Tool): TagFormat {
-  const param = `${tool.param}.function.parameters`;
-  const schema: unknown = JSON.parse(schemaText(tool.parameters, true, param));
+  const schema: unknown = JSON.parse(schemaText(tool.parameters, true, tool.param));
   return {
     type: 'tag',
     begin: format.begin(tool.name),

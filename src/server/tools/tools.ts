@@ -1,4 +1,4 @@
-/** The tools of a chat request, and whether the model may, must or must not call them. */
+/** The tools of a chat, and whether the model may, must or must not call them. */
 import { RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 
@@ -7,7 +7,7 @@ export interface Tool {
   description: string | null;
   /** A JSON schema; an object without properties where the request gives none. */
   parameters: unknown;
-  /** Where it stands in the request, for errors. */
+  /** Where the schema stands in the request, for errors. */
   param: string;
 }
 
@@ -15,7 +15,7 @@ export type ToolChoice = 'auto' | 'required' | { name: string };
 
 export interface ToolUse {
   tools: Tool[];
-  /** The tools as they came, for the chat template. */
+  /** The tools as OpenAI's chat completions have them, for the chat template. */
   raw: unknown[];
   choice: ToolChoice;
   /** More than one call in an answer. */
@@ -32,59 +32,78 @@ function fault(param: string, message: string): RequestError {
   return new RequestError(`${param}: ${message}`, { param });
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-const isUnset = (value: unknown) => value === undefined || value === null;
+export const isUnset = (value: unknown) => value === undefined || value === null;
 
 /** Null where no tool may be called. Throws E_INVALID_REQUEST naming the place. */
 export function parseToolUse(request: ToolRequest): ToolUse | null {
-  const raw = request.tools;
-  if (isUnset(raw) || (Array.isArray(raw) && raw.length === 0)) {
-    const { tool_choice: choice } = request;
-    if (isUnset(choice) || choice === 'none' || choice === 'auto') return null;
-    throw fault('tool_choice', 'needs tools');
-  }
-  if (!Array.isArray(raw)) throw fault('tools', 'must be a list');
-  if (raw.length > LIMITS.tools) throw fault('tools', `must have at most ${LIMITS.tools} entries`);
-  const tools = raw.map((tool, index) => parseTool(tool, `tools.${index}`));
-  const twice = tools.find((tool, index) => tools.findIndex(({ name }) => name === tool.name) < index);
-  if (twice)
-    throw fault(`${twice.param}.function.name`, `${JSON.stringify(twice.name)} is the name of another tool too`);
+  const tools = parseTools(request.tools, parseTool);
   const choice = parseChoice(request.tool_choice, tools);
-  return choice === 'none' ? null : { tools, raw, choice, isParallel: request.parallel_tool_calls ?? true };
+  if (choice === 'none' || tools.length === 0) return null;
+  return { tools, raw: request.tools as unknown[], choice, isParallel: request.parallel_tool_calls ?? true };
 }
 
-function parseTool(value: unknown, param: string): Tool {
-  if (!isObject(value)) throw fault(param, 'must be an object');
+/** A list of tools in any API's form. Throws E_INVALID_REQUEST naming `tools.N...`. */
+export function parseTools(value: unknown, parse: (tool: Record<string, unknown>, param: string) => Tool): Tool[] {
+  if (isUnset(value)) return [];
+  if (!Array.isArray(value)) throw fault('tools', 'must be a list');
+  if (value.length > LIMITS.tools) throw fault('tools', `must have at most ${LIMITS.tools} entries`);
+  const names = new Set<string>();
+  return value.map((each, index) => {
+    const param = `tools.${index}`;
+    if (!isObject(each)) throw fault(param, 'must be an object');
+    const tool = parse(each, param);
+    if (names.has(tool.name)) {
+      throw fault(tool.param.replace(/[^.]+$/, 'name'), `${JSON.stringify(tool.name)} is the name of another tool too`);
+    }
+    names.add(tool.name);
+    return tool;
+  });
+}
+
+function parseTool(value: Record<string, unknown>, param: string): Tool {
   if (value.type !== 'function') throw fault(`${param}.type`, 'must be "function"');
   const made = value.function;
   if (!isObject(made)) throw fault(`${param}.function`, 'must be an object with a name');
-  const { name, description, parameters } = made;
+  return describedTool(made, `${param}.function`, 'parameters');
+}
+
+/** Name, description and schema, which `schemaField` holds. */
+export function describedTool(made: Record<string, unknown>, param: string, schemaField: string): Tool {
+  const { name, description, [schemaField]: parameters } = made;
   if (typeof name !== 'string' || !/^[\w.-]{1,128}$/.test(name)) {
-    throw fault(`${param}.function.name`, 'must be 1 to 128 letters, digits, underscores, dots or dashes');
+    throw fault(`${param}.name`, 'must be 1 to 128 letters, digits, underscores, dots or dashes');
   }
-  if (!isUnset(description) && typeof description !== 'string')
-    throw fault(`${param}.function.description`, 'must be a string');
-  if (!isUnset(parameters) && !isObject(parameters))
-    throw fault(`${param}.function.parameters`, 'must be a JSON schema');
+  if (!isUnset(description) && typeof description !== 'string') throw fault(`${param}.description`, 'must be a string');
+  if (!isUnset(parameters) && !isObject(parameters)) throw fault(`${param}.${schemaField}`, 'must be a JSON schema');
   return {
     name,
     description: typeof description === 'string' ? description : null,
     parameters: parameters ?? { type: 'object', properties: {} },
-    param,
+    param: `${param}.${schemaField}`,
   };
 }
 
 function parseChoice(value: unknown, tools: Tool[]): ToolChoice | 'none' {
   if (isUnset(value)) return 'auto';
+  if (tools.length === 0 && value !== 'none' && value !== 'auto') throw fault('tool_choice', 'needs tools');
   if (value === 'auto' || value === 'required' || value === 'none') return value;
   const named = isObject(value) && isObject(value.function) ? value.function.name : null;
   if (typeof named !== 'string')
     throw fault('tool_choice', 'must be auto, required, none, or an object that names a function');
-  if (!tools.some(({ name }) => name === named)) {
-    throw fault('tool_choice.function.name', `${JSON.stringify(named.slice(0, 128))} is none of the tools`);
-  }
-  return { name: named };
+  return namedChoice(named, tools, 'tool_choice.function.name');
+}
+
+/** The tool of this name must be called. Throws E_INVALID_REQUEST where there is none. */
+export function namedChoice(name: string, tools: readonly Tool[], param: string): { name: string } {
+  if (tools.some((tool) => tool.name === name)) return { name };
+  throw fault(param, `${JSON.stringify(name.slice(0, 128))} is none of the tools`);
+}
+
+/** A tool as chat completions write it, which is what chat templates know. */
+export function rawTool({ name, description, parameters }: Tool): object {
+  return { type: 'function', function: { name, ...(description === null ? {} : { description }), parameters } };
 }

@@ -239,7 +239,7 @@ describe('messages', () => {
   });
 
   it('get the template’s own refusal', async () => {
-    await check('/v1/chat/completions', { messages: [{ role: 'tool', content: 'x' }] }, 400, null);
+    await check('/v1/chat/completions', { messages: [{ role: 'tool', content: 'x' }] }, 400, 'messages');
   });
 });
 
