@@ -11,7 +11,8 @@ Engine::Engine(std::unique_ptr<Model> model, const EngineOptions& options, Sink 
       limits_{model->vocab_size(), options.context_length, options.n_blocks * kBlockSize},
       sink_(std::move(sink)),
       pipeline_(std::make_unique<Pipeline>(
-          std::move(model), SchedulerOptions{options.n_blocks, options.max_running, options.chunked_prefill_size})) {
+          std::move(model), SchedulerOptions{options.n_blocks, options.max_running, options.chunked_prefill_size,
+                                             options.shares_prefixes})) {
   if (options.context_length < 1) throw Error("E_INVALID_REQUEST", "contextLength must be at least 1");
   if (options.max_queued < 0) throw Error("E_INVALID_REQUEST", "maxQueuedRequests is negative");
   stats_.total_tokens = pipeline_->scheduler().total_tokens();
@@ -60,8 +61,14 @@ RuntimeStats Engine::stats() const {
 }
 
 bool Engine::flush_cache() {
-  const std::lock_guard lock(mutex_);
-  return live_.empty();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!live_.empty() || !failure_.empty()) return false;
+    inbox_.flushes = true;
+    stats_.evictable_tokens = 0;
+  }
+  wake_.notify_one();
+  return true;
 }
 
 void Engine::begin_stop(std::function<void()> on_stopped) {
@@ -115,6 +122,7 @@ bool Engine::take_inbox() {
 }
 
 void Engine::apply_inbox() {
+  if (taken_.flushes) pipeline_->clear_cache();
   for (auto& sequence : taken_.submitted) pipeline_->submit(std::move(sequence));
   for (const uint32_t id : taken_.cancelled) pipeline_->end(id, FinishReason::kAbort, *events_);
 }
@@ -154,7 +162,13 @@ void Engine::emit() {
       std::erase(inbox_.cancelled, event.id);
     }
     stats.n_queued = scheduler.n_waiting() + static_cast<int>(inbox_.submitted.size());
-    stats_ = {stats.n_running, scheduler.n_waiting(), stats.used_tokens, stats.total_tokens, leaked_blocks_, steps_};
+    stats_ = {stats.n_running,
+              scheduler.n_waiting(),
+              stats.used_tokens,
+              stats.total_tokens,
+              scheduler.evictable_tokens(),
+              leaked_blocks_,
+              steps_};
   }
   sink_(std::exchange(events_, std::make_unique<StepEvents>()));
 }

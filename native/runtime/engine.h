@@ -26,6 +26,7 @@ struct EngineOptions {
   int max_running;           // sequences in one step
   int max_queued;            // sequences that wait beyond those
   int chunked_prefill_size;  // most prompt rows of a step
+  bool shares_prefixes = true;
 };
 
 class Engine {
@@ -43,7 +44,8 @@ class Engine {
   // The request ends with `abort` within one step; unknown ids are ignored.
   void cancel(uint32_t id);
   RuntimeStats stats() const;
-  // Whether nothing runs or waits, so that all cached KV could be dropped (there is none to drop yet).
+  // Drops the prefix cache, before what is submitted later starts. False, and nothing is dropped, while requests run or
+  // wait.
   bool flush_cache();
   // Every live request ends with `abort`; then `on_stopped` is called as the last act of the engine thread, after the
   // model has been freed. Later calls do nothing.
@@ -55,10 +57,12 @@ class Engine {
   struct Inbox {
     std::vector<std::unique_ptr<Sequence>> submitted;
     std::vector<uint32_t> cancelled;
-    bool empty() const { return submitted.empty() && cancelled.empty(); }
+    bool flushes = false;  // before these are submitted
+    bool empty() const { return submitted.empty() && cancelled.empty() && !flushes; }
     void clear() {
       submitted.clear();
       cancelled.clear();
+      flushes = false;
     }
   };
 

@@ -55,7 +55,7 @@ void Pipeline::end_all(FinishReason reason, StepEvents& events) {
 
 bool Pipeline::advance(StepEvents& events) {
   try {
-    if (n_in_flight_ < max_in_flight_ && launch_next()) {
+    if (n_in_flight_ < max_in_flight_ && launch_next(events)) {
       // Alone, it knows all tokens before its own.
       if (n_in_flight_ == 1) sample_newest(events);
       if (n_in_flight_ < max_in_flight_) return false;
@@ -70,7 +70,7 @@ bool Pipeline::advance(StepEvents& events) {
   }
 }
 
-bool Pipeline::launch_next() {
+bool Pipeline::launch_next(StepEvents& events) {
   if (n_in_flight_ > 0 && (step(n_in_flight_ - 1).samples_on_host || scheduler_.must_retract())) return false;
   const auto started = Clock::now();
   const StepPlan& plan = scheduler_.schedule();
@@ -83,6 +83,11 @@ bool Pipeline::launch_next() {
   next.stats.prefill_seqs = plan.n_prefill_seqs;
   next.stats.prefill_tokens = plan.n_prefill_tokens;
   next.stats.n_retracted = plan.n_retracted;
+  for (const Sequence* sequence : plan.started) {
+    if (sequence->n_cached_prompt() == 0) continue;
+    next.stats.cached_tokens += sequence->n_cached_prompt();
+    events.hits.push_back({sequence->id(), sequence->n_cached_prompt()});
+  }
   next.started = started;
   model_->launch(batch_);
   ++n_in_flight_;
@@ -92,6 +97,7 @@ bool Pipeline::launch_next() {
     const StepItem& item = next.items[i];
     row += item.n_logit_rows;
     item.sequence->advance(plan.items[i].n_tokens);
+    scheduler_.share_blocks(*item.sequence);
     if (item.picks) item.sequence->expect_token(row - 1);
   }
   return true;

@@ -31,6 +31,8 @@ class Pipeline {
   ~Pipeline();
 
   const Scheduler& scheduler() const { return scheduler_; }
+  // Forgets the KV that no sequence holds.
+  void clear_cache() { scheduler_.clear_cache(); }
   bool has_work() const { return scheduler_.has_work() || n_in_flight_ > 0; }
 
   void submit(std::unique_ptr<Sequence> sequence) { scheduler_.submit(std::move(sequence)); }
@@ -57,7 +59,7 @@ class Pipeline {
   static constexpr int kMaxInFlight = 2;
 
   Step& step(int behind_oldest) { return steps_[(oldest_ + behind_oldest) % kMaxInFlight]; }
-  bool launch_next();
+  bool launch_next(StepEvents& events);
   void finish_oldest(StepEvents& events);
   void sample_newest(StepEvents& events);
   void score_prompt(const StepItem& item, std::span<float> logits, int row, StepEvents& events);

@@ -14,11 +14,22 @@ namespace {
 // step without one lets it shrink a little.
 constexpr int kMinHeadroomTokens = 4 * kBlockSize;
 constexpr int kMaxHeadroomTokens = 64 * kBlockSize;
+// Blocks of a prefix that are worth waiting a step for.
+constexpr int kMinAwaitedBlocks = 2;
+
+int n_common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
+  return static_cast<int>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+// Whole blocks in front of the sequence's last token, which is always computed.
+int n_shareable_blocks(const Sequence& sequence) {
+  return (static_cast<int>(sequence.tokens().size()) - 1) / kBlockSize;
+}
 
 }  // namespace
 
 Scheduler::Scheduler(SchedulerOptions options)
-    : options_(options), pool_(options.n_blocks), headroom_tokens_(kMinHeadroomTokens) {
+    : options_(options), pool_(options.n_blocks), cache_(pool_), headroom_tokens_(kMinHeadroomTokens) {
   if (options.max_running < 1) throw Error("E_INVALID_REQUEST", "maxRunningRequests must be at least 1");
   if (options.chunked_prefill_size < 1) throw Error("E_INVALID_REQUEST", "chunkedPrefillSize must be at least 1");
   running_.reserve(options.max_running);
@@ -28,14 +39,15 @@ Scheduler::Scheduler(SchedulerOptions options)
 int Scheduler::used_tokens() const {
   int n = 0;
   for (const Sequence* sequence : running_) n += sequence->n_computed();
-  return n;
+  return n - pool_.n_extra_owners() * kBlockSize;
 }
 
 int Scheduler::count_leaked_blocks() const {
   pool_.check_integrity();
+  cache_.check_integrity();
   int n_held = 0;
   for (const Sequence* sequence : running_) n_held += static_cast<int>(sequence->block_table().size());
-  return pool_.n_used() - n_held;
+  return pool_.n_used() + pool_.n_extra_owners() - n_held;
 }
 
 void Scheduler::submit(std::unique_ptr<Sequence> sequence) {
@@ -48,6 +60,7 @@ void Scheduler::submit(std::unique_ptr<Sequence> sequence) {
 
 const StepPlan& Scheduler::schedule() {
   plan_.items.clear();
+  plan_.started.clear();
   plan_.n_decode_seqs = plan_.n_prefill_seqs = plan_.n_prefill_tokens = plan_.n_retracted = 0;
   prefill_budget_ = options_.chunked_prefill_size;
   scored_budget_ = kMaxScoredRows;
@@ -71,7 +84,7 @@ bool Scheduler::must_retract() const {
 void Scheduler::schedule_decodes() {
   while (must_retract()) retract_youngest();
   for (Sequence* sequence : running_) {
-    for (int n = blocks_missing(*sequence); n > 0; --n) sequence->append_block(pool_.allocate());
+    for (int n = blocks_missing(*sequence); n > 0; --n) sequence->append_block(cache_.allocate());
     if (!sequence->is_decoding()) continue;
     plan_.items.push_back({sequence, 1});
     ++plan_.n_decode_seqs;
@@ -88,13 +101,56 @@ void Scheduler::start_waiting() {
   while (!waiting_.empty() && prefill_budget_ > 0 && n_running() < options_.max_running) {
     Sequence& sequence = *waiting_.front();
     if (sequence.scores_prompt() && scored_budget_ == 0) break;
-    if (!can_start(sequence)) break;
+    find_prefix(sequence);
+    if (waits_for_prefix(sequence) || !can_start(sequence)) break;
     waiting_.pop_front();
-    sequence.start();
-    const int n_blocks = blocks_for(sequence.n_tokens());
-    for (int n = 0; n < n_blocks; ++n) sequence.append_block(pool_.allocate());
+    for (const int32_t block : prefix_) pool_.retain(block);
+    if (!sequence.has_started()) plan_.started.push_back(&sequence);
+    sequence.start(prefix_);
+    const int n_blocks = blocks_for(sequence.n_tokens()) - static_cast<int>(prefix_.size());
+    for (int n = 0; n < n_blocks; ++n) sequence.append_block(cache_.allocate());
     running_.push_back(&sequence);
     add_prefill(sequence);
+  }
+}
+
+// Into prefix_. A prompt that is scored has to be computed.
+void Scheduler::find_prefix(const Sequence& sequence) {
+  prefix_.clear();
+  if (!options_.shares_prefixes || sequence.scores_prompt()) return;
+  const size_t n = static_cast<size_t>(n_shareable_blocks(sequence)) * kBlockSize;
+  cache_.find(sequence.request().cache_salt, sequence.tokens().first(n), prefix_);
+}
+
+// Whether one that runs is about to compute what lies behind prefix_.
+bool Scheduler::waits_for_prefix(const Sequence& sequence) const {
+  if (!options_.shares_prefixes || sequence.scores_prompt()) return false;
+  const int n_worthwhile = static_cast<int>(prefix_.size()) + kMinAwaitedBlocks;
+  const int n_most = n_shareable_blocks(sequence);
+  if (n_most < n_worthwhile) return false;
+  return std::any_of(running_.begin(), running_.end(), [&](const Sequence* other) {
+    if (other->is_decoding() || other->scores_prompt()) return false;
+    if (other->request().cache_salt != sequence.request().cache_salt) return false;
+    const int n_common = n_common_tokens(sequence.tokens(), other->tokens()) / kBlockSize;
+    return n_common > other->n_shared_blocks() && std::min(n_common, n_most) >= n_worthwhile;
+  });
+}
+
+void Scheduler::share_blocks(Sequence& sequence) {
+  if (!options_.shares_prefixes) return;
+  const auto tokens = sequence.tokens();
+  const int n_full = std::min(sequence.n_computed(), static_cast<int>(tokens.size())) / kBlockSize;
+  while (sequence.n_shared_blocks() < n_full) {
+    const int at = sequence.n_shared_blocks();
+    const int32_t own = sequence.block_table()[at], parent = at > 0 ? sequence.block_table()[at - 1] : -1;
+    const int32_t block =
+        cache_.add(sequence.request().cache_salt, parent, tokens.subspan(at * kBlockSize, kBlockSize), own);
+    // Somebody else was first: one block is enough for both.
+    if (block != own) {
+      pool_.retain(block);
+      pool_.release(own);
+    }
+    sequence.share_block(block);
   }
 }
 
@@ -118,7 +174,9 @@ void Scheduler::add_prefill(Sequence& sequence) {
 // Its prompt fits, and so does what it and the running ones are soon to add. Alone, anything that was accepted fits.
 bool Scheduler::can_start(const Sequence& sequence) const {
   if (running_.empty()) return true;
+  // What is found in the cache needs no block, but is not free any more where nobody held it.
   int n_blocks = blocks_for(sequence.n_tokens()) + blocks_to_grow(sequence);
+  for (const int32_t block : prefix_) n_blocks -= pool_.ref_count(block) > 0;
   for (const Sequence* other : running_) n_blocks += blocks_to_grow(*other);
   return pool_.can_allocate(n_blocks);
 }
@@ -148,8 +206,10 @@ void Scheduler::retract_youngest() {
   headroom_tokens_ = std::min(kMaxHeadroomTokens, 2 * headroom_tokens_);
 }
 
-// Backwards, so that the pool hands a sequence's blocks out again in their old order.
-void Scheduler::release_blocks(const Sequence& sequence) {
+// Backwards, so that the pool hands a sequence's blocks out again in their old order, and forgets a prefix from its
+// end.
+void Scheduler::release_blocks(Sequence& sequence) {
+  share_blocks(sequence);
   const auto table = sequence.block_table();
   for (size_t i = table.size(); i > 0; --i) pool_.release(table[i - 1]);
 }

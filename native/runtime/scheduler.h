@@ -5,6 +5,12 @@
 // blocks of its whole prompt when it starts, and one more every kBlockSize tokens of answer; when none is left the
 // youngest sequence that runs goes back to the head of the queue and is recomputed later. The oldest is therefore never
 // touched, and since no request is accepted that could not run alone, it always gets to its end.
+//
+// Full blocks are shared: what a step computes can be found in the prefix cache as soon as the step is launched, since
+// steps run in that order, and stays there when its sequence is gone, until the room is needed. A sequence starts
+// behind the longest prefix that is cached; at least its last token is computed. Where one that runs is about to
+// compute more of that prefix (the same prompt twice, n > 1), it waits, and so do those behind it: the step's rows go
+// to the running one in any case.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -13,6 +19,7 @@
 #include <vector>
 
 #include "runtime/block_pool.h"
+#include "runtime/prefix_cache.h"
 #include "runtime/sequence.h"
 
 namespace jsg {
@@ -20,7 +27,8 @@ namespace jsg {
 struct SchedulerOptions {
   int n_blocks;
   int max_running;
-  int chunked_prefill_size;  // most prompt rows of a step
+  int chunked_prefill_size;     // most prompt rows of a step
+  bool shares_prefixes = true;  // keep and find KV in the prefix cache
 };
 
 // Most prompt rows a step takes from sequences whose prompt is scored: each needs a row of logits (vocab_size floats).
@@ -33,6 +41,7 @@ struct ScheduledSequence {
 
 struct StepPlan {
   std::vector<ScheduledSequence> items;  // those that decode first
+  std::vector<const Sequence*> started;  // of these, for the first time
   int n_decode_seqs = 0;
   int n_prefill_seqs = 0;
   int n_prefill_tokens = 0;
@@ -47,9 +56,11 @@ class Scheduler {
   int n_waiting() const { return static_cast<int>(waiting_.size()); }
   bool has_work() const { return !sequences_.empty(); }
   int total_tokens() const { return pool_.n_blocks() * kBlockSize; }
-  // Tokens with KV in the pool once the steps in flight have run.
+  // Tokens of running sequences with KV in the pool once the steps in flight have run; shared ones count once.
   int used_tokens() const;
-  // Used blocks that no sequence holds. Throws E_INTERNAL when the pool contradicts itself.
+  // Tokens of the prefix cache that no sequence uses: room for others.
+  int evictable_tokens() const { return pool_.n_kept_idle() * kBlockSize; }
+  // Used blocks that no sequence holds. Throws E_INTERNAL when the pool or the prefix cache contradicts itself.
   int count_leaked_blocks() const;
 
   // Throws E_INTERNAL when the id is that of another live sequence.
@@ -59,6 +70,10 @@ class Scheduler {
   // Allocates what the step needs, retracts where it must, and starts who fits. The plan is valid until the next call;
   // the item of a sequence that is removed before then dangles.
   const StepPlan& schedule();
+  // The step that computes the sequence's tokens up to n_computed() has been launched: others may use its full blocks.
+  void share_blocks(Sequence& sequence);
+  // Forgets all that no sequence holds.
+  void clear_cache() { cache_.clear(); }
   // Frees the blocks and forgets the sequence, in whatever state it is. Unknown ids are ignored: false.
   bool remove(uint32_t id);
   // Ids of all that run or wait, oldest first.
@@ -69,14 +84,18 @@ class Scheduler {
   void schedule_prefills();
   void start_waiting();
   void add_prefill(Sequence& sequence);
+  void find_prefix(const Sequence& sequence);
+  bool waits_for_prefix(const Sequence& sequence) const;
   bool can_start(const Sequence& sequence) const;
   int blocks_missing(const Sequence& sequence) const;
   int blocks_to_grow(const Sequence& sequence) const;
   void retract_youngest();
-  void release_blocks(const Sequence& sequence);
+  void release_blocks(Sequence& sequence);
 
   SchedulerOptions options_;
   BlockPool pool_;
+  PrefixCache cache_;
+  std::vector<int32_t> prefix_;  // cached blocks of the sequence that is about to start
   std::unordered_map<uint32_t, std::unique_ptr<Sequence>> sequences_;
   std::deque<Sequence*> waiting_;   // oldest first
   std::vector<Sequence*> running_;  // oldest first

@@ -1,5 +1,6 @@
 // One request on its way: its tokens, which of them have KV, and where that KV lies.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -56,13 +57,20 @@ class Sequence {
   const TokenCounts& counts() const { return counts_; }
 
   std::span<const int32_t> block_table() const { return block_table_; }
+  // Blocks at the beginning of its table that the prefix cache knows.
+  int n_shared_blocks() const { return n_shared_blocks_; }
+  bool has_started() const { return n_cached_prompt_ >= 0; }
+  // Prompt tokens that were found there when it first started.
+  int n_cached_prompt() const { return std::max(n_cached_prompt_, 0); }
   // What its answer must follow, as far as it is known; null: nothing.
   TokenMatcher* matcher() const { return matcher_.get(); }
 
   void append_block(int32_t block) { block_table_.push_back(block); }
+  // The next block of its table is `block` of the prefix cache, which holds the same tokens.
+  void share_block(int32_t block) { block_table_[n_shared_blocks_++] = block; }
 
-  // Waiting -> running.
-  void start();
+  // Waiting -> running, with the KV of its first tokens in `cached` blocks.
+  void start(std::span<const int32_t> cached = {});
   // Running -> waiting. Its tokens, counts and place in the answer stay, so that recomputing prompt + answer goes on
   // just where it stopped. None is in flight, and the caller has released its blocks.
   void retract();
@@ -91,6 +99,8 @@ class Sequence {
   int in_flight_row_ = -1;
   int n_computed_ = 0;
   int n_scored_ = 0;
+  int n_shared_blocks_ = 0;
+  int n_cached_prompt_ = -1;  // -1: it has never started
 };
 
 }  // namespace jsg

@@ -21,6 +21,12 @@ struct TokenEvent {
   uint8_t n_top;  // its entries of StepEvents::top, in order
 };
 
+// A request has started with so many tokens of its prompt from the prefix cache; none: no event.
+struct CacheHit {
+  uint32_t id;
+  int32_t n_tokens;
+};
+
 struct StepStats {
   int prefill_seqs = 0;
   int prefill_tokens = 0;
@@ -47,6 +53,7 @@ struct StepEvents {
 
   std::vector<TokenEvent> tokens;
   std::vector<TopLogprob> top;
+  std::vector<CacheHit> hits;
   StepStats stats;
   std::optional<RuntimeFailure> error;
 };
@@ -56,6 +63,7 @@ struct RuntimeStats {
   int n_queued = 0;
   int used_tokens = 0;
   int total_tokens = 0;
+  int evictable_tokens = 0;
   int leaked_blocks = 0;
   uint64_t steps = 0;
 };

@@ -59,6 +59,7 @@ class Collector {
       }
       n_retracted_ += events->stats.n_retracted;
       n_prefilled_ += events->stats.prefill_tokens;
+      n_cached_ += events->stats.cached_tokens;
       if (events->error) error_ = events->error->message;
       changed_.notify_all();
     };
@@ -87,6 +88,10 @@ class Collector {
     const std::lock_guard lock(mutex_);
     return n_prefilled_;
   }
+  int n_cached() {
+    const std::lock_guard lock(mutex_);
+    return n_cached_;
+  }
   std::string error() {
     const std::lock_guard lock(mutex_);
     return error_;
@@ -99,6 +104,7 @@ class Collector {
   int n_ended_ = 0;
   int n_retracted_ = 0;
   int n_prefilled_ = 0;
+  int n_cached_ = 0;
   std::string error_;
 };
 
@@ -218,7 +224,10 @@ Request random_request(uint32_t id, int max_tokens, std::mt19937& random) {
   const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
   const int n_prompt = pick(1, pick(0, 1) ? max_tokens - 1 : max_tokens / 8);
   Request request = make_request(id, {}, pick(0, 9) == 0 ? 0 : pick(1, max_tokens - n_prompt));
-  for (int i = 0; i < n_prompt; ++i) request.prompt_ids.push_back(pick(0, kVocab - 1));
+  // Often with a beginning that others have.
+  const int n_common = pick(0, 1) ? pick(0, n_prompt) : 0;
+  for (int i = 0; i < n_prompt; ++i) request.prompt_ids.push_back(i < n_common ? i % kVocab : pick(0, kVocab - 1));
+  request.cache_salt = static_cast<uint64_t>(pick(0, 1));
   request.prompt_logprobs = pick(0, 5) == 0;
   if (pick(0, 3) == 0) request.stop_ids = {pick(0, kVocab - 1), pick(0, kVocab - 1)};
   if (pick(0, 3) == 0) request.min_new_tokens = pick(0, 20);
@@ -293,7 +302,7 @@ TEST_EACH_MODEL(a_prompt_alone_can_be_scored) {
 
 // Thousands of requests of every kind, some cancelled, through pools so small that retraction is common.
 TEST_EACH_MODEL(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
-  int n_retracted = 0;
+  int n_retracted = 0, n_cached = 0;
   for (int seed = 0; seed < 12; ++seed) {
     std::mt19937 random(seed);
     const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
@@ -322,8 +331,31 @@ TEST_EACH_MODEL(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alo
     const RuntimeStats stats = engine.stats();
     CHECK(stats.used_tokens == 0 && stats.leaked_blocks == 0 && stats.n_running == 0 && stats.n_queued == 0);
     n_retracted += collector.n_retracted();
+    n_cached += collector.n_cached();
   }
   CHECK(n_retracted > 20);
+  CHECK(n_cached > 3000);
+}
+
+TEST_EACH_MODEL(a_flushed_cache_is_empty) {
+  Collector collector;
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
+  std::vector<int32_t> prompt(100);
+  for (int i = 0; i < 100; ++i) prompt[i] = i % kVocab;
+  const auto n_cached_by = [&](uint32_t id) {
+    const int before = collector.n_cached();
+    const Request request = make_request(id, prompt, 20);
+    engine.submit(request);
+    collector.wait_ended(static_cast<int>(id));
+    check_answer(collector.answer(id), reference(request));
+    return collector.n_cached() - before;
+  };
+  CHECK(n_cached_by(1) == 0);
+  CHECK(engine.stats().evictable_tokens == 112);  // of 119 that were fed
+  CHECK(n_cached_by(2) == 96);
+  CHECK(engine.flush_cache());
+  CHECK(engine.stats().evictable_tokens == 0);
+  CHECK(n_cached_by(3) == 0);
 }
 
 TEST_EACH_MODEL(the_queue_is_bounded) {

@@ -13,9 +13,21 @@ using namespace jsg;
 static std::unique_ptr<Sequence> make_sequence(uint32_t id, int n_prompt, int max_new_tokens, bool scored = false) {
   Request request;
   request.id = id;
-  request.prompt_ids.assign(n_prompt, 1);
+  request.prompt_ids.assign(n_prompt, static_cast<int32_t>(id) + 2);  // of no other
   request.max_new_tokens = max_new_tokens;
   request.prompt_logprobs = scored;
+  return std::make_unique<Sequence>(std::move(request));
+}
+
+// A prompt that begins with `n_common` tokens of all such prompts.
+static std::unique_ptr<Sequence> make_sharing(uint32_t id, int n_common, int n_own, int max_new_tokens,
+                                              uint64_t salt = 0) {
+  Request request;
+  request.id = id;
+  for (int i = 0; i < n_common; ++i) request.prompt_ids.push_back(100 + i);
+  request.prompt_ids.insert(request.prompt_ids.end(), n_own, static_cast<int32_t>(id) + 2);
+  request.max_new_tokens = max_new_tokens;
+  request.cache_salt = salt;
   return std::make_unique<Sequence>(std::move(request));
 }
 
@@ -28,6 +40,7 @@ static std::map<uint32_t, int> run_step(Scheduler& scheduler, StepPlan* copy = n
     taken[sequence->id()] = n_tokens;
     const bool picks = n_tokens == sequence->n_pending();
     sequence->advance(n_tokens);
+    scheduler.share_blocks(*sequence);
     if (!picks) continue;
     sequence->append_token(1);
     if (sequence->n_remaining() <= 0) scheduler.remove(sequence->id());
@@ -102,6 +115,7 @@ static std::vector<Sequence*> launch_step(Scheduler& scheduler) {
   for (const auto& [sequence, n_tokens] : scheduler.schedule().items) {
     const bool picks = n_tokens == sequence->n_pending();
     sequence->advance(n_tokens);
+    scheduler.share_blocks(*sequence);
     if (!picks) continue;
     sequence->expect_token(static_cast<int>(picking.size()));
     picking.push_back(sequence);
@@ -198,8 +212,11 @@ TEST(random_load_with_a_tiny_pool_always_ends) {
     while ((to_submit > 0 || scheduler.has_work()) && --steps_left > 0) {
       if (to_submit > 0 && pick(0, 3) == 0) {
         const int n_prompt = pick(1, n_blocks * kBlockSize - 1);
-        scheduler.submit(
-            make_sequence(next_id++, n_prompt, pick(1, n_blocks * kBlockSize - n_prompt), pick(0, 4) == 0));
+        const int n_new = pick(1, n_blocks * kBlockSize - n_prompt);
+        const int n_common = pick(0, n_prompt);
+        scheduler.submit(pick(0, 1) == 0 ? make_sequence(next_id, n_prompt, n_new, pick(0, 4) == 0)
+                                         : make_sharing(next_id, n_common, n_prompt - n_common, n_new, pick(0, 1)));
+        ++next_id;
         --to_submit;
       }
       const auto ids = scheduler.live_ids();
@@ -214,6 +231,96 @@ TEST(random_load_with_a_tiny_pool_always_ends) {
     CHECK(steps_left > 0);
     CHECK(scheduler.used_tokens() == 0);
   }
+}
+
+TEST(a_cached_prefix_is_not_computed_again) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 4, .chunked_prefill_size = 512});
+  scheduler.submit(make_sharing(1, 100, 20, 4));
+  CHECK(run_step(scheduler).at(1) == 120);
+  // Beside the one that runs: 96 of the 100 are in full blocks.
+  scheduler.submit(make_sharing(2, 100, 30, 4));
+  StepPlan plan;
+  CHECK(run_step(scheduler, &plan).at(2) == 34);
+  CHECK(plan.started.size() == 1 && plan.started[0]->n_cached_prompt() == 96);
+  CHECK(scheduler.used_tokens() == 120 + 1 + 34);  // those they share count once
+  while (scheduler.has_work()) run_step(scheduler);
+  CHECK(scheduler.used_tokens() == 0);
+  CHECK(scheduler.evictable_tokens() == (7 + 2) * kBlockSize);  // seven of the first, two more of the second
+  // Nobody runs any more; another tenant finds nothing.
+  scheduler.submit(make_sharing(3, 100, 30, 4, 7));
+  CHECK(run_step(scheduler).at(3) == 130);
+  scheduler.submit(make_sharing(4, 100, 0, 4));
+  CHECK(run_step(scheduler).at(4) == 4);
+  // The very same prompt: its last token is computed.
+  scheduler.submit(make_sharing(5, 96, 0, 4));
+  CHECK(run_step(scheduler).at(5) == 16);
+  CHECK(scheduler.count_leaked_blocks() == 0);
+}
+
+TEST(the_cache_can_be_turned_off) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 4, .chunked_prefill_size = 512, .shares_prefixes = false});
+  for (uint32_t id = 1; id <= 2; ++id) {
+    scheduler.submit(make_sharing(id, 100, 0, 4));
+    CHECK(run_step(scheduler).at(id) == 100);
+  }
+  while (scheduler.has_work()) run_step(scheduler);
+  CHECK(scheduler.evictable_tokens() == 0);
+}
+
+TEST(the_choices_of_a_request_compute_its_prompt_once) {
+  Scheduler scheduler({.n_blocks = 400, .max_running = 8, .chunked_prefill_size = 64});
+  for (uint32_t id = 1; id <= 4; ++id) scheduler.submit(make_sharing(id, 150, 0, 30));
+  for (int step = 0; step < 2; ++step) {
+    const auto taken = run_step(scheduler);
+    CHECK(taken.size() == 1 && taken.at(1) == 64);
+  }
+  // Eight blocks are there; for the ninth nobody waits.
+  const auto taken = run_step(scheduler);
+  CHECK(taken.at(1) == 22 && taken.at(2) == 22 && taken.at(3) == 20);
+  CHECK(run_step(scheduler).at(4) == 6);
+  // Too little to wait for.
+  Scheduler other({.n_blocks = 400, .max_running = 8, .chunked_prefill_size = 64});
+  for (uint32_t id = 1; id <= 2; ++id) other.submit(make_sharing(id, 20, 0, 30));
+  CHECK(run_step(other).size() == 2);
+}
+
+TEST(who_waits_for_a_prefix_starts_when_its_owner_is_gone) {
+  Scheduler scheduler({.n_blocks = 400, .max_running = 8, .chunked_prefill_size = 32});
+  for (uint32_t id = 1; id <= 2; ++id) scheduler.submit(make_sharing(id, 300, 0, 30));
+  run_step(scheduler);
+  CHECK(!run_step(scheduler).contains(2));
+  scheduler.remove(1);
+  CHECK(run_step(scheduler).at(2) == 32);
+  CHECK(scheduler.used_tokens() == 96);  // 64 of them are from the one that is gone
+  CHECK(scheduler.count_leaked_blocks() == 0);
+}
+
+TEST(cached_blocks_make_room_for_prompts) {
+  Scheduler scheduler({.n_blocks = 10, .max_running = 4, .chunked_prefill_size = 512});
+  scheduler.submit(make_sharing(1, 0, 140, 4));
+  while (scheduler.has_work()) run_step(scheduler);
+  CHECK(scheduler.evictable_tokens() == 128);
+  scheduler.submit(make_sharing(2, 0, 140, 4));
+  CHECK(run_step(scheduler).at(2) == 140);
+  CHECK(scheduler.evictable_tokens() <= 16);
+  CHECK(scheduler.count_leaked_blocks() == 0);
+  while (scheduler.has_work()) run_step(scheduler);
+  scheduler.clear_cache();
+  CHECK(scheduler.evictable_tokens() == 0);
+}
+
+TEST(a_retracted_sequence_finds_its_blocks_again) {
+  Scheduler scheduler({.n_blocks = 20, .max_running = 4, .chunked_prefill_size = 128});
+  scheduler.submit(make_sequence(1, 16, 240));
+  scheduler.submit(make_sequence(2, 16, 240));
+  int n_recomputed = 0;
+  std::map<uint32_t, int> n_fed;
+  while (scheduler.has_work()) {
+    for (const auto& [id, n] : run_step(scheduler)) n_fed[id] += n;
+  }
+  for (const auto& [id, n] : n_fed) n_recomputed += n - 255;
+  // The other one took some of them before it returned.
+  CHECK(n_recomputed > 0 && n_recomputed < 150);
 }
 
 TEST(bad_options_are_refused) {

@@ -1,0 +1,71 @@
+// Which blocks hold the KV of which tokens, so that a sequence whose beginning has been computed before goes on from
+// there.
+//
+// A radix tree in which each node is one full block: its parent holds the tokens before, since KV depends on all of
+// them. Every tenant (`salt`) has roots of its own, so nobody finds, or can time, what another one has sent. Tokens are
+// compared, not only their hashes.
+//
+// Whoever holds a block holds its ancestors too, and releases them after it. So among the blocks that nobody holds,
+// which the pool keeps in the order of their release, the oldest is a leaf: giving that away first is eviction by least
+// recent use, and never cuts a path. Pure bookkeeping.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "model/model.h"
+#include "runtime/block_pool.h"
+
+namespace jsg {
+
+// Which prefixes a request may share: those of the same salt, below 2^53.
+using CacheSalt = uint64_t;
+
+class PrefixCache {
+ public:
+  explicit PrefixCache(BlockPool& pool);
+
+  int n_blocks() const { return static_cast<int>(blocks_.size()); }
+
+  // Blocks of the longest prefix that is cached, whole blocks of kBlockSize tokens, in order. They have no new owner
+  // yet.
+  void find(CacheSalt salt, std::span<const int32_t> tokens, std::vector<int32_t>& found) const;
+  // Adds a used block that holds `tokens` (kBlockSize) behind the cached block `parent` (-1: in front). Returns the
+  // block that has them from now on: another one, where they were there already.
+  int32_t add(CacheSalt salt, int32_t parent, std::span<const int32_t> tokens, int32_t block);
+  // A block for new tokens, with one owner: a free one, else the one that nobody has used for longest. Ask
+  // BlockPool::can_allocate() first.
+  int32_t allocate();
+  // Forgets all; no block is held by anyone.
+  void clear();
+
+  // Throws E_INTERNAL unless all nodes have parents and the pool knows of them.
+  void check_integrity() const;
+
+ private:
+  struct Key {
+    uint64_t behind;  // block id of the parent; or the salt, marked as a root
+    std::array<int32_t, kBlockSize> tokens;
+    bool operator==(const Key&) const = default;
+  };
+  // Seeded anew in each process: nobody can choose tokens that collide.
+  struct Hash {
+    uint64_t seed;
+    size_t operator()(const Key& key) const;
+  };
+  struct Node {
+    const Key* key = nullptr;  // null: not cached
+    int n_children = 0;
+  };
+  static Key key_of(CacheSalt salt, int32_t parent, std::span<const int32_t> tokens);
+  static int32_t parent_of(const Key& key);
+  void remove(int32_t block);
+
+  BlockPool& pool_;
+  std::unordered_map<Key, int32_t, Hash> blocks_;
+  std::vector<Node> nodes_;  // (n_blocks of the pool)
+};
+
+}  // namespace jsg
