@@ -1,4 +1,5 @@
 /** The measurement: warm up, then each figure several times. */
+import { randomInt } from 'node:crypto';
 import {
   bytesPerToken,
   decodeRate,
@@ -54,7 +55,7 @@ export async function measure(
   readBandwidthGBs: number | null,
   onProgress: (what: string) => void,
 ): Promise<Figures> {
-  const prompts = new Prompts();
+  const prompts = new Prompts(randomInt(1e6));
   const notes: string[] = [];
   onProgress('warm-up');
   const hasCompletions = await chooseEndpoint(target, prompts.next(SHORT_WORDS), workload.maxTokens);

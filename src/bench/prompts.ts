@@ -5,9 +5,11 @@ const WORDS = `time person year way day thing man world life hand part child eye
  law car city name team minute idea body kid back parent face level office door health art war history party result
  change morning reason research girl guy food moment air teacher force education`.split(/\s+/);
 
-/** Deterministic prompts: an n-th call gives the n-th prompt, of about `numWords` words. */
+/** Deterministic prompts: an n-th call gives the n-th prompt of run `run`, of about `numWords` words. */
 export class Prompts {
   #count = 0;
+
+  constructor(private readonly run: number) {}
 
   next(numWords: number): string {
     const number = this.#count++;
@@ -17,6 +19,6 @@ export class Prompts {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       return WORDS[(state >>> 16) % WORDS.length];
     });
-    return `${number} ${words.join(' ')}`;
+    return `${this.run}.${number} ${words.join(' ')}`;
   }
 }
