@@ -132,6 +132,7 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   spec.engine.max_running = static_cast<int>(fields.integer("maxRunningRequests", 1, 65536));
   spec.engine.max_queued = static_cast<int>(fields.integer("maxQueuedRequests", 0, kMaxSize));
   spec.engine.chunked_prefill_size = static_cast<int>(fields.integer("chunkedPrefillSize", 1, kMaxSize));
+  spec.engine.shares_prefixes = fields.boolean("sharesPrefixes");
   spec.load.max_running = spec.engine.max_running;
   spec.load.max_rows = spec.engine.chunked_prefill_size + spec.engine.max_running;
   return spec;
@@ -150,6 +151,7 @@ Request parse_request(const Napi::Value& value) {
   }
   request.sampling = parse_sampling(fields.object("sampling"));
   request.prompt_logprobs = fields.boolean("promptLogprobs");
+  request.cache_salt = static_cast<uint64_t>(fields.integer("cacheSalt", 0, kMaxSafeInteger));
   const Napi::Value grammar = fields.get("grammar");
   if (grammar.IsExternal()) {
     request.grammar = *grammar.As<Napi::External<std::shared_ptr<const Grammar>>>().Data();

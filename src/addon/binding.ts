@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 8;
+export const CONTRACT = 9;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -120,6 +120,8 @@ export interface RuntimeSpec {
   maxQueuedRequests: number;
   /** Most prompt tokens one step takes. */
   chunkedPrefillSize: number;
+  /** KV of what was computed is kept and found again by requests that begin with it. */
+  sharesPrefixes: boolean;
   /** 0: one thread a core of this process's affinity mask and cgroup quota. */
   numThreads: number;
 }
@@ -155,6 +157,8 @@ export interface NativeRequest {
   promptLogprobs: boolean;
   /** What the answer must follow. It ends with `stop` where that is complete. */
   grammar: NativeGrammar | null;
+  /** Only requests of the same number share KV, or can tell by the time that they would. Unsigned, 53 bits. */
+  cacheSalt: number;
 }
 
 /** A compiled grammar: opaque, shared by any number of requests, freed with its last one. */
@@ -228,6 +232,9 @@ export interface StepEvents {
   topCounts: Uint8Array;
   topIds: Int32Array;
   topLogprobs: Float32Array;
+  /** Requests that have started with tokens of their prompt from the prefix cache, and how many tokens. */
+  hitIds: Uint32Array;
+  hitTokens: Int32Array;
   /** StepStats, in the order of STEP_STATS. */
   stats: Float64Array;
   /** Set on the last call, when the runtime failed: every live request has ended with `error`. */
@@ -252,14 +259,14 @@ export interface StepStats {
   /** Sequences that prefilled in this step, and their prompt tokens. */
   prefillSeqs: number;
   prefillTokens: number;
-  /** Prompt tokens found in the prefix cache (0 until there is one). */
+  /** Prompt tokens that were found in the prefix cache by sequences that start with this step. */
   cachedTokens: number;
   /** Sequences that decoded one token in this step; what was computed for one that had ended meanwhile does not count. */
   decodeSeqs: number;
   /** After the step. */
   numRunning: number;
   numQueued: number;
-  /** Tokens with KV in the pool (that of the step in flight included), and its capacity. */
+  /** Tokens of running sequences with KV in the pool (that of the step in flight included), and its capacity. */
   usedTokens: number;
   totalTokens: number;
   /** Sequences retracted in this step because KV ran short. */
@@ -295,6 +302,8 @@ export interface RuntimeStats {
   numQueued: number;
   usedTokens: number;
   totalTokens: number;
+  /** Tokens of the prefix cache that no sequence uses: room for others. */
+  evictableTokens: number;
   /** Blocks referenced by no sequence and yet not free: 0 unless there is a bug. */
   leakedBlocks: number;
   steps: number;
@@ -381,12 +390,12 @@ export interface NativeBinding {
   /** Not on the event loop. Rejects with E_IO_FAILED, E_MODEL_INVALID, E_OUT_OF_MEMORY. */
   quantizeMatrix(request: QuantizeRequest): Promise<QuantizedMatrix>;
   /**
-   * Loads weights off the event loop; `onStep` gets at most one call a step, with the number of events in it; `onProgress`
-   * gets 0..1 while loading.
+   * Loads weights off the event loop; `onStep` gets at most one call a step, with the numbers of events and of cache hits in
+   * it; `onProgress` gets 0..1 while loading.
    */
   createRuntime(
     spec: RuntimeSpec,
-    onStep: (events: StepEvents, numEvents: number) => void,
+    onStep: (events: StepEvents, numEvents: number, numHits: number) => void,
     onProgress: (fraction: number) => void,
   ): Promise<NativeRuntime>;
 }

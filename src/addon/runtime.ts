@@ -28,6 +28,8 @@ export interface TokenEvent {
   /** NaN where not asked for (and for the first prompt token). */
   logprob: number;
   topLogprobs: { tokenId: number; logprob: number }[];
+  /** Tokens of the request's prompt that came from the prefix cache; none by default. */
+  cachedTokens?: number;
 }
 
 export interface SubmitRequest {
@@ -39,6 +41,8 @@ export interface SubmitRequest {
   promptLogprobs: boolean;
   /** What the answer must follow; none by default. */
   grammar?: NativeGrammar | null;
+  /** Whose KV may be shared: that of requests with the same number. */
+  cacheSalt: number;
 }
 
 /**
@@ -64,6 +68,7 @@ export interface Runtime {
 
 interface LiveRequest {
   stream: EventStream;
+  cachedTokens: number;
   /** Takes the listener off the caller's signal, which may outlive many requests. */
   detach: () => void;
 }
@@ -89,9 +94,9 @@ export class NativeEngineRuntime implements Runtime {
   ): Promise<NativeEngineRuntime> {
     const { createRuntime } = binding ?? (await loadBinding());
     let runtime: NativeEngineRuntime | undefined;
-    const onStep = (events: StepEvents, numEvents: number) => {
+    const onStep = (events: StepEvents, numEvents: number, numHits: number) => {
       // Steps come only after a submission, and so after the assignment below.
-      if (runtime) runtime.#deliver(events, numEvents);
+      if (runtime) runtime.#deliver(events, numEvents, numHits);
     };
     try {
       const native = await createRuntime(spec, onStep, onProgress);
@@ -129,7 +134,7 @@ export class NativeEngineRuntime implements Runtime {
       cancel();
     });
     signal?.addEventListener('abort', cancel, { once: true });
-    this.#live.set(id, { stream, detach });
+    this.#live.set(id, { stream, cachedTokens: 0, detach });
     return stream;
   }
 
@@ -152,8 +157,9 @@ export class NativeEngineRuntime implements Runtime {
   }
 
   /** Once a step, on the event loop that also writes the answers: nothing here waits, one object is made per token. */
-  #deliver(events: StepEvents, numEvents: number): void {
+  #deliver(events: StepEvents, numEvents: number, numHits: number): void {
     if (events.error) this.#failure = toFailure(events.error);
+    this.#noteHits(events, numHits);
     let top = 0;
     for (let i = 0; i < numEvents; i++) {
       const id = events.ids[i] as number;
@@ -172,6 +178,7 @@ export class NativeEngineRuntime implements Runtime {
             isPrompt: events.isPrompt[i] === 1,
             logprob: events.logprobs[i] as number,
             topLogprobs: numTop === 0 ? NO_TOP_LOGPROBS : topLogprobs(events, top, numTop),
+            cachedTokens: live.cachedTokens,
           });
         }
         // Only now may the id be given to another request, whether or not somebody still reads.
@@ -185,6 +192,13 @@ export class NativeEngineRuntime implements Runtime {
     if (this.#listeners.size === 0) return;
     const stats = toStats(events.stats);
     for (const listener of this.#listeners) listener(stats);
+  }
+
+  #noteHits({ hitIds, hitTokens }: StepEvents, numHits: number): void {
+    for (let i = 0; i < numHits; i++) {
+      const live = this.#live.get(hitIds[i] as number);
+      if (live) live.cachedTokens = hitTokens[i] as number;
+    }
   }
 
   #newId(): number {

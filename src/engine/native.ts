@@ -121,6 +121,7 @@ function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, 
     maxRunningRequests: settings['max-running-requests'],
     maxQueuedRequests: settings['max-queued-requests'],
     chunkedPrefillSize: settings['chunked-prefill-size'],
+    sharesPrefixes: !settings['disable-radix-cache'],
     numThreads: settings['num-threads'],
   };
 }

@@ -205,6 +205,12 @@ export const FLAGS = {
     default: 512,
     help: 'most prompt tokens one step takes (default: 2048 on a GPU)',
   },
+  'disable-radix-cache': {
+    group: 'Capacity',
+    kind: 'toggle',
+    default: false,
+    help: 'compute every prompt anew instead of keeping the KV of earlier ones',
+  },
   'kv-cache-dtype': {
     group: 'Capacity',
     kind: 'choice',

@@ -60,7 +60,7 @@ export function createApp(deps: ServerDeps): ServerApp {
   });
   runtime.onStep((stats) => {
     stepLog.step(stats);
-    serverMetrics.cachedTokens(stats.cachedTokens);
+    serverMetrics.step(stats);
   });
 
   const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics };

@@ -2,7 +2,7 @@
 import { ChoiceStream } from './choice-stream.js';
 import type { ServerContext } from './context.js';
 import { type ChatLogprobs, chatLogprobs } from './logprobs.js';
-import { envelope, finishFields, usage } from './openai.js';
+import { envelope, finishFields, usageOf } from './openai.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
 import type { SseStream } from './sse.js';
@@ -80,11 +80,10 @@ export class ChatAnswer implements GenerationSink {
 
   body(): object {
     const { id, numPromptTokens } = this.options;
-    const completionTokens = this.#finishes.reduce((sum, finish) => sum + finish.numTokens, 0);
     return {
       ...envelope(this.server, id, 'chat.completion'),
       choices: this.#finishes.map((finish, index) => this.#choice(finish, index)),
-      usage: usage(numPromptTokens, completionTokens),
+      usage: usageOf(numPromptTokens, this.#finishes),
     };
   }
 

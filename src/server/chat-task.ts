@@ -1,6 +1,7 @@
 /** A chat, whichever API asked for it, as sequences for the runtime: template, tokens, form of the answer, sampling. */
 import { toJsgError } from '../errors.js';
 import type { ChatMessage } from '../model/model.js';
+import type { Caller } from './api-keys.js';
 import { chatForm, type FormRequest } from './chat-form.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
@@ -28,6 +29,7 @@ export interface ChatPrompt {
 }
 
 export interface ChatTask extends ChatPrompt, FormRequest {
+  caller: Caller;
   sampling: SamplingRequest;
   /** Undefined: as many as the context has left. */
   maxTokens: number | undefined;
@@ -53,6 +55,7 @@ export async function planChat(server: ServerContext, task: ChatTask): Promise<P
     { ...task.sampling, ...(form.keepsSpecialTokens ? { skip_special_tokens: false } : {}) },
     {
       promptIds,
+      caller: task.caller,
       maxNewTokens: tokensToGenerate(server, promptIds.length, task.maxTokens, {
         prompt: task.param,
         maxTokens: task.maxTokensParam,

@@ -1,5 +1,5 @@
 /** The chunks of a streamed OpenAI answer: what chat and legacy completions have in common. */
-import { chunkParts, type Envelope, finishFields, usage } from './openai.js';
+import { chunkParts, type Envelope, finishFields, usageOf } from './openai.js';
 import type { StreamSink } from './responses.js';
 import type { Finish } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
@@ -15,7 +15,7 @@ export interface ChoiceStreamOptions {
 export abstract class ChoiceStream implements StreamSink {
   /** Of each choice: the parts of a plain text chunk. */
   readonly #parts: { before: string; after: string }[];
-  #completionTokens = 0;
+  readonly #finishes: Finish[] = [];
 
   /** @param isBegun of each choice: it needs no opening chunk */
   constructor(
@@ -48,7 +48,7 @@ export abstract class ChoiceStream implements StreamSink {
 
   finish(index: number, finish: Finish): void {
     this.begin(index);
-    this.#completionTokens += finish.numTokens;
+    this.#finishes.push(finish);
     const hasLogprobs = this.shared.withLogprobs && finish.tokens.length > 0;
     const logprobs = hasLogprobs ? this.logprobs(index, finish.tokens) : null;
     this.write({ ...this.choice(index, null, logprobs), ...finishFields(finish) });
@@ -59,7 +59,7 @@ export abstract class ChoiceStream implements StreamSink {
     return sseEvent({
       ...this.chunk,
       choices: [],
-      usage: usage(this.shared.numPromptTokens, this.#completionTokens),
+      usage: usageOf(this.shared.numPromptTokens, this.#finishes),
     });
   }
 

@@ -3,7 +3,7 @@ import type { TokenEvent } from '../addon/runtime.js';
 import { ChoiceStream } from './choice-stream.js';
 import type { ServerContext } from './context.js';
 import { joinLegacy, type LegacyLogprobs, legacyLogprobs, promptLogprobs } from './logprobs.js';
-import { envelope, finishFields, usage } from './openai.js';
+import { envelope, finishFields, usageOf } from './openai.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
 import { countCharacters, type ScoredToken } from './sequence-text.js';
 import type { SseStream } from './sse.js';
@@ -71,7 +71,6 @@ export class CompletionAnswer implements GenerationSink {
   }
 
   body(): object {
-    const completionTokens = this.#finishes.reduce((sum, finish) => sum + finish.numTokens, 0);
     return {
       ...envelope(this.server, this.options.id, 'text_completion'),
       choices: this.#finishes.map((finish, index) => ({
@@ -80,7 +79,7 @@ export class CompletionAnswer implements GenerationSink {
         logprobs: this.#logprobs[index],
         ...finishFields(finish),
       })),
-      usage: usage(this.options.numPromptTokens, completionTokens),
+      usage: usageOf(this.options.numPromptTokens, this.#finishes),
     };
   }
 

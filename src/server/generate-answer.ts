@@ -30,6 +30,7 @@ class Item {
   text = '';
   readonly ids: number[] = [];
   numTokens = 0;
+  cachedTokens = 0;
   finish: Finish | null = null;
   readonly #begin = performance.now();
   readonly #inputLogprobs: TokenLogprob[] = [];
@@ -54,6 +55,7 @@ class Item {
   token(event: TokenEvent): void {
     this.ids.push(event.tokenId);
     this.numTokens++;
+    this.cachedTokens = event.cachedTokens ?? 0;
     if (!this.spec.logprobs) return;
     this.#outputLogprobs.push(this.#entry(event.tokenId, event.logprob));
     this.#outputTop.push(this.#top(event));
@@ -71,7 +73,7 @@ class Item {
       prompt_tokens: this.spec.numPromptTokens,
       ...this.#logprobInfo(),
       completion_tokens: this.numTokens,
-      cached_tokens: 0,
+      cached_tokens: this.cachedTokens,
       ...(this.finish ? { e2e_latency: (performance.now() - this.#begin) / 1000 } : {}),
     };
   }

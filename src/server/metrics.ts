@@ -1,5 +1,6 @@
 /** Prometheus metrics under SGLang's names, so that its dashboards work here. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { StepStats } from '../addon/binding.js';
 import type { Runtime } from '../addon/runtime.js';
 
 // SGLang's bounds, with finer ones at the low end: small models answer faster than its dashboards expect.
@@ -28,6 +29,9 @@ export class Metrics {
   readonly #requestLatency: Histogram.Internal<'model_name'>;
   /** Tokens a second over the last interval of the step log; 0 when idle. */
   genThroughput = 0;
+  /** Prompt tokens since the start that were found in the prefix cache, and that were computed. */
+  #numCached = 0;
+  #numPrefilled = 0;
 
   constructor(modelName: string, runtime: Runtime) {
     const labels = { model_name: modelName };
@@ -82,11 +86,19 @@ export class Metrics {
       const { usedTokens, totalTokens } = runtime.stats();
       return totalTokens > 0 ? usedTokens / totalTokens : 0;
     });
+    gauge('kv_evictable_tokens', 'Cached tokens that no request uses.', () => runtime.stats().evictableTokens);
+    gauge('cache_hit_rate', 'The cache hit rate since the start.', () => {
+      const total = this.#numCached + this.#numPrefilled;
+      return total > 0 ? this.#numCached / total : 0;
+    });
     gauge('gen_throughput', 'The generation throughput (token/s).', () => this.genThroughput);
   }
 
-  cachedTokens(count: number): void {
-    if (count > 0) this.#cachedTokens.inc(count);
+  /** Once a step. */
+  step({ cachedTokens, prefillTokens }: StepStats): void {
+    if (cachedTokens > 0) this.#cachedTokens.inc(cachedTokens);
+    this.#numCached += cachedTokens;
+    this.#numPrefilled += prefillTokens;
   }
 
   /** A sequence begins now. */

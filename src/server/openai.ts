@@ -8,14 +8,23 @@ export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+  prompt_tokens_details: { cached_tokens: number };
 }
 
-export function usage(promptTokens: number, completionTokens: number): Usage {
+/** `cachedTokens`: those of the prompt that came from the prefix cache. */
+export function usage(promptTokens: number, completionTokens: number, cachedTokens: number): Usage {
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
   };
+}
+
+/** Of a request whose sequences have all ended; its prompts count once. */
+export function usageOf(promptTokens: number, finishes: readonly Finish[]): Usage {
+  const sum = (field: 'numTokens' | 'cachedTokens') => finishes.reduce((total, finish) => total + finish[field], 0);
+  return usage(promptTokens, sum('numTokens'), sum('cachedTokens'));
 }
 
 /** The fields that begin every answer and chunk. */

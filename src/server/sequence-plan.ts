@@ -1,5 +1,6 @@
 /** From sampling fields and token ids to what the runtime runs. */
 import type { NativeGrammar, NativeSampling } from '../addon/binding.js';
+import type { Caller } from './api-keys.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
 import type { SamplingRequest } from './schemas/sampling.js';
@@ -12,6 +13,8 @@ const MIN_TEMPERATURE = 1e-6;
 
 export interface PlanOptions {
   promptIds: readonly number[];
+  /** What other callers have sent is not shared with it. */
+  caller: Caller;
   maxNewTokens: number;
   /** -1: no log-probabilities; n: with the n likeliest tokens beside each. */
   topLogprobs: number;
@@ -46,7 +49,9 @@ export function planSequences(server: ServerContext, request: SamplingRequest, o
       sampling: { ...sampling, seed: nthSeed(sampling.seed, index) },
       promptLogprobs: options.promptLogprobs ?? false,
       grammar: options.grammar ?? null,
+      cacheSalt: options.caller.namespace,
     },
+    countsCache: index === 0,
     stop,
     skipSpecialTokens: request.skip_special_tokens ?? true,
     continuesPrompt: options.continuesPrompt ?? false,

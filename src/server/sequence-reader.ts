@@ -8,6 +8,8 @@ import { type ScoredToken, SequenceText, type TextOptions } from './sequence-tex
 /** One sequence to run: what the runtime gets, and how its tokens become text. */
 export interface SequencePlan extends TextOptions {
   submit: SubmitRequest;
+  /** The first choice of its prompt: what it finds in the prefix cache is what was there before the request. */
+  countsCache: boolean;
 }
 
 export interface Finish {
@@ -16,6 +18,8 @@ export interface Finish {
   /** The stop string or stop token that ended it. */
   matched: string | number | null;
   numTokens: number;
+  /** Prompt tokens from the prefix cache; 0 where a choice before it has counted them. */
+  cachedTokens: number;
   /** Tokens whose text came out with the end. */
   tokens: ScoredToken[];
 }
@@ -41,6 +45,7 @@ export class SequenceReader {
   /** Collected until the prompt is scored; null from then on. */
   #promptTokens: TokenEvent[] | null;
   #numTokens = 0;
+  #cachedTokens = 0;
 
   constructor(
     private readonly server: ServerContext,
@@ -62,6 +67,7 @@ export class SequenceReader {
 
   async #readToEnd(events: AsyncIterable<TokenEvent>): Promise<Finish> {
     for await (const event of events) {
+      if (this.plan.countsCache) this.#cachedTokens = event.cachedTokens ?? 0;
       if (event.isPrompt) this.#promptTokens?.push(event);
       if (!event.isPrompt || event.finishReason !== null) this.#endPrompt();
       if (!event.isPrompt && event.tokenId >= 0) this.#addToken(event);
@@ -98,9 +104,10 @@ export class SequenceReader {
     if (rest.text !== '') this.sink.delta(this.index, rest.text, rest.tokens);
     const tokens = rest.text === '' ? rest.tokens : [];
     const { matched } = this.#text;
+    const counts = { numTokens: this.#numTokens, cachedTokens: this.#cachedTokens };
     // The last of the text may complete a stop string too.
     return matched === null
-      ? { reason, matched: stopToken, numTokens: this.#numTokens, tokens }
-      : { reason: 'stop', matched, numTokens: this.#numTokens, tokens };
+      ? { reason, matched: stopToken, ...counts, tokens }
+      : { reason: 'stop', matched, ...counts, tokens };
   }
 }

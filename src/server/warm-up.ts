@@ -23,6 +23,7 @@ export async function produceToken(runtime: Runtime, model: ServerModel): Promis
       topLogprobs: -1,
     },
     promptLogprobs: false,
+    cacheSalt: 0,
   });
   for await (const event of events) {
     if (event.tokenId >= 0) return;

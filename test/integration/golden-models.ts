@@ -59,6 +59,7 @@ export function startRuntime(weights: ModelWeights, overrides: Partial<RuntimeSp
     maxRunningRequests: 64,
     maxQueuedRequests: 64,
     chunkedPrefillSize: 512,
+    sharesPrefixes: true,
     numThreads: 2,
     ...overrides,
   });
@@ -80,6 +81,7 @@ export async function runGreedy(
     stopTokenIds: new Int32Array(0),
     sampling: { ...GREEDY, topLogprobs: scorePrompt ? TOP_LOGPROBS : -1 },
     promptLogprobs: scorePrompt,
+    cacheSalt: 0,
   };
   for await (const event of runtime.submit(request)) events.push(event);
   return events;

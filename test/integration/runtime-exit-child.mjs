@@ -27,6 +27,7 @@ const submit = (runtime, maxNewTokens) =>
       topLogprobs: -1,
     },
     promptLogprobs: false,
+    cacheSalt: 0,
   });
 const worker = (name) => new Worker(new URL(import.meta.url), { workerData: [addon, name, small, large] });
 

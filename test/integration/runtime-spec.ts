@@ -39,6 +39,7 @@ export function dummySpec(overrides: Partial<RuntimeSpec> = {}, shape: Partial<M
     maxRunningRequests: 16,
     maxQueuedRequests: 512,
     chunkedPrefillSize: 128,
+    sharesPrefixes: true,
     numThreads: 1,
     ...overrides,
   };
@@ -98,6 +99,7 @@ export function makeRequest(overrides: Partial<SubmitRequest> = {}): SubmitReque
     stopTokenIds: new Int32Array(0),
     sampling: GREEDY,
     promptLogprobs: false,
+    cacheSalt: 0,
     ...overrides,
   };
 }

@@ -44,6 +44,7 @@ describe('the addon', () => {
       ['maxNewTokens', { maxNewTokens: Number.NaN }],
       ['stopTokenIds', { stopTokenIds: null }],
       ['promptLogprobs', { promptLogprobs: 1 }],
+      ['cacheSalt', { cacheSalt: -1 }],
       ['sampling', { sampling: null }],
       ['sampling.seed', { sampling: { ...GREEDY, seed: -1 } }],
       ['temperature', { sampling: { ...GREEDY, temperature: Number.NaN } }],

@@ -26,6 +26,7 @@ export const SHARED = [
   'max-running-requests',
   'max-queued-requests',
   'chunked-prefill-size',
+  'disable-radix-cache',
   'disable-cuda-graph',
   'tp-size',
   'dp-size',

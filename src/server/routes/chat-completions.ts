@@ -1,5 +1,6 @@
 /** POST /v1/chat/completions. */
 import type { Context } from 'hono';
+import { callerOf } from '../auth.js';
 import { ChatAnswer, type ChatAnswerOptions, ChatStream } from '../chat-answer.js';
 import { type ChatTask, planChat } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
@@ -22,7 +23,7 @@ export async function chatCompletions(server: ServerContext, c: Context): Promis
   if (request.top_logprobs !== undefined && !request.logprobs) {
     throw new RequestError('top_logprobs: needs "logprobs": true', { param: 'top_logprobs' });
   }
-  const { plans, shape, numPromptTokens } = await planChat(server, taskOf(request));
+  const { plans, shape, numPromptTokens } = await planChat(server, { ...taskOf(request), caller: callerOf(c) });
 
   const id = newRequestId('chatcmpl');
   const options: ChatAnswerOptions = {
@@ -40,7 +41,7 @@ export async function chatCompletions(server: ServerContext, c: Context): Promis
   return jsonResponse(answer.body());
 }
 
-function taskOf(request: ChatRequest): ChatTask {
+function taskOf(request: ChatRequest): Omit<ChatTask, 'caller'> {
   return {
     toolUse: parseToolUse(request),
     messages: parseMessages(request.messages),

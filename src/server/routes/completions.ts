@@ -1,6 +1,7 @@
 /** POST /v1/completions. */
 import type { Context } from 'hono';
 import type { NativeGrammar } from '../../addon/binding.js';
+import { callerOf } from '../auth.js';
 import { CompletionAnswer, type CompletionAnswerOptions, CompletionStream } from '../completion-answer.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
@@ -14,7 +15,7 @@ import { jsonResponse, streamResponse } from '../responses.js';
 import { type CompletionRequest, completionShape } from '../schemas/completions.js';
 import { parseRequest } from '../schemas/parse.js';
 import { type Prompt, parsePrompts } from '../schemas/prompts.js';
-import { planSequences } from '../sequence-plan.js';
+import { type PlanOptions, planSequences } from '../sequence-plan.js';
 import type { SequencePlan } from '../sequence-reader.js';
 
 export async function completions(server: ServerContext, c: Context): Promise<Response> {
@@ -33,7 +34,7 @@ export async function completions(server: ServerContext, c: Context): Promise<Re
   for (const [index, prompt] of prompts.entries()) {
     const param = isBatch ? `prompt.${index}` : 'prompt';
     const promptIds = encodePrompt(server, prompt, param);
-    const ofPrompt = planPrompt(server, request, promptIds, param, grammar);
+    const ofPrompt = planPrompt(server, request, { promptIds, caller: callerOf(c) }, param, grammar);
     const echo = request.echo ? promptText(server, prompt) : '';
     numPromptTokens += promptIds.length;
     for (const plan of ofPrompt) {
@@ -71,12 +72,13 @@ function checkCombinations(request: CompletionRequest): void {
 function planPrompt(
   server: ServerContext,
   request: CompletionRequest,
-  promptIds: number[],
+  { promptIds, caller }: Pick<PlanOptions, 'promptIds' | 'caller'>,
   param: string,
   grammar: NativeGrammar | null,
 ): SequencePlan[] {
   return planSequences(server, request, {
     promptIds,
+    caller,
     maxNewTokens: tokensToGenerate(server, promptIds.length, request.max_tokens, {
       prompt: param,
       maxTokens: 'max_tokens',

@@ -1,6 +1,6 @@
 /** POST /generate: SGLang's own API, in text or token ids. */
 import type { Context } from 'hono';
-import type { NativeGrammar } from '../../addon/binding.js';
+import { callerOf } from '../auth.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
 import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions } from '../generate-answer.js';
@@ -15,7 +15,7 @@ import { jsonResponse, streamResponse } from '../responses.js';
 import { type GenerateParams, generateShape, samplingParamsShape } from '../schemas/generate.js';
 import { parseRequest } from '../schemas/parse.js';
 import { type Prompts, parsePrompts } from '../schemas/prompts.js';
-import { planSequences } from '../sequence-plan.js';
+import { type PlanOptions, planSequences } from '../sequence-plan.js';
 import type { SequencePlan } from '../sequence-reader.js';
 
 /** SGLang's default. */
@@ -42,7 +42,12 @@ export async function generate(server: ServerContext, c: Context): Promise<Respo
     const promptIds = encodePrompt(server, prompt, param);
     const maxNewTokens = newTokens(server, promptIds.length, params, { prompt: param, prefix });
     const grammar = await compileFormat(server, parseAnswerFormat(params, prefix));
-    for (const plan of planPrompt(server, params, promptIds, maxNewTokens, logprobs, grammar, prefix)) {
+    for (const plan of planPrompt(
+      server,
+      params,
+      { promptIds, caller: callerOf(c), maxNewTokens, grammar, paramPrefix: prefix },
+      logprobs,
+    )) {
       items.push({ id: requestIds[index] as string, numPromptTokens: promptIds.length, maxNewTokens, logprobs });
       plans.push(plan);
     }
@@ -115,20 +120,14 @@ function newTokens(
 function planPrompt(
   server: ServerContext,
   params: GenerateParams,
-  promptIds: number[],
-  maxNewTokens: number,
+  common: Pick<PlanOptions, 'promptIds' | 'caller' | 'maxNewTokens' | 'grammar' | 'paramPrefix'>,
   logprobs: LogprobOptions | null,
-  grammar: NativeGrammar | null,
-  paramPrefix: string,
 ): SequencePlan[] {
   const request = { ...params, seed: params.sampling_seed ?? params.seed, min_tokens: params.min_new_tokens };
   return planSequences(server, request, {
-    promptIds,
-    maxNewTokens,
+    ...common,
     topLogprobs: logprobs ? logprobs.topCount : -1,
     continuesPrompt: true,
     promptLogprobs: logprobs !== null && logprobs.startLen >= 0,
-    grammar,
-    paramPrefix,
   });
 }

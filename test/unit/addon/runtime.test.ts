@@ -26,6 +26,7 @@ const request: SubmitRequest = {
     topLogprobs: -1,
   },
   promptLogprobs: false,
+  cacheSalt: 0,
 };
 
 let native: FakeNative;
@@ -69,6 +70,20 @@ describe('events', () => {
     ]);
   });
 
+  it('tell what their request found in the prefix cache', async () => {
+    const a = runtime.submit(request);
+    const idA = lastId();
+    const b = runtime.submit(request);
+    const idB = lastId();
+    native.step([], null, [[idB, 32]]);
+    native.step([
+      { id: idA, token: 1, finish: LENGTH },
+      { id: idB, token: 2, finish: LENGTH },
+    ]);
+    expect(await collect(a)).toMatchObject([{ tokenId: 1, cachedTokens: 0 }]);
+    expect(await collect(b)).toMatchObject([{ tokenId: 2, cachedTokens: 32 }]);
+  });
+
   it('carry the log-probabilities that belong to them', async () => {
     const a = runtime.submit(request);
     const idA = lastId();
@@ -99,6 +114,7 @@ describe('events', () => {
           { tokenId: 2, logprob: -0.5 },
           { tokenId: 3, logprob: -1 },
         ],
+        cachedTokens: 0,
       },
     ]);
     expect(await collect(b)).toMatchObject([

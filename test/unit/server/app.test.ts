@@ -347,6 +347,8 @@ describe('metrics', () => {
     expect(value('prompt_tokens_total')).toBe(6);
     expect(value('generation_tokens_total')).toBe(8);
     expect(value('cached_tokens_total')).toBe(5);
+    expect(value('cache_hit_rate')).toBeCloseTo(5 / 7);
+    expect(value('kv_evictable_tokens')).toBe(0);
     expect(value('num_requests_total')).toBe(2);
     expect(value('num_running_reqs')).toBe(0);
     expect(value('num_queue_reqs')).toBe(0);

@@ -30,7 +30,12 @@ describe('chat completions', () => {
           matched_stop: EOS,
         },
       ],
-      usage: { prompt_tokens: prompt.length, completion_tokens: 14, total_tokens: prompt.length + 14 },
+      usage: {
+        prompt_tokens: prompt.length,
+        completion_tokens: 14,
+        total_tokens: prompt.length + 14,
+        prompt_tokens_details: { cached_tokens: 0 },
+      },
     });
     expect(body.id).toMatch(/^chatcmpl-[0-9a-f]{32}$/);
     expect(Math.abs(body.created - Date.now() / 1000)).toBeLessThan(5);
@@ -60,7 +65,12 @@ describe('chat completions', () => {
     const events = await readEvents(response);
     expect(events.at(-1)).toMatchObject({
       choices: [],
-      usage: { prompt_tokens: prompt.length, completion_tokens: 14, total_tokens: prompt.length + 14 },
+      usage: {
+        prompt_tokens: prompt.length,
+        completion_tokens: 14,
+        total_tokens: prompt.length + 14,
+        prompt_tokens_details: { cached_tokens: 0 },
+      },
     });
     expect(events.slice(0, -1).every((event) => event.usage === null && event.choices.length === 1)).toBe(true);
   });
@@ -122,6 +132,16 @@ describe('chat completions', () => {
     expect(body.choices[0]).toMatchObject({ message: { content: 'a.b' }, matched_stop: '.' });
   });
 
+  it('counts what was cached of a prompt once', async () => {
+    const { post } = testApp({ cached: (index) => 16 * (index + 1) });
+    const body: Json = await (await post(CHAT_PATH, { ...CHAT, n: 3 })).json();
+    expect(body.usage.prompt_tokens_details).toEqual({ cached_tokens: 16 });
+    const events = await readEvents(
+      await post(CHAT_PATH, { ...CHAT, stream: true, stream_options: { include_usage: true } }),
+    );
+    expect(events.at(-1).usage.prompt_tokens_details).toEqual({ cached_tokens: 64 });
+  });
+
   it('answers n times, each with its own seed', async () => {
     const { post, runtime } = testApp({ script: (_, index) => [...bytesOf(`answer ${index}`), EOS] });
     const body: Json = await (await post(CHAT_PATH, { ...CHAT, n: 3, seed: 7 })).json();
@@ -134,6 +154,7 @@ describe('chat completions', () => {
       prompt_tokens: prompt.length,
       completion_tokens: 27,
       total_tokens: prompt.length + 27,
+      prompt_tokens_details: { cached_tokens: 0 },
     });
     expect(runtime.submitted.map(({ sampling }) => sampling.seed)).toEqual([7, 8, 9]);
   });

@@ -22,7 +22,7 @@ describe('completions', () => {
     expect(body).toMatchObject({
       object: 'text_completion',
       choices: [{ index: 0, text: 'Hello, world!', logprobs: null, finish_reason: 'stop', matched_stop: EOS }],
-      usage: { prompt_tokens: 3, completion_tokens: 14, total_tokens: 17 },
+      usage: { prompt_tokens: 3, completion_tokens: 14, total_tokens: 17, prompt_tokens_details: { cached_tokens: 0 } },
     });
     expect(body.id).toMatch(/^cmpl-/);
     expect(Array.from(runtime.submitted[0]?.promptIds ?? [])).toEqual([BOS, ...bytesOf('Hi')]);
@@ -53,7 +53,12 @@ describe('completions', () => {
     const script = (request: { promptIds: Int32Array }, index: number) => [request.promptIds[1] ?? 0, 48 + index, EOS];
     const body = await answer({ script }, { prompt: ['a', 'b'], n: 2 });
     expect(body.choices.map((choice: Json) => choice.text)).toEqual(['a0', 'a1', 'b2', 'b3']);
-    expect(body.usage).toEqual({ prompt_tokens: 4, completion_tokens: 12, total_tokens: 16 });
+    expect(body.usage).toEqual({
+      prompt_tokens: 4,
+      completion_tokens: 12,
+      total_tokens: 16,
+      prompt_tokens_details: { cached_tokens: 0 },
+    });
   });
 
   it('streams a batch', async () => {
@@ -101,7 +106,12 @@ describe('completions', () => {
       expect(runtime.submitted[0]).toMatchObject({ maxNewTokens: 0, promptLogprobs: true });
       expect(body.choices[0]).toMatchObject({ text: 'ab', finish_reason: 'length' });
       expect(body.choices[0].logprobs.tokens).toEqual(['<s>', 'a', 'b']);
-      expect(body.usage).toEqual({ prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
+      expect(body.usage).toEqual({
+        prompt_tokens: 3,
+        completion_tokens: 0,
+        total_tokens: 3,
+        prompt_tokens_details: { cached_tokens: 0 },
+      });
       const events = await readEvents(await post(PATH, { ...fields, stream: true }));
       expect(events[0].choices[0]).toMatchObject({ text: 'ab', logprobs: body.choices[0].logprobs });
     });

@@ -14,6 +14,8 @@ export interface FakeRuntimeOptions {
   /** The submission with this index throws after so many tokens. */
   fail?: { index: number; afterTokens: number };
   totalTokens?: number;
+  /** What the `index`-th submission finds in the prefix cache. */
+  cached?: (index: number) => number;
 }
 
 export class FakeRuntime implements Runtime {
@@ -69,6 +71,7 @@ export class FakeRuntime implements Runtime {
     sequence: { isOver: boolean },
     end: (isCancelled: boolean) => void,
   ): AsyncGenerator<TokenEvent> {
+    const cachedTokens = this.options.cached?.(index) ?? 0;
     const abort: TokenEvent = { ...token(-1, 'abort'), logprob: Number.NaN };
     try {
       if (request.promptLogprobs) {
@@ -90,7 +93,7 @@ export class FakeRuntime implements Runtime {
         count++;
         const isStop = count > request.minNewTokens && request.stopTokenIds.includes(id);
         const finish = isStop ? 'stop' : count === request.maxNewTokens ? 'length' : null;
-        yield token(id, finish, request);
+        yield { ...token(id, finish, request), cachedTokens };
         if (finish) return end(false);
       }
       if (sequence.isOver) return yield abort;
@@ -113,6 +116,7 @@ export class FakeRuntime implements Runtime {
       numQueued: 0,
       usedTokens: this.numLive * 16,
       totalTokens,
+      evictableTokens: 0,
       leakedBlocks: 0,
       steps: 0,
     };
