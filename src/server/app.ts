@@ -8,12 +8,14 @@ import type { ServerDeps } from './deps.js';
 import { errorResponse, RequestError } from './error-response.js';
 import { Lifecycle } from './lifecycle.js';
 import { Metrics } from './metrics.js';
+import { ResponseStore } from './responses-api/store.js';
 import { abortRequest, flushCache } from './routes/admin.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
 import { generate } from './routes/generate.js';
 import { health, healthGenerate } from './routes/health.js';
 import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
+import { createResponse, storedResponse } from './routes/responses.js';
 import { status } from './routes/status.js';
 import { StepLog } from './step-log.js';
 import { produceToken } from './warm-up.js';
@@ -30,6 +32,8 @@ const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['GET'], '/v1/models/*', retrieveModel],
   [['POST'], '/v1/chat/completions', chatCompletions],
   [['POST'], '/v1/completions', completions],
+  [['POST'], '/v1/responses', createResponse],
+  [['GET', 'DELETE'], '/v1/responses/:id', storedResponse],
   [['GET'], '/v1/loads', loads],
   [['GET'], '/get_load', load],
   [['GET'], '/v1/status', status],
@@ -63,7 +67,7 @@ export function createApp(deps: ServerDeps): ServerApp {
     serverMetrics.step(stats);
   });
 
-  const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics };
+  const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics, storedResponses: new ResponseStore() };
   const apiKeys = new ApiKeys(options.apiKeys);
   const app = new Hono();
   // Before the keys: a preflight carries none.

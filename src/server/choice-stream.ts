@@ -1,9 +1,10 @@
 /** The chunks of a streamed OpenAI answer: what chat and legacy completions have in common. */
-import { chunkParts, type Envelope, finishFields, usageOf } from './openai.js';
+import type { JsgError } from '../errors.js';
+import { chunkParts, type Envelope, failedStream, finishFields, usageOf } from './openai.js';
 import type { StreamSink } from './responses.js';
 import type { Finish } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
-import { type SseStream, sseEvent } from './sse.js';
+import { SSE_DONE, type SseStream, sseEvent } from './sse.js';
 
 export interface ChoiceStreamOptions {
   /** All prompts together, each once. */
@@ -55,12 +56,13 @@ export abstract class ChoiceStream implements StreamSink {
   }
 
   last(): string {
-    if (!this.shared.includeUsage) return '';
-    return sseEvent({
-      ...this.chunk,
-      choices: [],
-      usage: usageOf(this.shared.numPromptTokens, this.#finishes),
-    });
+    if (!this.shared.includeUsage) return SSE_DONE;
+    const total = usageOf(this.shared.numPromptTokens, this.#finishes);
+    return sseEvent({ ...this.chunk, choices: [], usage: total }) + SSE_DONE;
+  }
+
+  failed(error: JsgError): string {
+    return failedStream(error);
   }
 
   pressure(): Promise<void> | null {

@@ -1,10 +1,12 @@
 /** Answers of SGLang's /generate: whole, or streamed with the text and ids so far in every chunk. */
 import type { TokenEvent } from '../addon/runtime.js';
+import type { JsgError } from '../errors.js';
 import type { ServerContext } from './context.js';
+import { failedStream } from './openai.js';
 import type { StreamSink } from './responses.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
-import { type SseStream, sseEvent } from './sse.js';
+import { SSE_DONE, type SseStream, sseEvent } from './sse.js';
 import { finiteLogprob, textOfToken } from './token-text.js';
 
 /** One sequence of the request. */
@@ -159,6 +161,14 @@ export class GenerateStream extends GenerateAnswer implements StreamSink {
 
   pressure(): Promise<void> | null {
     return this.stream.pressure();
+  }
+
+  last(): string {
+    return SSE_DONE;
+  }
+
+  failed(error: JsgError): string {
+    return failedStream(error);
   }
 
   #write(index: number): void {

@@ -28,6 +28,9 @@ export const LIMITS = {
   ebnfBytes: 64 * 1024,
   /** Of parentheses in a regular expression or EBNF. */
   grammarDepth: 128,
+  /** Of responses that are kept to be gone on from, all callers together; the oldest of the greediest caller go first. */
+  storedResponsesBytes: 32 * 1024 * 1024,
+  storedResponseMs: 24 * 3_600_000,
   /** Bytes of a stream that wait for a slow client before its sequences are no longer read. */
   streamBacklogBytes: 64 * 1024,
   /** A client that takes nothing of what waits for it for this long is cut off. */

@@ -1,8 +1,10 @@
 /** What the two OpenAI routes have in common. */
 import { randomUUID } from 'node:crypto';
+import type { JsgError } from '../errors.js';
 import type { ServerContext } from './context.js';
-import { RequestError } from './error-response.js';
+import { errorBody, RequestError } from './error-response.js';
 import type { Finish } from './sequence-reader.js';
+import { SSE_DONE, sseEvent } from './sse.js';
 
 export interface Usage {
   prompt_tokens: number;
@@ -43,6 +45,11 @@ export function newRequestId(prefix: string): string {
   return `${prefix}-${randomUUID().replaceAll('-', '')}`;
 }
 
+/** Ids of newer APIs have an underscore. */
+export function newItemId(prefix: string): string {
+  return `${prefix}_${randomUUID().replaceAll('-', '')}`;
+}
+
 /** Throws E_MODEL_NOT_FOUND for another model's name where the server is strict about it. */
 export function checkModelName(server: ServerContext, name: string | undefined): void {
   const { strictModelName, servedModelName } = server.options;
@@ -61,6 +68,11 @@ export function checkStreamOptions(request: {
 }): void {
   if (!request.stream_options || request.stream) return;
   throw new RequestError('stream_options: is only allowed with "stream": true', { param: 'stream_options' });
+}
+
+/** The end of a stream in which something failed. */
+export function failedStream(error: JsgError): string {
+  return sseEvent(errorBody(error)) + SSE_DONE;
 }
 
 /** The end of a choice; `matched_stop` is SGLang's. */

@@ -2,21 +2,24 @@
 
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
-import { toJsgError } from '../errors.js';
-import { errorBody, logFault } from './error-response.js';
+import { type JsgError, toJsgError } from '../errors.js';
+import { logFault } from './error-response.js';
 import type { Generation } from './generation.js';
 import { CLIENT_GONE } from './lifecycle.js';
 import type { GenerationSink } from './sequence-reader.js';
-import { SSE_DONE, SSE_HEADERS, SseStream, sseEvent } from './sse.js';
+import { SSE_HEADERS, SseStream } from './sse.js';
 
 export function jsonResponse(body: unknown, status = 200): Response {
   // A plain object of headers is what the Node adapter sends without building a Response.
   return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } });
 }
 
-/** A sink that writes to a stream, and what comes after its last sequence (usage). */
+/** A sink that writes to a stream, in the events of its API. */
 export interface StreamSink extends GenerationSink {
-  last?(): string;
+  /** What comes after the last sequence, the mark of the end included. */
+  last(): string;
+  /** The end of a stream in which something failed. */
+  failed(error: JsgError): string;
 }
 
 /**
@@ -38,13 +41,13 @@ export async function streamResponse(
   let early: unknown = null;
   generation
     .run(sink)
-    .then(() => stream.write((sink.last?.() ?? '') + SSE_DONE))
+    .then(() => stream.write(sink.last()))
     .catch((error: unknown) => {
       if (!stream.hasBegun) early = error ?? new Error('the generation ended without a reason');
       if (early !== null) return;
       const fault = toJsgError(error);
       if (fault.code !== 'E_UNAVAILABLE') logFault(fault);
-      stream.write(sseEvent(errorBody(fault)) + SSE_DONE);
+      stream.write(sink.failed(fault));
     })
     .finally(() => stream.end());
   await stream.begun;

@@ -17,6 +17,11 @@ export function sseEvent(payload: unknown): string {
   return `data: ${JSON.stringify(payload)}\n\n`;
 }
 
+/** An event with its type beside it, as newer APIs have it. */
+export function typedEvent(payload: { type: string; [field: string]: unknown }): string {
+  return `event: ${payload.type}\ndata: ${JSON.stringify(payload)}\n\n`;
+}
+
 export interface SseOptions {
   /** The client went away, or took nothing for `stallMs` while something waited for it. */
   onGone(): void;

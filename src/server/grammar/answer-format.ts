@@ -62,22 +62,29 @@ function parseResponseFormat(value: unknown, param: string): AnswerFormat | null
     case 'text':
       return null;
     case 'json_object':
-      return { kind: 'json_schema', text: JSON_OBJECT, strict: false, anyOrder: false, param };
-    case 'json_schema': {
-      const named = value.json_schema;
-      if (!isObject(named)) throw fault(`${param}.json_schema`, 'must be an object with a schema');
-      const schema = named.schema ?? named.schema_;
-      if (isUnset(schema)) throw fault(`${param}.json_schema.schema`, 'is required');
-      if (!isUnset(named.strict) && typeof named.strict !== 'boolean') {
-        throw fault(`${param}.json_schema.strict`, 'must be true or false');
-      }
-      return schemaFormat(schema, named.strict !== false, `${param}.json_schema.schema`);
-    }
+      return jsonObjectFormat(param);
+    case 'json_schema':
+      if (!isObject(value.json_schema)) throw fault(`${param}.json_schema`, 'must be an object with a schema');
+      return namedSchemaFormat(value.json_schema, `${param}.json_schema`);
     case 'structural_tag':
       return parseStructuralTag(value, param);
     default:
       throw fault(`${param}.type`, 'must be one of text, json_object, json_schema, structural_tag');
   }
+}
+
+export function jsonObjectFormat(param: string): AnswerFormat {
+  return { kind: 'json_schema', text: JSON_OBJECT, strict: false, anyOrder: false, param };
+}
+
+/** OpenAI's schema with a name. */
+export function namedSchemaFormat(named: Record<string, unknown>, param: string): AnswerFormat {
+  const schema = named.schema ?? named.schema_;
+  if (isUnset(schema)) throw fault(`${param}.schema`, 'is required');
+  if (!isUnset(named.strict) && typeof named.strict !== 'boolean') {
+    throw fault(`${param}.strict`, 'must be true or false');
+  }
+  return schemaFormat(schema, named.strict !== false, `${param}.schema`);
 }
 
 function textFormat(kind: 'regex' | 'ebnf', value: unknown, maxBytes: number, param: string): AnswerFormat {

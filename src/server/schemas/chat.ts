@@ -14,6 +14,15 @@ export const streamOptions = z
 
 const TOKENS_MAX = 2 ** 31 - 1;
 
+/** Switches that chat templates declare; nothing else of a template can be set from outside. */
+export const templateKwargs = z
+  .strictObject(
+    { enable_thinking: boolean(), thinking: boolean() },
+    { error: 'may only hold enable_thinking and thinking, true or false' },
+  )
+  .nullish()
+  .transform((value) => value ?? undefined);
+
 const schema = z.object({
   ...samplingFields,
   ...formatFields,
@@ -35,14 +44,7 @@ const schema = z.object({
   separate_reasoning: boolean(),
   stream_reasoning: boolean(),
   reasoning_effort: string(32),
-  /** Switches that chat templates declare; nothing else of a template can be set from outside. */
-  chat_template_kwargs: z
-    .strictObject(
-      { enable_thinking: boolean(), thinking: boolean() },
-      { error: 'may only hold enable_thinking and thinking, true or false' },
-    )
-    .nullish()
-    .transform((value) => value ?? undefined),
+  chat_template_kwargs: templateKwargs,
   rid: string(LIMITS.requestIdChars),
 });
 

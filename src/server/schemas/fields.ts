@@ -27,6 +27,32 @@ export function string(maxChars: number) {
   return absentIfNull(z.string({ error }).max(maxChars, { error }));
 }
 
+export function choice<const T extends readonly string[]>(values: T) {
+  return absentIfNull(z.enum(values, { error: `must be one of ${values.join(', ')}` }));
+}
+
+/** An object with these fields, and others that are ignored. */
+export function object<T extends z.ZodRawShape>(fields: T) {
+  return absentIfNull(z.object(fields, { error: 'must be an object' }));
+}
+
+/** At most `maxCount` strings of at most `maxChars` characters. */
+export function strings(maxCount: number, maxChars: number) {
+  const error = `must be a list of at most ${maxCount} strings of at most ${maxChars} characters`;
+  return absentIfNull(z.array(z.string({ error }).max(maxChars, { error }), { error }).max(maxCount, { error }));
+}
+
+/** OpenAI's `metadata`: up to 16 texts of up to 512 characters by names of up to 64. */
+export function metadata() {
+  const error = 'must be an object of at most 16 strings of at most 512 characters, with names of at most 64';
+  const text = z.string({ error }).max(512, { error });
+  return absentIfNull(
+    z
+      .record(z.string().max(64, { error }), text, { error })
+      .refine((pairs) => Object.keys(pairs).length <= 16, { error }),
+  );
+}
+
 /** A string or up to 16 of them, each 1 to 256 bytes of well-formed Unicode; always comes out as a list. */
 export function stopStrings() {
   return absentIfNull(

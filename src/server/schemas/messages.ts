@@ -44,20 +44,27 @@ function parseMessage(value: unknown, path: string): ChatMessage {
 }
 
 function parseContent(content: unknown, role: string, path: string): string | null {
-  if (typeof content === 'string') return content;
   if (content === undefined || content === null) {
     if (role === 'assistant') return null;
     throw fault(path, 'is required');
   }
+  return parseTextParts(content, path, ['text']);
+}
+
+/** A string, or parts of these types. Throws E_INVALID_REQUEST naming the part. */
+export function parseTextParts(content: unknown, path: string, types: readonly string[]): string {
+  if (typeof content === 'string') return content;
   if (!Array.isArray(content)) throw fault(path, 'must be a string or a list of text parts');
   if (content.length > LIMITS.contentParts) throw fault(path, `must have at most ${LIMITS.contentParts} parts`);
   // Joined as SGLang does for templates that take plain strings.
-  return content.map((part, index) => parseTextPart(part, `${path}.${index}`)).join(' ');
+  return content.map((part, index) => parseTextPart(part, `${path}.${index}`, types)).join(' ');
 }
 
-function parseTextPart(part: unknown, path: string): string {
+function parseTextPart(part: unknown, path: string, types: readonly string[]): string {
   if (!isObject(part)) throw fault(path, 'must be an object');
-  if (part.type !== 'text') {
+  // What a model has refused to say it has said.
+  if (part.type === 'refusal' && typeof part.refusal === 'string') return part.refusal;
+  if (typeof part.type !== 'string' || !types.includes(part.type)) {
     const type = typeof part.type === 'string' ? JSON.stringify(part.type.slice(0, 32)) : 'this type';
     throw fault(`${path}.type`, `${type} is not supported: the model reads text only`);
   }
@@ -89,7 +96,7 @@ function parseToolCall(value: unknown, path: string): ToolCall {
 }
 
 /** Templates print arguments as an object; what is no JSON stays the text it is. */
-function parseArguments(text: string): unknown {
+export function parseArguments(text: string): unknown {
   if (jsonDepth(Buffer.from(text)) > LIMITS.jsonDepth) return text;
   try {
     return JSON.parse(text);

@@ -51,6 +51,23 @@ export const CHAT_REFUSALS: Refusals = {
   continue_final_message: unless(isUnset, 'continuing a message is not available'),
 };
 
+const NO_BACKGROUND = 'responses are not made in the background: wait, or stream';
+
+export const RESPONSES_REFUSALS: Refusals = {
+  ...EXTENSION_REFUSALS,
+  n: unless((value) => isUnset(value) || value === 1, 'a response is one answer'),
+  background: unless(isUnset, NO_BACKGROUND),
+  conversation: unless(isUnset, 'conversations are not available: send previous_response_id'),
+  prompt: unless(isUnset, 'prompt templates are not available: send instructions and input'),
+  context_management: unless(isEmpty, 'compaction is not available'),
+  response_format: unless(isUnset, 'is the field of chat completions; here it is text.format'),
+  messages: unless(isEmpty, 'is the field of chat completions; here it is input'),
+  max_tokens: unless(isUnset, 'is the field of chat completions; here it is max_output_tokens'),
+  modalities: CHAT_REFUSALS.modalities as Refusals[string],
+  audio: unless(isUnset, TEXT_ONLY),
+  chat_template: CHAT_REFUSALS.chat_template as Refusals[string],
+};
+
 export const COMPLETION_REFUSALS: Refusals = {
   ...EXTENSION_REFUSALS,
   suffix: unless(isEmpty, 'filling in before a suffix is not available'),

@@ -1,0 +1,53 @@
+/** POST /v1/responses. */
+import { z } from 'zod';
+import { formatFields } from '../grammar/answer-format.js';
+import { LIMITS } from '../limits.js';
+import { templateKwargs } from './chat.js';
+import { boolean, choice, integer, metadata, object, string, strings } from './fields.js';
+import type { RequestShape } from './parse.js';
+import { RESPONSES_REFUSALS } from './refusals.js';
+import { NO_EFFECT, samplingFields } from './sampling.js';
+
+const TOKENS_MAX = 2 ** 31 - 1;
+const { n: _one, ...sampling } = samplingFields;
+const { response_format: _named, ...otherFormats } = formatFields;
+
+const schema = z.object({
+  ...sampling,
+  ...otherFormats,
+  model: string(512),
+  /** Checked by `inputItems` and `Conversation`. */
+  input: z.unknown().optional(),
+  instructions: string(LIMITS.bodyBytes),
+  previous_response_id: string(LIMITS.requestIdChars),
+  /** Default true: the response can be asked for again, and gone on from. */
+  store: boolean(),
+  stream: boolean(),
+  stream_options: object({ include_obfuscation: boolean() }),
+  max_output_tokens: integer(1, TOKENS_MAX),
+  min_tokens: integer(0, TOKENS_MAX),
+  top_logprobs: integer(0, LIMITS.topLogprobs),
+  include: strings(32, 64),
+  /** Checked by `parseTextFormat`. */
+  text: z.unknown().optional(),
+  /** Checked by `parseResponseTools`. */
+  tools: z.unknown().optional(),
+  tool_choice: z.unknown().optional(),
+  parallel_tool_calls: boolean(),
+  /** Of tools that OpenAI hosts; there are none here. */
+  max_tool_calls: integer(1, TOKENS_MAX),
+  reasoning: object({ effort: string(32), summary: string(32), generate_summary: string(32) }),
+  truncation: choice(['disabled', 'auto']),
+  metadata: metadata(),
+  user: string(512),
+  chat_template_kwargs: templateKwargs,
+  rid: string(LIMITS.requestIdChars),
+});
+
+export type ResponsesRequest = z.output<typeof schema>;
+
+export const responsesShape: RequestShape<typeof schema> = {
+  schema,
+  refusals: RESPONSES_REFUSALS,
+  accepted: NO_EFFECT,
+};
