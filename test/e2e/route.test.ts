@@ -32,13 +32,15 @@ class Worker {
 
 interface Answer {
   text: string;
+  /** Tokens of the prompt that the worker had cached; of answers that are not streamed. */
+  cachedTokens: number;
   /** A token had reached the client. */
   hasBegun: boolean;
   fault: string | null;
 }
 
 async function complete(url: string, prompt: string, stream: boolean, maxTokens = 12): Promise<Answer> {
-  const answer: Answer = { text: '', hasBegun: false, fault: null };
+  const answer: Answer = { text: '', cachedTokens: 0, hasBegun: false, fault: null };
   const body = {
     model: 'smol',
     messages: [{ role: 'user', content: prompt }],
@@ -53,8 +55,11 @@ async function complete(url: string, prompt: string, stream: boolean, maxTokens 
       body: JSON.stringify(body),
     });
     if (response.status !== 200) return { ...answer, fault: `${response.status} ${await response.text()}` };
-    if (!stream)
-      return { ...answer, text: ((await response.json()) as Chat).choices[0]?.message?.content ?? '', hasBegun: true };
+    if (!stream) {
+      const { choices, usage } = (await response.json()) as Chat;
+      const cachedTokens = usage?.prompt_tokens_details.cached_tokens ?? 0;
+      return { ...answer, text: choices[0]?.message?.content ?? '', cachedTokens, hasBegun: true };
+    }
     let finished = false;
     for await (const data of readEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
       const event = JSON.parse(data) as Chat & { error?: { message: string } };
@@ -70,6 +75,7 @@ async function complete(url: string, prompt: string, stream: boolean, maxTokens 
 }
 
 interface Chat {
+  usage?: { prompt_tokens_details: { cached_tokens: number } };
   choices: { message?: { content: string }; delta?: { content?: string }; finish_reason?: string | null }[];
 }
 
@@ -109,18 +115,20 @@ describe('jsg route', () => {
 
   it('sends a prefix to the worker that has seen it', async () => {
     const homes = new Map<string, number[]>();
+    const counts = (name: string) => Promise.all(workers.map((worker) => worker.metric(name)));
     // At the same time, so that none is idle: an idle router has no reason to share work out.
     await Promise.all(subjects.map((subject) => complete(url, `${longPrefix(subject)} Question: what?`, false, 16)));
     for (let round = 0; round < 3; round++) {
       for (const subject of subjects) {
-        const before = await Promise.all(workers.map((worker) => worker.metric('num_requests_total')));
-        const { fault } = await complete(url, `${longPrefix(subject)} Question ${round}: why?`, false, 2);
+        const [requests, cached] = [await counts('num_requests_total'), await counts('cached_tokens_total')];
+        const { fault, cachedTokens } = await complete(url, `${longPrefix(subject)} Question ${round}: why?`, false, 2);
         expect(fault).toBeNull();
-        const after = await Promise.all(workers.map((worker) => worker.metric('num_requests_total')));
-        homes.set(subject, [
-          ...(homes.get(subject) ?? []),
-          after.findIndex((count, index) => count > (before[index] ?? 0)),
-        ]);
+        // All of the rules, which the worker has computed for the first request.
+        expect(cachedTokens, subject).toBeGreaterThan(200);
+        const home = (await counts('num_requests_total')).findIndex((count, index) => count > (requests[index] ?? 0));
+        homes.set(subject, [...(homes.get(subject) ?? []), home]);
+        const found = (await counts('cached_tokens_total')).map((count, index) => count - (cached[index] ?? 0));
+        expect(found).toEqual(home === 0 ? [cachedTokens, 0] : [0, cachedTokens]);
       }
     }
     for (const [subject, seen] of homes) expect({ subject, homes: new Set(seen).size }).toEqual({ subject, homes: 1 });

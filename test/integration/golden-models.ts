@@ -70,7 +70,7 @@ export async function runGreedy(
   runtime: Runtime,
   prompt: readonly number[],
   maxNewTokens: number,
-  options: { scorePrompt?: boolean } = {},
+  options: { scorePrompt?: boolean; logprobs?: boolean } = {},
 ): Promise<TokenEvent[]> {
   const scorePrompt = options.scorePrompt ?? false;
   const events: TokenEvent[] = [];
@@ -79,7 +79,7 @@ export async function runGreedy(
     maxNewTokens,
     minNewTokens: 0,
     stopTokenIds: new Int32Array(0),
-    sampling: { ...GREEDY, topLogprobs: scorePrompt ? TOP_LOGPROBS : -1 },
+    sampling: { ...GREEDY, topLogprobs: scorePrompt ? TOP_LOGPROBS : options.logprobs ? 0 : -1 },
     promptLogprobs: scorePrompt,
     cacheSalt: 0,
   };

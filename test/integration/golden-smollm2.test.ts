@@ -84,4 +84,27 @@ describe('SmolLM2', () => {
     expectAgreement(await Promise.all(entries.map((entry) => greedyIds(engine, entry))));
     expect(engine.stats()).toMatchObject({ usedTokens: 0, leakedBlocks: 0, numRunning: 0, numQueued: 0 });
   });
+
+  test('a conversation, with the prefix cache and without: the same to the bit', async () => {
+    // On one thread: with several, how a long context is cut depends on the chunks.
+    const shared = { numThreads: 1, kvCacheDtype: 'f16' } as const;
+    const turns = async (sharesPrefixes: boolean) => {
+      const engine = await start({ ...shared, sharesPrefixes });
+      let prompt = (entries[1] as Entry).prompt;
+      const all: [number, number][] = [];
+      let cachedTokens = 0;
+      for (const entry of entries.slice(2, 5)) {
+        const events = await runGreedy(engine, prompt, 24, { logprobs: true });
+        all.push(...events.map(({ tokenId, logprob }): [number, number] => [tokenId, logprob]));
+        cachedTokens += events[0]?.cachedTokens ?? 0;
+        prompt = [...prompt, ...events.map(({ tokenId }) => tokenId), ...entry.prompt];
+      }
+      await engine.stop();
+      return { all, cachedTokens };
+    };
+    const [cached, computed] = [await turns(true), await turns(false)];
+    expect(cached.all).toEqual(computed.all);
+    expect(computed.cachedTokens).toBe(0);
+    expect(cached.cachedTokens).toBeGreaterThan(50);
+  });
 });
