@@ -1,4 +1,5 @@
 /** One answer as blocks that stand by themselves (thoughts, texts, calls of tools), whole or told as they come. */
+import type { TokenEvent } from '../addon/runtime.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
 import type { ScoredToken } from './sequence-text.js';
 import { AnswerParser, type AnswerShape } from './tools/answer-parser.js';
@@ -15,8 +16,8 @@ export interface Block {
 }
 
 export interface BlockListener {
-  /** The first token is here, whatever it says. */
-  start(): void;
+  /** The first token is here, whatever it says. `cachedTokens`: of the prompt, those from the prefix cache. */
+  start(cachedTokens: number): void;
   begin(block: Block, index: number): void;
   /** `tokens`: those that this piece of text is made of, if tracked. */
   delta(block: Block, index: number, text: string, tokens: readonly ScoredToken[]): void;
@@ -56,8 +57,8 @@ export class AnswerBlocks implements GenerationSink {
     return this.#numReasoningTokens;
   }
 
-  token(): void {
-    if (this.#numTokens === 0) this.listener?.start();
+  token(_index: number, event: TokenEvent): void {
+    if (this.#numTokens === 0) this.listener?.start(event.cachedTokens ?? 0);
     this.#numTokens++;
   }
 
@@ -66,7 +67,7 @@ export class AnswerBlocks implements GenerationSink {
   }
 
   finish(_index: number, finish: Finish): void {
-    if (this.#numTokens === 0) this.listener?.start();
+    if (this.#numTokens === 0) this.listener?.start(finish.cachedTokens);
     this.#add(this.#parser.end(), finish.tokens);
     if (this.#open?.kind === 'text') this.#open.tokens.push(...this.#waiting);
     this.#close(isCut(finish));

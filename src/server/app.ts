@@ -1,11 +1,12 @@
 /** The HTTP application: which path goes where, and how every error leaves. No port is opened here. */
 import { type Context, Hono } from 'hono';
+import { anthropicErrorBody } from './anthropic/error-body.js';
 import { ApiKeys } from './api-keys.js';
 import { requireApiKey } from './auth.js';
 import type { ServerContext } from './context.js';
 import { allowOrigins } from './cors.js';
 import type { ServerDeps } from './deps.js';
-import { errorResponse, RequestError } from './error-response.js';
+import { errorBody, errorResponse, RequestError } from './error-response.js';
 import { Lifecycle } from './lifecycle.js';
 import { Metrics } from './metrics.js';
 import { ResponseStore } from './responses-api/store.js';
@@ -15,6 +16,7 @@ import { completions } from './routes/completions.js';
 import { generate } from './routes/generate.js';
 import { health, healthGenerate } from './routes/health.js';
 import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
+import { countTokens, createMessage } from './routes/messages.js';
 import { createResponse, storedResponse } from './routes/responses.js';
 import { status } from './routes/status.js';
 import { StepLog } from './step-log.js';
@@ -34,6 +36,8 @@ const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['POST'], '/v1/completions', completions],
   [['POST'], '/v1/responses', createResponse],
   [['GET', 'DELETE'], '/v1/responses/:id', storedResponse],
+  [['POST'], '/v1/messages', createMessage],
+  [['POST'], '/v1/messages/count_tokens', countTokens],
   [['GET'], '/v1/loads', loads],
   [['GET'], '/get_load', load],
   [['GET'], '/v1/status', status],
@@ -77,17 +81,24 @@ export function createApp(deps: ServerDeps): ServerApp {
     app.on(methods, path, (c) => route(server, c));
     app.all(path, (c) => methodNotAllowed(c, methods));
   }
-  app.notFound((c) =>
-    errorResponse(new RequestError(`there is nothing at ${c.req.method} ${c.req.path}`, { code: 'E_NOT_FOUND' })),
-  );
-  app.onError((error) => errorResponse(error));
+  app.notFound((c) => {
+    const error = new RequestError(`there is nothing at ${c.req.method} ${c.req.path}`, { code: 'E_NOT_FOUND' });
+    return errorResponse(error, errorShape(c));
+  });
+  app.onError((error, c) => errorResponse(error, errorShape(c)));
   return Object.assign(app, { lifecycle, apiKeys });
+}
+
+/** Anthropic's clients know errors of its own shape. */
+function errorShape(c: Context): typeof errorBody | typeof anthropicErrorBody {
+  return /^\/v1\/messages(\/|$)/.test(c.req.path) ? anthropicErrorBody : errorBody;
 }
 
 function methodNotAllowed(c: Context, methods: readonly string[]): Response {
   const allowed = methods.join(', ');
   const response = errorResponse(
     new RequestError(`${c.req.path} takes ${allowed}, not ${c.req.method}`, { code: 'E_METHOD_NOT_ALLOWED' }),
+    errorShape(c),
   );
   response.headers.set('Allow', allowed);
   return response;

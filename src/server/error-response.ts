@@ -24,11 +24,12 @@ export function errorBody(thrown: unknown): ErrorBody {
   return { error: { message, type: ERRORS[error.code].type, param: error.param ?? null, code } };
 }
 
-export function errorResponse(thrown: unknown): Response {
+/** `bodyOf`: the shape of the API that was asked. */
+export function errorResponse(thrown: unknown, bodyOf: (thrown: unknown) => object = errorBody): Response {
   const error = toJsgError(thrown);
   const { status } = ERRORS[error.code];
   if (status >= 500 && error.code !== 'E_UNAVAILABLE') logFault(error);
-  return new Response(JSON.stringify(errorBody(error)), { status, headers: headersOf(error.code) });
+  return new Response(JSON.stringify(bodyOf(error)), { status, headers: headersOf(error.code) });
 }
 
 function headersOf(code: ErrorCode): Record<string, string> {

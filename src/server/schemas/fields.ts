@@ -4,6 +4,14 @@ import { LIMITS } from '../limits.js';
 
 const absentIfNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
 
+/** A field that must be there. */
+export function required<T extends z.ZodType>(field: T) {
+  return field.transform((value, ctx): Exclude<z.output<T>, undefined> => {
+    if (value === undefined) return fail(ctx, [], 'is required');
+    return value as Exclude<z.output<T>, undefined>;
+  });
+}
+
 /** A finite number from `min` to `max`. */
 export function number(min: number, max: number) {
   const error = `must be a number from ${min} to ${max}`;

@@ -68,6 +68,17 @@ export const RESPONSES_REFUSALS: Refusals = {
   chat_template: CHAT_REFUSALS.chat_template as Refusals[string],
 };
 
+export const MESSAGES_REFUSALS: Refusals = {
+  ...EXTENSION_REFUSALS,
+  n: unless((value) => isUnset(value) || value === 1, 'a message is one answer'),
+  stop: unless(isEmpty, 'is the field of chat completions; here it is stop_sequences'),
+  response_format: unless(isUnset, 'is the field of chat completions; here it is output_config.format'),
+  container: unless(isEmpty, 'containers are not available'),
+  context_management: unless(isEmpty, 'context management is not available'),
+  mcp_servers: unless(isEmpty, 'MCP servers are not available'),
+  chat_template: CHAT_REFUSALS.chat_template as Refusals[string],
+};
+
 export const COMPLETION_REFUSALS: Refusals = {
   ...EXTENSION_REFUSALS,
   suffix: unless(isEmpty, 'filling in before a suffix is not available'),

@@ -1,0 +1,59 @@
+/** POST /v1/messages and /v1/messages/count_tokens, Anthropic's API. */
+import { z } from 'zod';
+import { LIMITS } from '../limits.js';
+import { boolean, choice, integer, object, required, stopStrings, string } from './fields.js';
+import type { RequestShape } from './parse.js';
+import { MESSAGES_REFUSALS } from './refusals.js';
+import { NO_EFFECT, samplingFields } from './sampling.js';
+
+const TOKENS_MAX = 2 ** 31 - 1;
+const { n: _one, stop: _stop, ...sampling } = samplingFields;
+
+/** What becomes the prompt. */
+const promptFields = {
+  model: string(512),
+  /** Checked by `parseConversation`. */
+  messages: z.unknown().optional(),
+  system: z.unknown().optional(),
+  /** Checked by `parseMessageTools`. */
+  tools: z.unknown().optional(),
+  tool_choice: z.unknown().optional(),
+  /** Whether a model that can choose is to think; how long it does is up to the model. */
+  thinking: object({
+    type: choice(['enabled', 'disabled', 'adaptive']),
+    budget_tokens: integer(1, TOKENS_MAX),
+    display: string(32),
+  }),
+  output_config: object({ effort: string(32), format: z.unknown().optional() }),
+  output_format: z.unknown().optional(),
+};
+
+const messages = z.object({
+  ...sampling,
+  ...promptFields,
+  max_tokens: required(integer(1, TOKENS_MAX)),
+  min_tokens: integer(0, TOKENS_MAX),
+  stop_sequences: stopStrings(),
+  stream: boolean(),
+  rid: string(LIMITS.requestIdChars),
+});
+
+export type MessagesRequest = z.output<typeof messages>;
+
+const ACCEPTED = [...NO_EFFECT, 'cache_control', 'inference_geo', 'speed'];
+
+export const messagesShape: RequestShape<typeof messages> = {
+  schema: messages,
+  refusals: MESSAGES_REFUSALS,
+  accepted: ACCEPTED,
+};
+
+const countTokens = z.object(promptFields);
+
+export type CountTokensRequest = z.output<typeof countTokens>;
+
+export const countTokensShape: RequestShape<typeof countTokens> = {
+  schema: countTokens,
+  refusals: MESSAGES_REFUSALS,
+  accepted: [...ACCEPTED, 'max_tokens'],
+};
