@@ -13,12 +13,14 @@ import { ResponseStore } from './responses-api/store.js';
 import { abortRequest, flushCache } from './routes/admin.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
+import { embeddings } from './routes/embeddings.js';
 import { generate } from './routes/generate.js';
 import { health, healthGenerate } from './routes/health.js';
 import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
 import { countTokens, createMessage } from './routes/messages.js';
 import { createResponse, storedResponse } from './routes/responses.js';
 import { status } from './routes/status.js';
+import { detokenize, tokenize } from './routes/tokenize.js';
 import { StepLog } from './step-log.js';
 import { produceToken } from './warm-up.js';
 
@@ -38,6 +40,11 @@ const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['GET', 'DELETE'], '/v1/responses/:id', storedResponse],
   [['POST'], '/v1/messages', createMessage],
   [['POST'], '/v1/messages/count_tokens', countTokens],
+  [['POST'], '/v1/embeddings', embeddings],
+  [['POST'], '/tokenize', tokenize],
+  [['POST'], '/v1/tokenize', tokenize],
+  [['POST'], '/detokenize', detokenize],
+  [['POST'], '/v1/detokenize', detokenize],
   [['GET'], '/v1/loads', loads],
   [['GET'], '/get_load', load],
   [['GET'], '/v1/status', status],

@@ -13,6 +13,9 @@ export const LIMITS = {
   contentParts: 2048,
   toolCalls: 128,
   prompts: 256,
+  /** Of `/tokenize` and `/detokenize`, all texts of a request together. */
+  tokenizeChars: 256 * 1024,
+  detokenizeIds: 256 * 1024,
   stopStrings: 16,
   stopBytes: 256,
   stopTokenIds: 128,

@@ -19,14 +19,22 @@ export function maxTotalTokens(server: ServerContext): number {
 /** Token ids of a prompt as written. Throws E_INVALID_REQUEST if it is too long or no token of the model. */
 export function encodePrompt(server: ServerContext, prompt: Prompt, param: string): number[] {
   if ('text' in prompt) return encodeText(server, prompt.text, param, { addSpecialTokens: true });
+  return checkLength(server, requireTokenIds(server, prompt.ids, param), param);
+}
+
+/** The same ids. Throws E_INVALID_REQUEST naming the one that is no token of the model. */
+export function requireTokenIds(server: ServerContext, ids: number[], param: string): number[] {
   const { vocabSize } = server.model.weights.config;
-  const wrong = prompt.ids.findIndex((id) => id >= vocabSize);
-  if (wrong >= 0) {
-    throw new RequestError(`${param}.${wrong}: token ids of this model are below ${vocabSize}`, {
-      param: `${param}.${wrong}`,
-    });
-  }
-  return checkLength(server, prompt.ids, param);
+  const wrong = ids.findIndex((id) => id >= vocabSize);
+  if (wrong < 0) return ids;
+  throw new RequestError(`${param}.${wrong}: token ids of this model are below ${vocabSize}`, {
+    param: `${param}.${wrong}`,
+  });
+}
+
+/** Halves of surrogate pairs become U+FFFD, as in UTF-8. */
+export function wellFormed(text: string): string {
+  return /\p{Surrogate}/u.test(text) ? Buffer.from(text).toString() : text;
 }
 
 /** Text to ids. Throws E_INVALID_REQUEST where none come out or too many. */
@@ -37,9 +45,9 @@ export function encodeText(
   options: { addSpecialTokens: boolean },
 ): number[] {
   const tokenizer = requireTokenizer(server, param);
-  const wellFormed = /\p{Surrogate}/u.test(text) ? Buffer.from(text).toString() : text;
-  refuseHopeless(server, tokenizer, wellFormed, param);
-  const ids = tokenizer.encode(wellFormed, options);
+  const whole = wellFormed(text);
+  refuseHopeless(server, tokenizer, whole, param);
+  const ids = tokenizer.encode(whole, options);
   if (ids.length === 0) throw new RequestError(`${param}: holds no tokens`, { param });
   return checkLength(server, ids, param);
 }

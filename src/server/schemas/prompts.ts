@@ -21,12 +21,12 @@ export function parsePrompts(value: unknown, param: string): Prompts {
   if (typeof value === 'string') return { prompts: [parseText(value, param)], isBatch: false };
   if (!Array.isArray(value)) throw fault(param, 'must be a string, a list of strings, or a list of token ids');
   if (value.length === 0) throw fault(param, 'must not be empty');
-  if (typeof value[0] === 'number') return { prompts: [parseIds(value, param)], isBatch: false };
+  if (typeof value[0] === 'number') return { prompts: [parsePromptIds(value, param)], isBatch: false };
   if (value.length > LIMITS.prompts) throw fault(param, `must have at most ${LIMITS.prompts} prompts`);
   const prompts = value.map((each, index) => {
     const path = `${param}.${index}`;
     if (typeof each === 'string' && typeof value[0] === 'string') return parseText(each, path);
-    if (Array.isArray(each) && Array.isArray(value[0])) return parseIds(each, path);
+    if (Array.isArray(each) && Array.isArray(value[0])) return parsePromptIds(each, path);
     throw fault(path, 'must be a string or a list of token ids, all prompts alike');
   });
   return { prompts, isBatch: true };
@@ -37,9 +37,14 @@ function parseText(text: string, param: string): Prompt {
   return { text };
 }
 
-function parseIds(ids: unknown[], param: string): Prompt {
+function parsePromptIds(ids: unknown[], param: string): Prompt {
   if (ids.length === 0) throw fault(param, 'must not be empty');
+  return { ids: parseIds(ids, param) };
+}
+
+/** Throws E_INVALID_REQUEST naming the one that is no token id. */
+export function parseIds(ids: unknown[], param: string): number[] {
   const wrong = ids.findIndex((id) => !isTokenId(id));
   if (wrong >= 0) throw fault(`${param}.${wrong}`, 'must be a token id');
-  return { ids: ids as number[] };
+  return ids as number[];
 }
