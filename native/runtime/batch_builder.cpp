@@ -18,13 +18,15 @@ ScoredRows scored_rows(const ScheduledSequence& item) {
 void append_rows(const ScheduledSequence& item, Batch& batch) {
   const Sequence& sequence = *item.sequence;
   const auto known = sequence.tokens();
+  const auto drafts = sequence.drafts().first(item.n_drafts);
   const int first = sequence.n_computed(), last = first + item.n_tokens;
   const int last_known = std::min(last, static_cast<int>(known.size()));
   batch.slices.push_back(
-      {static_cast<int>(batch.token_ids.size()), item.n_tokens, last, sequence.block_table().data()});
+      {static_cast<int>(batch.token_ids.size()), item.n_rows(), first + item.n_rows(), sequence.block_table().data()});
   batch.token_ids.insert(batch.token_ids.end(), known.begin() + first, known.begin() + last_known);
   if (last_known < last) batch.token_ids.push_back(sampled_before(sequence.in_flight_row()));
-  for (int position = first; position < last; ++position) batch.positions.push_back(position);
+  batch.token_ids.insert(batch.token_ids.end(), drafts.begin(), drafts.end());
+  for (int row = 0; row < item.n_rows(); ++row) batch.positions.push_back(first + row);
 }
 
 }  // namespace
@@ -48,9 +50,12 @@ void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::
     for (int position = scored.first; position < scored.last; ++position) {
       batch.logit_rows.push_back(slice.first_row + position - sequence.n_computed());
     }
-    if (picks) batch.logit_rows.push_back(slice.first_row + slice.n_rows - 1);
-    items.push_back({&sequence, scored, scored.last - scored.first + picks, sequence.extends_answer(), picks,
-                     completes && !sequence.wants_token()});
+    const int n_picked = picks ? 1 + scheduled.n_drafts : 0;
+    for (int row = slice.n_rows - n_picked; row < slice.n_rows; ++row) {
+      batch.logit_rows.push_back(slice.first_row + row);
+    }
+    items.push_back({&sequence, scored, scored.last - scored.first + n_picked, scheduled.n_drafts,
+                     sequence.extends_answer(), picks, completes && !sequence.wants_token()});
     is_constrained |= picks && sequence.matcher() != nullptr;
     by_model = by_model && !sequence.scores_prompt() && sequence.sampling().top_logprobs <= max_top_logprobs;
   }
@@ -58,7 +63,9 @@ void build_batch(const StepPlan& plan, int max_top_logprobs, Batch& batch, std::
   batch.samples_later = is_constrained;
   if (is_constrained) return;
   for (const StepItem& item : items) {
-    if (item.picks) batch.sampling.push_back(row_sampling(*item.sequence, item.sequence->n_in_flight()));
+    if (!item.picks) continue;
+    const int n_ahead = item.sequence->n_in_flight();
+    for (int i = 0; i <= item.n_drafts; ++i) batch.sampling.push_back(row_sampling(*item.sequence, n_ahead + i));
   }
 }
 

@@ -17,9 +17,10 @@ struct ScoredRows {
 struct StepItem {
   Sequence* sequence;  // null once it has ended: its rows are then nobody's
   ScoredRows scored;
-  int n_logit_rows;  // those that score its prompt, then the one that picks its next token
+  int n_logit_rows;  // those that score its prompt, then the one that picks its next token, then those of its drafts
+  int n_drafts;
   bool decodes;
-  bool picks;  // its last row picks a token; no longer once a grammar has named that token before it was picked
+  bool picks;  // its last pending row picks a token; no longer once a grammar has named that token before it was picked
   bool ends;   // it asked for no token, and this is the last of its prompt
 };
 

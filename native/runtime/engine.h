@@ -27,6 +27,7 @@ struct EngineOptions {
   int max_queued;            // sequences that wait beyond those
   int chunked_prefill_size;  // most prompt rows of a step
   bool shares_prefixes = true;
+  SpeculationOptions speculation = {};
 };
 
 class Engine {

@@ -31,10 +31,11 @@ bool allows_others(std::span<const uint32_t> mask, std::span<const int32_t> toke
 
 }  // namespace
 
-Pipeline::Pipeline(std::unique_ptr<Model> model, const SchedulerOptions& options)
+Pipeline::Pipeline(std::unique_ptr<Model> model, const SchedulerOptions& options, const SpeculationOptions& speculation)
     : model_(std::move(model)),
       max_in_flight_(std::clamp(model_->max_in_flight(), 1, kMaxInFlight)),
       scheduler_(options),
+      speculation_(speculation, model_->max_top_logprobs() >= 0),
       sampler_(model_->vocab_size()) {}
 
 Pipeline::~Pipeline() {
@@ -71,7 +72,13 @@ bool Pipeline::advance(StepEvents& events) {
 }
 
 bool Pipeline::launch_next(StepEvents& events) {
-  if (n_in_flight_ > 0 && (step(n_in_flight_ - 1).samples_on_host || scheduler_.must_retract())) return false;
+  if (n_in_flight_ > 0) {
+    const Step& newest = step(n_in_flight_ - 1);
+    if (newest.samples_on_host || newest.stats.n_drafts > 0 || scheduler_.must_retract()) return false;
+    if (speculation_.is_worth_waiting(scheduler_.running())) return false;
+  } else {
+    speculation_.draft(scheduler_.running());
+  }
   const auto started = Clock::now();
   const StepPlan& plan = scheduler_.schedule();
   if (plan.items.empty()) return false;  // what is left to do is in flight
@@ -82,12 +89,14 @@ bool Pipeline::launch_next(StepEvents& events) {
   next.stats = {};
   next.stats.prefill_seqs = plan.n_prefill_seqs;
   next.stats.prefill_tokens = plan.n_prefill_tokens;
+  next.stats.n_drafts = plan.n_drafts;
   next.stats.n_retracted = plan.n_retracted;
   for (const Sequence* sequence : plan.started) {
     if (sequence->n_cached_prompt() == 0) continue;
     next.stats.cached_tokens += sequence->n_cached_prompt();
     events.hits.push_back({sequence->id(), sequence->n_cached_prompt()});
   }
+  next.only_decodes = static_cast<int>(batch_.token_ids.size()) == plan.n_decode_seqs + plan.n_drafts;
   next.started = started;
   model_->launch(batch_);
   ++n_in_flight_;
@@ -98,7 +107,7 @@ bool Pipeline::launch_next(StepEvents& events) {
     row += item.n_logit_rows;
     item.sequence->advance(plan.items[i].n_tokens);
     scheduler_.share_blocks(*item.sequence);
-    if (item.picks) item.sequence->expect_token(row - 1);
+    if (item.picks) item.sequence->expect_token(row - 1 - item.n_drafts);
   }
   return true;
 }
@@ -117,12 +126,16 @@ void Pipeline::finish_oldest(StepEvents& events) {
     Sequence& sequence = *item.sequence;
     step.stats.decode_seqs += item.decodes;
     if (sequence.scores_prompt()) score_prompt(item, output.logits, first_row, events);
-    if (item.picks) pick_token(sequence, step, output, row - 1, events);
+    if (item.picks) pick_tokens(item, step, output, row - 1 - item.n_drafts, events);
     if (item.ends) end(sequence.id(), FinishReason::kLength, events);
   }
   // Behind another step this one began when that one ended.
   const auto now = Clock::now();
   const auto elapsed = now - std::max(step.started, last_result_);
+  if (speculation_.is_on() && step.only_decodes) {
+    const std::chrono::duration<double, std::micro> since_last = now - last_result_;
+    speculation_.observe(static_cast<int>(step.items.size()), step.stats.n_drafts, since_last.count());
+  }
   last_result_ = now;
   step.stats.elapsed_us = std::chrono::duration<double, std::micro>(elapsed).count();
   step.stats.graph = output.graph;
@@ -153,33 +166,52 @@ void Pipeline::sample_newest(StepEvents& events) {
   const size_t n_words = mask_words(model_->vocab_size());
   masks_.resize(step.items.size() * n_words);
   rows_.clear();
+  size_t n_masks = 0;
   for (StepItem& item : step.items) {
-    if (item.n_logit_rows == 0) continue;
-    RowSampling& row = rows_.emplace_back();
+    const size_t first = rows_.size();
+    rows_.resize(first + item.n_logit_rows);
     // Of one that has ended, or whose token is known already, any token will do.
-    if (item.sequence == nullptr || !item.picks) continue;
-    row = row_sampling(*item.sequence, 0);
-    const std::span mask = std::span(masks_).subspan((rows_.size() - 1) * n_words, n_words);
-    if (!constrain(*item.sequence, mask, row, events)) row = {};
+    if (item.n_logit_rows == 0 || item.sequence == nullptr || !item.picks) continue;
+    for (int i = 0; i <= item.n_drafts; ++i) rows_[first + i] = row_sampling(*item.sequence, i);
+    // Drafts are of sequences without a grammar.
+    const std::span mask = std::span(masks_).subspan(n_masks++ * n_words, n_words);
+    if (!constrain(*item.sequence, mask, rows_[first], events)) rows_[first] = {};
   }
   model_->sample(rows_);
 }
 
-// The token that logit row `row` of the step picks.
-void Pipeline::pick_token(Sequence& sequence, const Step& step, const StepOutput& output, int row, StepEvents& events) {
+// The tokens that logit rows from `row` on pick: the next one, and as long as those before it are as guessed, one more
+// for each draft. The KV of a draft that was right is there already.
+void Pipeline::pick_tokens(const StepItem& item, Step& step, const StepOutput& output, int row, StepEvents& events) {
+  Sequence& sequence = *item.sequence;
+  int n_right = 0, n_checked = item.decodes ? 1 + item.n_drafts : 0;
+  while (pick_token(sequence, step, output, row + n_right, n_checked, events)) {
+    if (n_right == item.n_drafts || sequence.tokens().back() != sequence.drafts()[n_right]) {
+      sequence.drafts().clear();
+      break;
+    }
+    sequence.advance(1);
+    ++n_right;
+    n_checked = 0;
+  }
+  step.stats.n_accepted += n_right;
+}
+
+// The token that logit row `row` of the step picks. False where the sequence has come to its end.
+bool Pipeline::pick_token(Sequence& sequence, const Step& step, const StepOutput& output, int row, int n_checked,
+                          StepEvents& events) {
   if (!step.samples_on_host) {
     const SampledToken sampled = output.sampled[row];
     if (sampled.token < 0 || sampled.token >= model_->vocab_size()) {
       throw Error("E_RUNTIME_FAILED", "the model produced NaN");
     }
-    append_token(sequence, sampled, events);
-    return;
+    return append_token(sequence, sampled, n_checked, events);
   }
   // All tokens before this one are known by now.
   RowSampling sampling = row_sampling(sequence, 0);
   masks_.resize(mask_words(model_->vocab_size()));
-  if (!constrain(sequence, masks_, sampling, events)) return;
-  append_token(sequence, sampler_.sample(logits_of(output.logits, row), sampling), events);
+  if (!constrain(sequence, masks_, sampling, events)) return false;
+  return append_token(sequence, sampler_.sample(logits_of(output.logits, row), sampling), n_checked, events);
 }
 
 // Lets `row` pick what the sequence's grammar allows. False, and the sequence has ended, where that is nothing.
@@ -202,13 +234,14 @@ bool Pipeline::constrain(Sequence& sequence, std::span<uint32_t> mask, RowSampli
   return false;
 }
 
-void Pipeline::append_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events) {
-  const FinishReason reason = add_token(sequence, sampled, events);
-  if (reason == FinishReason::kNone && sequence.matcher() != nullptr) follow_grammar(sequence, events);
+// The next token of the answer, and those that its grammar says follow. False where the sequence has come to its end.
+bool Pipeline::append_token(Sequence& sequence, const SampledToken& sampled, int n_checked, StepEvents& events) {
+  if (add_token(sequence, sampled, n_checked, events) != FinishReason::kNone) return false;
+  return sequence.matcher() == nullptr || follow_grammar(sequence, events);
 }
 
 // The next token of the answer; the sequence is gone where it is the last.
-FinishReason Pipeline::add_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events) {
+FinishReason Pipeline::add_token(Sequence& sequence, const SampledToken& sampled, int n_checked, StepEvents& events) {
   sequence.append_token(sampled.token);
   TokenMatcher* const matcher = sequence.matcher();
   FinishReason reason = FinishReason::kNone;
@@ -226,15 +259,15 @@ FinishReason Pipeline::add_token(Sequence& sequence, const SampledToken& sampled
     if (error.code() != "E_GRAMMAR_LIMIT") throw;
     reason = FinishReason::kGrammar;
   }
-  events.add(sequence.id(), sampled, reason, false);
+  events.add(sequence.id(), sampled, reason, false, n_checked);
   if (reason != FinishReason::kNone) remove(sequence.id());
   return reason;
 }
 
 // Adds the tokens that the grammar says are next, and those that complete an answer which would be cut short. Nobody
-// computes their log-probabilities, so not where those are wanted.
-void Pipeline::follow_grammar(Sequence& sequence, StepEvents& events) {
-  if (sequence.sampling().top_logprobs >= 0) return;
+// computes their log-probabilities, so not where those are wanted. False where the sequence has come to its end.
+bool Pipeline::follow_grammar(Sequence& sequence, StepEvents& events) {
+  if (sequence.sampling().top_logprobs >= 0) return true;
   const int n_known = static_cast<int>(sequence.tokens().size()) - sequence.n_prompt();
   const int n_left = sequence.request().max_new_tokens - n_known;
   bool ends = false;
@@ -244,17 +277,18 @@ void Pipeline::follow_grammar(Sequence& sequence, StepEvents& events) {
   } catch (const Error& error) {
     if (error.code() != "E_GRAMMAR_LIMIT") throw;
     end(sequence.id(), FinishReason::kGrammar, events);
-    return;
+    return false;
   }
-  if (!ends && forced_.size() < kLeastForced) return;
+  if (!ends && forced_.size() < kLeastForced) return true;
   // The step in flight picks what is known now, or is not wanted.
   if (StepItem* const item = item_in_flight(sequence)) item->picks = false;
   const uint32_t id = sequence.id();
   for (const int32_t token : forced_) {
     const SampledToken known{token, std::numeric_limits<float>::quiet_NaN(), {}};
-    if (add_token(sequence, known, events) != FinishReason::kNone) return;
+    if (add_token(sequence, known, 0, events) != FinishReason::kNone) return false;
   }
   if (ends) end(id, FinishReason::kLength, events);
+  return !ends;
 }
 
 // Its item in a step that has been launched and not yet read, if that step picks a token for it.

@@ -3,7 +3,8 @@
 // A step that is launched before the one in front of it has been waited for feeds the tokens that the host does not
 // know yet by the logit row they come from. That needs a step whose tokens the model samples itself: behind one that
 // hands out logits (a prompt is scored, or more log-probabilities are asked for than the model gives) nothing is
-// launched until the host has sampled from them. Nor is anything while a sequence must go back to the queue, since what
+// launched until the host has sampled from them, and behind one that checks drafts until it is known how many were
+// right. Nor is anything while a sequence must go back to the queue, since what
 // is to be recomputed must be known. A step with an answer that follows a grammar is launched like any other, and told
 // how to sample when the step in front of it has been read, while the model computes; tokens that the grammar forces
 // are not sampled, but computed together in the next step, and so are those that complete an answer before it is cut
@@ -20,13 +21,14 @@
 #include "runtime/batch_builder.h"
 #include "runtime/sampler.h"
 #include "runtime/scheduler.h"
+#include "runtime/speculation.h"
 #include "runtime/step_events.h"
 
 namespace jsg {
 
 class Pipeline {
  public:
-  Pipeline(std::unique_ptr<Model> model, const SchedulerOptions& options);
+  Pipeline(std::unique_ptr<Model> model, const SchedulerOptions& options, const SpeculationOptions& speculation = {});
   // Waits for what is in flight, unless a step has failed.
   ~Pipeline();
 
@@ -52,6 +54,7 @@ class Pipeline {
     std::vector<StepItem> items;
     bool samples_on_host = false;  // from its logits: they decide what is fed next
     bool samples_later = false;    // the model waits to be told how to sample
+    bool only_decodes = false;
     StepStats stats;
     Clock::time_point started;
   };
@@ -63,11 +66,13 @@ class Pipeline {
   void finish_oldest(StepEvents& events);
   void sample_newest(StepEvents& events);
   void score_prompt(const StepItem& item, std::span<float> logits, int row, StepEvents& events);
-  void pick_token(Sequence& sequence, const Step& step, const StepOutput& output, int row, StepEvents& events);
+  void pick_tokens(const StepItem& item, Step& step, const StepOutput& output, int row, StepEvents& events);
+  bool pick_token(Sequence& sequence, const Step& step, const StepOutput& output, int row, int n_checked,
+                  StepEvents& events);
   bool constrain(Sequence& sequence, std::span<uint32_t> mask, RowSampling& row, StepEvents& events);
-  void append_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events);
-  FinishReason add_token(Sequence& sequence, const SampledToken& sampled, StepEvents& events);
-  void follow_grammar(Sequence& sequence, StepEvents& events);
+  bool append_token(Sequence& sequence, const SampledToken& sampled, int n_checked, StepEvents& events);
+  FinishReason add_token(Sequence& sequence, const SampledToken& sampled, int n_checked, StepEvents& events);
+  bool follow_grammar(Sequence& sequence, StepEvents& events);
   StepItem* item_in_flight(const Sequence& sequence);
   bool remove(uint32_t id);
   std::span<float> logits_of(std::span<float> logits, int row) const;
@@ -75,6 +80,7 @@ class Pipeline {
   std::unique_ptr<Model> model_;
   const int max_in_flight_;
   Scheduler scheduler_;
+  Speculation speculation_;
   Sampler sampler_;
   Batch batch_;
   std::vector<RowSampling> rows_;  // of the step that is being sampled

@@ -4,9 +4,9 @@
 
 namespace jsg {
 
-RowSampling row_sampling(const Sequence& sequence, int n_in_flight) {
+RowSampling row_sampling(const Sequence& sequence, int n_ahead) {
   const SamplingParams& sampling = sequence.sampling();
-  const int n_generated = static_cast<int>(sequence.tokens().size()) - sequence.n_prompt() + n_in_flight;
+  const int n_generated = static_cast<int>(sequence.tokens().size()) - sequence.n_prompt() + n_ahead;
   RowSampling row;
   row.temperature = sampling.temperature;
   row.top_k = sampling.top_k;
@@ -18,7 +18,7 @@ RowSampling row_sampling(const Sequence& sequence, int n_in_flight) {
   row.presence_penalty = sampling.presence_penalty;
   row.top_logprobs = sampling.top_logprobs;
   row.seen = sequence.counts().entries();
-  if (n_in_flight > 0 && sampling.has_penalties()) row.unseen_row = sequence.in_flight_row();
+  if (n_ahead > 0 && sampling.has_penalties()) row.unseen_row = sequence.in_flight_row();
   row.logit_bias = sampling.logit_bias;
   if (n_generated < sequence.request().min_new_tokens) row.masked = sequence.request().stop_ids;
   return row;

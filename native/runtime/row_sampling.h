@@ -5,8 +5,9 @@
 
 namespace jsg {
 
-// Of the token that follows sequence.tokens() and `n_in_flight` tokens more (0 or 1) that the model has been asked for
-// and the host does not know yet. The spans point into the sequence.
-RowSampling row_sampling(const Sequence& sequence, int n_in_flight);
+// Of the token that follows sequence.tokens() and `n_ahead` tokens more: one that the model has been asked for and the
+// host does not know yet, or drafts that the same step checks, whose sequence has no penalties then. The spans point
+// into the sequence.
+RowSampling row_sampling(const Sequence& sequence, int n_ahead);
 
 }  // namespace jsg

@@ -61,7 +61,7 @@ void Scheduler::submit(std::unique_ptr<Sequence> sequence) {
 const StepPlan& Scheduler::schedule() {
   plan_.items.clear();
   plan_.started.clear();
-  plan_.n_decode_seqs = plan_.n_prefill_seqs = plan_.n_prefill_tokens = plan_.n_retracted = 0;
+  plan_.n_decode_seqs = plan_.n_prefill_seqs = plan_.n_prefill_tokens = plan_.n_drafts = plan_.n_retracted = 0;
   prefill_budget_ = options_.chunked_prefill_size;
   scored_budget_ = kMaxScoredRows;
 
@@ -85,10 +85,31 @@ void Scheduler::schedule_decodes() {
   while (must_retract()) retract_youngest();
   for (Sequence* sequence : running_) {
     for (int n = blocks_missing(*sequence); n > 0; --n) sequence->append_block(cache_.allocate());
+  }
+  for (Sequence* sequence : running_) {
     if (!sequence->is_decoding()) continue;
-    plan_.items.push_back({sequence, 1});
+    plan_.items.push_back({sequence, 1, take_drafts(*sequence)});
+    plan_.n_drafts += plan_.items.back().n_drafts;
     ++plan_.n_decode_seqs;
   }
+}
+
+// How many of its drafts the step has room for. Half of the rows are left to prompts, and a block to every sequence.
+int Scheduler::take_drafts(Sequence& sequence) {
+  const int n_rows = std::min({options_.chunked_prefill_size / 2 - plan_.n_drafts, scored_budget_, prefill_budget_});
+  int n = std::clamp(static_cast<int>(sequence.drafts().size()), 0, std::max(n_rows, 0));
+  auto n_blocks = [&] { return static_cast<int>(sequence.block_table().size()); };
+  while (n > 0 && blocks_for(sequence.n_tokens() + n) > n_blocks()) {
+    if (pool_.can_allocate(n_running() + 1)) {
+      sequence.append_block(cache_.allocate());
+    } else {
+      n = std::max(n_blocks() * kBlockSize - sequence.n_tokens(), 0);
+    }
+  }
+  sequence.drafts().resize(n);
+  prefill_budget_ -= n;
+  scored_budget_ -= n;
+  return n;
 }
 
 void Scheduler::schedule_prefills() {

@@ -1,10 +1,11 @@
 // Continuous batching with chunked prefill: which tokens of which sequences the next step feeds to the model.
 //
 // Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows beside
-// them, so a long prompt never stalls a running stream. Sequences start first come, first served. A sequence gets the
-// blocks of its whole prompt when it starts, and one more every kBlockSize tokens of answer; when none is left the
-// youngest sequence that runs goes back to the head of the queue and is recomputed later. The oldest is therefore never
-// touched, and since no request is accepted that could not run alone, it always gets to its end.
+// them, so a long prompt never stalls a running stream. Drafts take from those rows, and only blocks that nobody
+// needs. Sequences start first come, first served. A sequence gets the blocks of its whole prompt when it starts, and
+// one more every kBlockSize tokens of answer; when none is left the youngest sequence that runs goes back to the head
+// of the queue and is recomputed later. The oldest is therefore never touched, and since no request is accepted that
+// could not run alone, it always gets to its end.
 //
 // Full blocks are shared: what a step computes can be found in the prefix cache as soon as the step is launched, since
 // steps run in that order, and stays there when its sequence is gone, until the room is needed. A sequence starts
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -31,12 +33,15 @@ struct SchedulerOptions {
   bool shares_prefixes = true;  // keep and find KV in the prefix cache
 };
 
-// Most prompt rows a step takes from sequences whose prompt is scored: each needs a row of logits (vocab_size floats).
+// Most rows of a step that score a prompt or check a draft: each needs a row of logits (vocab_size floats) beside the
+// one that each sequence may have.
 inline constexpr int kMaxScoredRows = 64;
 
 struct ScheduledSequence {
   Sequence* sequence;
-  int n_tokens;  // the first so many of its pending tokens
+  int n_tokens;      // the first so many of its pending tokens
+  int n_drafts = 0;  // and behind them, of its drafts
+  int n_rows() const { return n_tokens + n_drafts; }
 };
 
 struct StepPlan {
@@ -45,6 +50,7 @@ struct StepPlan {
   int n_decode_seqs = 0;
   int n_prefill_seqs = 0;
   int n_prefill_tokens = 0;
+  int n_drafts = 0;
   int n_retracted = 0;
 };
 
@@ -55,6 +61,8 @@ class Scheduler {
   int n_running() const { return static_cast<int>(running_.size()); }
   int n_waiting() const { return static_cast<int>(waiting_.size()); }
   bool has_work() const { return !sequences_.empty(); }
+  // Oldest first.
+  std::span<Sequence* const> running() const { return running_; }
   int total_tokens() const { return pool_.n_blocks() * kBlockSize; }
   // Tokens of running sequences with KV in the pool once the steps in flight have run; shared ones count once.
   int used_tokens() const;
@@ -81,6 +89,7 @@ class Scheduler {
 
  private:
   void schedule_decodes();
+  int take_drafts(Sequence& sequence);
   void schedule_prefills();
   void start_waiting();
   void add_prefill(Sequence& sequence);
@@ -101,8 +110,8 @@ class Scheduler {
   std::vector<Sequence*> running_;  // oldest first
   StepPlan plan_;
   int prefill_budget_ = 0;  // rows left in the step being planned
-  int scored_budget_ = 0;
-  int headroom_tokens_;  // see can_start()
+  int scored_budget_ = 0;   // of kMaxScoredRows
+  int headroom_tokens_;     // see can_start()
 };
 
 }  // namespace jsg

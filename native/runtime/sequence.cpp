@@ -32,6 +32,7 @@ void Sequence::start(std::span<const int32_t> cached) {
 void Sequence::retract() {
   state_ = SequenceState::kWaiting;
   block_table_.clear();
+  drafts_.clear();
   n_computed_ = n_shared_blocks_ = 0;
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "model/model.h"
+#include "runtime/drafter.h"
 #include "runtime/request.h"
 #include "runtime/token_counts.h"
 
@@ -65,6 +67,13 @@ class Sequence {
   // What its answer must follow, as far as it is known; null: nothing.
   TokenMatcher* matcher() const { return matcher_.get(); }
 
+  // Guesses at the tokens after the newest one, which the step that computes that one checks. They count in nothing
+  // above: their KV is the sequence's once they have turned out to be its tokens.
+  std::vector<int32_t>& drafts() { return drafts_; }
+  std::span<const int32_t> drafts() const { return drafts_; }
+  // Where they come from; null until the sequence is first guessed at.
+  std::unique_ptr<Drafter>& drafter() { return drafter_; }
+
   void append_block(int32_t block) { block_table_.push_back(block); }
   // The next block of its table is `block` of the prefix cache, which holds the same tokens.
   void share_block(int32_t block) { block_table_[n_shared_blocks_++] = block; }
@@ -94,6 +103,8 @@ class Sequence {
   std::vector<int32_t> block_table_;
   TokenCounts counts_;
   std::unique_ptr<TokenMatcher> matcher_;
+  std::unique_ptr<Drafter> drafter_;
+  std::vector<int32_t> drafts_;
   SequenceState state_ = SequenceState::kWaiting;
   int n_in_flight_ = 0;
   int in_flight_row_ = -1;

@@ -19,6 +19,9 @@ struct TokenEvent {
   FinishReason finish;
   bool is_prompt;
   uint8_t n_top;  // its entries of StepEvents::top, in order
+  // Of the first token that a step which goes on with an answer has for it: 1 and the drafts that the step checked.
+  // Otherwise 0.
+  uint8_t n_checked = 0;
 };
 
 // A request has started with so many tokens of its prompt from the prefix cache; none: no event.
@@ -32,6 +35,8 @@ struct StepStats {
   int prefill_tokens = 0;
   int cached_tokens = 0;
   int decode_seqs = 0;
+  int n_drafts = 0;  // computed beside the tokens that were known, and how many of them were right
+  int n_accepted = 0;
   int n_running = 0;
   int n_queued = 0;
   int used_tokens = 0;
@@ -47,7 +52,7 @@ struct RuntimeFailure {
 };
 
 struct StepEvents {
-  void add(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt);
+  void add(uint32_t id, const SampledToken& sampled, FinishReason finish, bool is_prompt, int n_checked = 0);
   // The request ends without a further token.
   void add_end(uint32_t id, FinishReason finish);
 

@@ -16,14 +16,18 @@ using namespace jsg;
 using jsg::test::Abilities;
 using jsg::test::HistoryModel;
 
-// What holds for every kind of model: whoever samples, and however many steps are in flight.
-#define TEST_EACH_MODEL(name)                                                         \
-  static void name(Abilities abilities);                                              \
-  TEST(name##_host) { name({}); }                                                     \
-  TEST(name##_model) { name({.max_top_logprobs = 3}); }                               \
-  TEST(name##_host_in_flight) { name({.max_in_flight = 2}); }                         \
-  TEST(name##_model_in_flight) { name({.max_in_flight = 2, .max_top_logprobs = 3}); } \
-  static void name([[maybe_unused]] Abilities abilities)
+// What holds for every kind of model, whoever samples and however many steps are in flight, and with drafts.
+#define TEST_EACH_MODEL(name)                                                                    \
+  static void name(Abilities abilities, int max_drafts);                                         \
+  TEST(name##_host) { name({}, 0); }                                                             \
+  TEST(name##_model) { name({.max_top_logprobs = 3}, 0); }                                       \
+  TEST(name##_host_in_flight) { name({.max_in_flight = 2}, 0); }                                 \
+  TEST(name##_model_in_flight) { name({.max_in_flight = 2, .max_top_logprobs = 3}, 0); }         \
+  TEST(name##_host_drafts) { name({}, 15); }                                                     \
+  TEST(name##_model_drafts) { name({.max_top_logprobs = 3}, 2); }                                \
+  TEST(name##_host_in_flight_drafts) { name({.max_in_flight = 2}, 4); }                          \
+  TEST(name##_model_in_flight_drafts) { name({.max_in_flight = 2, .max_top_logprobs = 3}, 15); } \
+  static void name([[maybe_unused]] Abilities abilities, [[maybe_unused]] int max_drafts)
 
 namespace {
 
@@ -60,6 +64,7 @@ class Collector {
       n_retracted_ += events->stats.n_retracted;
       n_prefilled_ += events->stats.prefill_tokens;
       n_cached_ += events->stats.cached_tokens;
+      n_accepted_ += events->stats.n_accepted;
       if (events->error) error_ = events->error->message;
       changed_.notify_all();
     };
@@ -92,6 +97,10 @@ class Collector {
     const std::lock_guard lock(mutex_);
     return n_cached_;
   }
+  int n_accepted() {
+    const std::lock_guard lock(mutex_);
+    return n_accepted_;
+  }
   std::string error() {
     const std::lock_guard lock(mutex_);
     return error_;
@@ -105,11 +114,17 @@ class Collector {
   int n_retracted_ = 0;
   int n_prefilled_ = 0;
   int n_cached_ = 0;
+  int n_accepted_ = 0;
   std::string error_;
 };
 
-EngineOptions small_options() {
-  return {.n_blocks = 64, .context_length = 1024, .max_running = 4, .max_queued = 4, .chunked_prefill_size = 32};
+EngineOptions small_options(int max_drafts = 0) {
+  return {.n_blocks = 64,
+          .context_length = 1024,
+          .max_running = 4,
+          .max_queued = 4,
+          .chunked_prefill_size = 32,
+          .speculation = {max_drafts}};
 }
 
 Request make_request(uint32_t id, std::vector<int32_t> prompt, int max_new_tokens) {
@@ -257,7 +272,7 @@ Request random_request(uint32_t id, int max_tokens, std::mt19937& random) {
 
 TEST_EACH_MODEL(an_answer_ends_by_stop_id_or_length) {
   Collector collector;
-  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(max_drafts), collector.sink());
   Request request = make_request(1, {3, 1, 4}, 20);
   const Answer all = reference(request);
   CHECK(all.tokens.size() == 20);
@@ -275,7 +290,7 @@ TEST_EACH_MODEL(an_answer_ends_by_stop_id_or_length) {
 
 TEST_EACH_MODEL(a_prompt_alone_can_be_scored) {
   Collector collector;
-  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(max_drafts), collector.sink());
   std::vector<int32_t> prompt(200);
   for (int i = 0; i < 200; ++i) prompt[i] = i % kVocab;
   Request request = make_request(1, prompt, 0);
@@ -302,12 +317,12 @@ TEST_EACH_MODEL(a_prompt_alone_can_be_scored) {
 
 // Thousands of requests of every kind, some cancelled, through pools so small that retraction is common.
 TEST_EACH_MODEL(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alone) {
-  int n_retracted = 0, n_cached = 0;
+  int n_retracted = 0, n_cached = 0, n_accepted = 0;
   for (int seed = 0; seed < 12; ++seed) {
     std::mt19937 random(seed);
     const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
     const int n_blocks = pick(8, 48);
-    const EngineOptions options{n_blocks, pick(100, 800), pick(1, 12), 1 << 20, pick(1, 80)};
+    const EngineOptions options{n_blocks, pick(100, 800), pick(1, 12), 1 << 20, pick(1, 80), true, {max_drafts}};
     Collector collector;
     Engine engine(std::make_unique<HistoryModel>(n_blocks, kVocab, abilities), options, collector.sink());
     const int max_tokens = std::min(n_blocks * kBlockSize, options.context_length);
@@ -332,14 +347,16 @@ TEST_EACH_MODEL(whatever_the_batch_each_request_gets_the_tokens_it_would_get_alo
     CHECK(stats.used_tokens == 0 && stats.leaked_blocks == 0 && stats.n_running == 0 && stats.n_queued == 0);
     n_retracted += collector.n_retracted();
     n_cached += collector.n_cached();
+    n_accepted += collector.n_accepted();
   }
   CHECK(n_retracted > 20);
   CHECK(n_cached > 3000);
+  CHECK(max_drafts == 0 ? n_accepted == 0 : n_accepted > 200);
 }
 
 TEST_EACH_MODEL(a_flushed_cache_is_empty) {
   Collector collector;
-  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(max_drafts), collector.sink());
   std::vector<int32_t> prompt(100);
   for (int i = 0; i < 100; ++i) prompt[i] = i % kVocab;
   const auto n_cached_by = [&](uint32_t id) {
@@ -364,7 +381,7 @@ TEST_EACH_MODEL(the_queue_is_bounded) {
   auto opened = gate.get_future().share();
   auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [&](const Batch&) { opened.wait(); };
-  Engine engine(std::move(model), small_options(), collector.sink());
+  Engine engine(std::move(model), small_options(max_drafts), collector.sink());
   for (uint32_t id = 0; id < 8; ++id) engine.submit(make_request(id, {1}, 5));
   CHECK_THROWS(engine.submit(make_request(8, {1}, 5)), "E_QUEUE_FULL");
   CHECK(!engine.flush_cache());
@@ -391,7 +408,7 @@ TEST_EACH_MODEL(an_id_in_use_is_refused) {
   auto opened = gate.get_future().share();
   auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [&](const Batch&) { opened.wait(); };
-  Engine engine(std::move(model), small_options(), collector.sink());
+  Engine engine(std::move(model), small_options(max_drafts), collector.sink());
   engine.submit(make_request(1, {1}, 5));
   CHECK_THROWS(engine.submit(make_request(1, {1}, 5)), "E_INVALID_REQUEST");
   gate.set_value();
@@ -404,7 +421,7 @@ TEST_EACH_MODEL(cancel_ends_within_a_step_and_frees) {
   Collector collector;
   auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [](const Batch&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
-  Engine engine(std::move(model), small_options(), collector.sink());
+  Engine engine(std::move(model), small_options(max_drafts), collector.sink());
   engine.submit(make_request(1, {1, 2}, 900));
   collector.wait_tokens(1, 3);
   engine.cancel(1);
@@ -420,7 +437,7 @@ TEST_EACH_MODEL(cancel_ends_within_a_step_and_frees) {
 TEST_EACH_MODEL(a_late_cancel_does_not_meet_the_next_request_of_the_same_id) {
   for (int i = 0; i < 200; ++i) {
     Collector collector;
-    Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(), collector.sink());
+    Engine engine(std::make_unique<HistoryModel>(64, kVocab, abilities), small_options(max_drafts), collector.sink());
     engine.submit(make_request(1, {1}, 2));
     collector.wait_tokens(1, 1);
     engine.cancel(1);
@@ -486,7 +503,7 @@ TEST_EACH_MODEL(an_exception_of_the_model_is_a_failure) {
       } else {
         model->on_step = [hit](const Batch&) { hit(); };
       }
-      Engine engine(std::move(model), small_options(), collector.sink());
+      Engine engine(std::move(model), small_options(max_drafts), collector.sink());
       engine.submit(make_request(1, {1}, 50));
       collector.wait_ended(1);
       CHECK(collector.answer(1).finish == FinishReason::kError);
@@ -508,7 +525,7 @@ TEST_EACH_MODEL(stop_aborts_what_is_live_and_may_be_repeated) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   };
   model->on_wait = [&] { ++n_waited; };
-  Engine engine(std::move(model), small_options(), collector.sink());
+  Engine engine(std::move(model), small_options(max_drafts), collector.sink());
   for (uint32_t id = 0; id < 6; ++id) engine.submit(make_request(id, {1, 2}, 500));
   collector.wait_tokens(0, 1);
   std::promise<void> stopped;
@@ -528,7 +545,7 @@ TEST_EACH_MODEL(prefill_is_chunked_and_counted) {
   std::vector<int> rows;
   auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
   model->on_step = [&](const Batch& batch) { rows.push_back(static_cast<int>(batch.token_ids.size())); };
-  Engine engine(std::move(model), small_options(), collector.sink());
+  Engine engine(std::move(model), small_options(max_drafts), collector.sink());
   engine.submit(make_request(1, std::vector<int32_t>(100, 5), 3));
   collector.wait_ended(1);
   engine.stop();

@@ -16,11 +16,16 @@
 
 namespace jsg::test {
 
-// Hash of a token history.
-inline uint64_t extend_history(uint64_t hash, int32_t token) { return mix64(hash ^ static_cast<uint32_t>(token)); }
+// A token history: hash of all of it in the upper 48 bits, the last two tokens in the lower 16.
+inline uint64_t extend_history(uint64_t history, int32_t token) {
+  return mix64(history >> 16 ^ static_cast<uint32_t>(token)) << 16 | (history & 0xff) << 8 | (token & 0xff);
+}
 
+// Depends on every token, but most on the last two: so that answers repeat themselves now and then.
 inline void fill_logits(uint64_t history, std::span<float> logits) {
-  for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(8 * uniform(history, i));
+  for (size_t i = 0; i < logits.size(); ++i) {
+    logits[i] = static_cast<float>(6 * uniform(history & 0xffff, i) + 2 * uniform(history, i));
+  }
 }
 
 // What a model says of itself.

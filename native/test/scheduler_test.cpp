@@ -36,7 +36,7 @@ static std::map<uint32_t, int> run_step(Scheduler& scheduler, StepPlan* copy = n
   const StepPlan& plan = scheduler.schedule();
   if (copy) *copy = plan;
   std::map<uint32_t, int> taken;
-  for (const auto& [sequence, n_tokens] : plan.items) {
+  for (const auto& [sequence, n_tokens, n_drafts] : plan.items) {
     taken[sequence->id()] = n_tokens;
     const bool picks = n_tokens == sequence->n_pending();
     sequence->advance(n_tokens);
@@ -112,7 +112,7 @@ TEST(when_kv_is_short_the_youngest_yields_and_the_oldest_goes_on) {
 // Advances what is planned and expects its tokens, as the engine does at a launch.
 static std::vector<Sequence*> launch_step(Scheduler& scheduler) {
   std::vector<Sequence*> picking;
-  for (const auto& [sequence, n_tokens] : scheduler.schedule().items) {
+  for (const auto& [sequence, n_tokens, n_drafts] : scheduler.schedule().items) {
     const bool picks = n_tokens == sequence->n_pending();
     sequence->advance(n_tokens);
     scheduler.share_blocks(*sequence);

@@ -1,0 +1,36 @@
+// Guesses how a sequence goes on from where its last tokens have come before, and how likely each guess is right. The
+// likelihood is counted for each length of a match: every token that comes is held against the one that was expected,
+// whether or not a step had computed it, so that finding out costs no row.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/ngram_index.h"
+
+namespace jsg {
+
+class Drafter {
+ public:
+  explicit Drafter(int max_match) : index_(max_match) {}
+
+  // Takes in the tokens that have come since the last call. At the first, the prompt and what follows it.
+  void follow(std::span<const int32_t> tokens);
+  // At most `max` guesses at the tokens that come next after those followed; `chances[i]`: that guess i and all before
+  // it are right. Both are cleared first; the chances fall.
+  void guess(std::span<const int32_t> tokens, int max, std::vector<int32_t>& guesses,
+             std::vector<float>& chances) const;
+
+ private:
+  static constexpr int kClasses = 6;
+  static int class_of(int length);
+
+  NgramIndex index_;
+  NgramIndex::Match match_;
+  int n_followed_ = 0;
+  // By class of length: what share of the guesses is right. At first of text that repeats itself now and then.
+  std::array<float, kClasses> rates_ = {0.2f, 0.3f, 0.4f, 0.55f, 0.65f, 0.75f};
+};
+
+}  // namespace jsg
