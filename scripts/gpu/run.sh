@@ -9,6 +9,7 @@
 #   run.sh fault                     the GPU fails beneath running streams: they end with an error, the server exits with 6
 #   run.sh bench                     engine-level figures, 1B and 8B shapes
 #   run.sh http [SHAPE...]           random weights over HTTP beside the engine alone (8b, then 1b)
+#   run.sh structured                SmolLM2: answers that follow 300 schemas, with two seeds, checked by ajv; their speed beside free ones
 #   run.sh serve [DEVICE...]         SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
 # JSG_DEVICE=cpu rehearses golden and gate without a GPU.
 set -euo pipefail
@@ -134,6 +135,16 @@ http() {
   done
 }
 
+structured() {
+  local file status=0
+  file=$(model)
+  start --model-path "$file" --device "$device"
+  "$app/node" "$app/scripts/gpu/validity.mjs" "$url" --streams 16 || status=1
+  "$app/node" "$app/scripts/gpu/throughput.mjs" "$url" --tokens 400 || status=1
+  stop
+  return "$status"
+}
+
 serve() {
   local file
   file=$(model)
@@ -156,7 +167,7 @@ part=${1:-}
 shift || true
 case $part in
   keep) keep "$@" && exit ;;
-  test | sanitize | golden | gate | fault | bench | http | serve) unpack ;;
+  test | sanitize | golden | gate | fault | bench | http | structured | serve) unpack ;;
   *) sed -n '1d; /^#/!q; s/^# //p' "$0" && exit 2 ;;
 esac
 case $part in
@@ -167,5 +178,6 @@ case $part in
   fault) fault ;;
   bench) for shape in 1b 8b; do "$app/benches/step_bench" "$device" "$shape"; done ;;
   http) if [ $# -gt 0 ]; then http "$@"; else http 8b 1b; fi ;;
+  structured) structured ;;
   serve) if [ $# -gt 0 ]; then serve "$@"; else serve cuda cpu; fi ;;
 esac
