@@ -18,6 +18,7 @@ import { generate } from './routes/generate.js';
 import { health, healthGenerate } from './routes/health.js';
 import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
 import { countTokens, createMessage } from './routes/messages.js';
+import { openApi } from './routes/openapi.js';
 import { createResponse, storedResponse } from './routes/responses.js';
 import { status } from './routes/status.js';
 import { detokenize, tokenize } from './routes/tokenize.js';
@@ -31,7 +32,10 @@ export type ServerApp = Hono & { readonly lifecycle: Lifecycle; readonly apiKeys
 
 type Route = (server: ServerContext, c: Context) => Response | Promise<Response>;
 
-const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
+/** Probes carry no key. */
+const OPEN_PATHS = ['/health'];
+
+export const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['GET'], '/v1/models', listModels],
   [['GET'], '/v1/models/*', retrieveModel],
   [['POST'], '/v1/chat/completions', chatCompletions],
@@ -58,10 +62,8 @@ const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
   [['GET'], '/metrics', metrics],
   [['GET', 'POST'], '/flush_cache', flushCache],
   [['POST'], '/abort_request', abortRequest],
+  [['GET'], '/openapi.json', openApi(() => ROUTES, OPEN_PATHS)],
 ];
-
-/** Probes carry no key. */
-const OPEN_PATHS = ['/health'];
 
 export function createApp(deps: ServerDeps): ServerApp {
   const { runtime, model, options } = deps;

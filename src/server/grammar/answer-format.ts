@@ -1,19 +1,20 @@
 /** The form that a request asks of its answer, from OpenAI's `response_format` and SGLang's fields, as one grammar source. */
-import { z } from 'zod';
 import { RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
+import { byHand } from '../schemas/fields.js';
+import { responseFormatForm, schemaForm, tagForm, textOnlyForm } from '../schemas/forms.js';
 import { type AnswerFormat, checkText, fault, schemaFormat } from './format-source.js';
 import { isObject } from './schema-context.js';
 import { parseStructuralTag } from './structural-tag.js';
 
 /** Checked by `parseAnswerFormat`, which names the place at fault. */
 export const formatFields = {
-  response_format: z.unknown().optional(),
-  json_schema: z.unknown().optional(),
-  regex: z.unknown().optional(),
-  ebnf: z.unknown().optional(),
-  structural_tag: z.unknown().optional(),
+  response_format: byHand(responseFormatForm),
+  json_schema: byHand(schemaForm),
+  regex: byHand(textOnlyForm),
+  ebnf: byHand(textOnlyForm),
+  structural_tag: byHand(tagForm),
 };
 
 export interface FormatRequest {

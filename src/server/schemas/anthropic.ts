@@ -1,7 +1,14 @@
 /** POST /v1/messages and /v1/messages/count_tokens, Anthropic's API. */
 import { z } from 'zod';
 import { LIMITS } from '../limits.js';
-import { boolean, choice, integer, object, required, stopStrings, string } from './fields.js';
+import { boolean, byHand, choice, integer, object, required, stopStrings, string } from './fields.js';
+import {
+  anthropicMessagesForm,
+  anthropicToolChoiceForm,
+  anthropicToolsForm,
+  outputFormatForm,
+  systemForm,
+} from './forms.js';
 import type { RequestShape } from './parse.js';
 import { MESSAGES_REFUSALS } from './refusals.js';
 import { NO_EFFECT, samplingFields } from './sampling.js';
@@ -13,19 +20,19 @@ const { n: _one, stop: _stop, ...sampling } = samplingFields;
 const promptFields = {
   model: string(512),
   /** Checked by `parseConversation`. */
-  messages: z.unknown().optional(),
-  system: z.unknown().optional(),
+  messages: byHand(anthropicMessagesForm),
+  system: byHand(systemForm),
   /** Checked by `parseMessageTools`. */
-  tools: z.unknown().optional(),
-  tool_choice: z.unknown().optional(),
+  tools: byHand(anthropicToolsForm),
+  tool_choice: byHand(anthropicToolChoiceForm),
   /** Whether a model that can choose is to think; how long it does is up to the model. */
   thinking: object({
     type: choice(['enabled', 'disabled', 'adaptive']),
     budget_tokens: integer(1, TOKENS_MAX),
     display: string(32),
   }),
-  output_config: object({ effort: string(32), format: z.unknown().optional() }),
-  output_format: z.unknown().optional(),
+  output_config: object({ effort: string(32), format: byHand(outputFormatForm) }),
+  output_format: byHand(outputFormatForm),
 };
 
 const messages = z.object({

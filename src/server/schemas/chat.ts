@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
-import { boolean, integer, string } from './fields.js';
+import { boolean, byHand, integer, string } from './fields.js';
+import { chatToolChoiceForm, chatToolsForm, messagesForm } from './forms.js';
 import type { RequestShape } from './parse.js';
 import { CHAT_REFUSALS } from './refusals.js';
 import { NO_EFFECT, samplingFields } from './sampling.js';
@@ -28,7 +29,7 @@ const schema = z.object({
   ...formatFields,
   model: string(512),
   /** Checked by `parseMessages`, which names the message and part at fault. */
-  messages: z.unknown().optional(),
+  messages: byHand(messagesForm),
   stream: boolean(),
   stream_options: streamOptions,
   max_tokens: integer(1, TOKENS_MAX),
@@ -38,8 +39,8 @@ const schema = z.object({
   top_logprobs: integer(0, LIMITS.topLogprobs),
   add_generation_prompt: boolean(),
   /** Checked by `parseToolUse`. */
-  tools: z.unknown().optional(),
-  tool_choice: z.unknown().optional(),
+  tools: byHand(chatToolsForm),
+  tool_choice: byHand(chatToolChoiceForm),
   parallel_tool_calls: boolean(),
   separate_reasoning: boolean(),
   stream_reasoning: boolean(),

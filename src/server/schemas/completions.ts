@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
 import { streamOptions } from './chat.js';
-import { boolean, integer, string } from './fields.js';
+import { boolean, byHand, integer, string } from './fields.js';
+import { promptForm } from './forms.js';
 import type { RequestShape } from './parse.js';
 import { COMPLETION_REFUSALS } from './refusals.js';
 import { NO_EFFECT, samplingFields } from './sampling.js';
@@ -15,7 +16,7 @@ const schema = z.object({
   ...formatFields,
   model: string(512),
   /** Checked by `parsePrompts`. */
-  prompt: z.unknown().optional(),
+  prompt: byHand(promptForm),
   stream: boolean(),
   stream_options: streamOptions,
   max_tokens: integer(0, TOKENS_MAX),

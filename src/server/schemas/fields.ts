@@ -4,6 +4,16 @@ import { LIMITS } from '../limits.js';
 
 const absentIfNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
 
+/** Of fields that code checks by hand: what they are, for the description of the API. */
+export const FORMS = new WeakMap<object, () => z.ZodType>();
+
+/** A field that is checked by hand, since schemas name faults worse or cost more. `form`: what it may be. */
+export function byHand(form: () => z.ZodType) {
+  const field = z.unknown();
+  FORMS.set(field, form);
+  return field.optional();
+}
+
 /** A field that must be there. */
 export function required<T extends z.ZodType>(field: T) {
   return field.transform((value, ctx): Exclude<z.output<T>, undefined> => {
@@ -22,7 +32,10 @@ export function number(min: number, max: number) {
 export function integer(min: number, max: number) {
   const error = `must be an integer from ${min} to ${max}`;
   return absentIfNull(
-    z.number({ error }).refine((value) => Number.isInteger(value) && value >= min && value <= max, { error }),
+    z
+      .number({ error })
+      .refine((value) => Number.isInteger(value) && value >= min && value <= max, { error })
+      .meta({ type: 'integer', minimum: min, maximum: max }),
   );
 }
 
@@ -61,38 +74,48 @@ export function metadata() {
   );
 }
 
+const STOP_SCHEMA = { type: 'string', minLength: 1, maxLength: LIMITS.stopBytes };
+
 /** A string or up to 16 of them, each 1 to 256 bytes of well-formed Unicode; always comes out as a list. */
 export function stopStrings() {
   return absentIfNull(
-    z.unknown().transform((value, ctx): string[] => {
-      const stops = typeof value === 'string' ? [value] : value;
-      if (!Array.isArray(stops) || stops.length > LIMITS.stopStrings) {
-        return fail(ctx, [], `must be a string or a list of at most ${LIMITS.stopStrings} strings`);
-      }
-      const path = (index: number) => (typeof value === 'string' ? [] : [index]);
-      for (const [index, stop] of stops.entries()) {
-        if (typeof stop !== 'string' || stop === '')
-          return fail(ctx, path(index), 'must be a string that is not empty');
-        if (Buffer.byteLength(stop) > LIMITS.stopBytes) {
-          return fail(ctx, path(index), `must be at most ${LIMITS.stopBytes} bytes long`);
+    z
+      .unknown()
+      .transform((value, ctx): string[] => {
+        const stops = typeof value === 'string' ? [value] : value;
+        if (!Array.isArray(stops) || stops.length > LIMITS.stopStrings) {
+          return fail(ctx, [], `must be a string or a list of at most ${LIMITS.stopStrings} strings`);
         }
-        if (/\p{Surrogate}/u.test(stop)) return fail(ctx, path(index), 'must be well-formed Unicode');
-      }
-      return [...new Set(stops as string[])];
-    }),
+        const path = (index: number) => (typeof value === 'string' ? [] : [index]);
+        for (const [index, stop] of stops.entries()) {
+          if (typeof stop !== 'string' || stop === '')
+            return fail(ctx, path(index), 'must be a string that is not empty');
+          if (Buffer.byteLength(stop) > LIMITS.stopBytes) {
+            return fail(ctx, path(index), `must be at most ${LIMITS.stopBytes} bytes long`);
+          }
+          if (/\p{Surrogate}/u.test(stop)) return fail(ctx, path(index), 'must be well-formed Unicode');
+        }
+        return [...new Set(stops as string[])];
+      })
+      .meta({
+        anyOf: [STOP_SCHEMA, { type: 'array', items: STOP_SCHEMA, maxItems: LIMITS.stopStrings }],
+      }),
   );
 }
 
 /** Ids of tokens; that they are in the vocabulary is checked once the model is known. */
 export function tokenIds(maxCount: number) {
   return absentIfNull(
-    z.unknown().transform((value, ctx): number[] => {
-      if (!Array.isArray(value) || value.length > maxCount) {
-        return fail(ctx, [], `must be a list of at most ${maxCount} token ids`);
-      }
-      const wrong = value.findIndex((id) => !isTokenId(id));
-      return wrong < 0 ? (value as number[]) : fail(ctx, [wrong], 'must be a token id');
-    }),
+    z
+      .unknown()
+      .transform((value, ctx): number[] => {
+        if (!Array.isArray(value) || value.length > maxCount) {
+          return fail(ctx, [], `must be a list of at most ${maxCount} token ids`);
+        }
+        const wrong = value.findIndex((id) => !isTokenId(id));
+        return wrong < 0 ? (value as number[]) : fail(ctx, [wrong], 'must be a token id');
+      })
+      .meta({ type: 'array', items: { type: 'integer', minimum: 0, maximum: 2 ** 31 - 1 }, maxItems: maxCount }),
   );
 }
 
@@ -103,24 +126,31 @@ export function isTokenId(value: unknown): value is number {
 /** `{"token id": bias from -100 to 100}`, at most 1024 entries; comes out as pairs. */
 export function logitBias() {
   return absentIfNull(
-    z.unknown().transform((value, ctx): [number, number][] => {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        return fail(ctx, [], 'must be an object from token ids to numbers');
-      }
-      const entries = Object.entries(value);
-      if (entries.length > LIMITS.logitBias) return fail(ctx, [], `must have at most ${LIMITS.logitBias} entries`);
-      const pairs: [number, number][] = [];
-      for (const [key, bias] of entries) {
-        const id = /^\d{1,10}$/.test(key) ? Number(key) : Number.NaN;
-        const name = key.slice(0, 32);
-        if (!isTokenId(id)) return fail(ctx, [name], 'is not a token id');
-        if (typeof bias !== 'number' || !(bias >= -100 && bias <= 100)) {
-          return fail(ctx, [name], 'must be a number from -100 to 100');
+    z
+      .unknown()
+      .transform((value, ctx): [number, number][] => {
+        if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+          return fail(ctx, [], 'must be an object from token ids to numbers');
         }
-        pairs.push([id, bias]);
-      }
-      return pairs;
-    }),
+        const entries = Object.entries(value);
+        if (entries.length > LIMITS.logitBias) return fail(ctx, [], `must have at most ${LIMITS.logitBias} entries`);
+        const pairs: [number, number][] = [];
+        for (const [key, bias] of entries) {
+          const id = /^\d{1,10}$/.test(key) ? Number(key) : Number.NaN;
+          const name = key.slice(0, 32);
+          if (!isTokenId(id)) return fail(ctx, [name], 'is not a token id');
+          if (typeof bias !== 'number' || !(bias >= -100 && bias <= 100)) {
+            return fail(ctx, [name], 'must be a number from -100 to 100');
+          }
+          pairs.push([id, bias]);
+        }
+        return pairs;
+      })
+      .meta({
+        type: 'object',
+        additionalProperties: { type: 'number', minimum: -100, maximum: 100 },
+        maxProperties: LIMITS.logitBias,
+      }),
   );
 }
 

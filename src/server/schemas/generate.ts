@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
-import { boolean, integer } from './fields.js';
+import { boolean, byHand, integer } from './fields.js';
+import { idsForm, ridForm, textForm } from './forms.js';
 import type { RequestShape } from './parse.js';
 import { EXTENSION_REFUSALS, GENERATE_REFUSALS } from './refusals.js';
 import { NO_EFFECT, samplingFields } from './sampling.js';
@@ -11,17 +12,17 @@ const TOKENS_MAX = 2 ** 31 - 1;
 
 const schema = z.object({
   /** One of the two; one prompt or a list. Checked by `parseInputs`. */
-  text: z.unknown().optional(),
-  input_ids: z.unknown().optional(),
+  text: byHand(textForm),
+  input_ids: byHand(idsForm),
   /** An object, or a list with one for each prompt. */
-  sampling_params: z.unknown().optional(),
+  sampling_params: byHand(() => z.union([params, z.array(params)])),
   stream: boolean(),
   return_logprob: boolean(),
   logprob_start_len: integer(-1, TOKENS_MAX),
   top_logprobs_num: integer(0, LIMITS.topLogprobs),
   return_text_in_logprobs: boolean(),
   /** A string, or a list with one for each prompt. */
-  rid: z.unknown().optional(),
+  rid: byHand(ridForm),
 });
 
 export const generateShape: RequestShape<typeof schema> = {

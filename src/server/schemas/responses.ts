@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { formatFields } from '../grammar/answer-format.js';
 import { LIMITS } from '../limits.js';
 import { templateKwargs } from './chat.js';
-import { boolean, choice, integer, metadata, object, string, strings } from './fields.js';
+import { boolean, byHand, choice, integer, metadata, object, string, strings } from './fields.js';
+import { responseInputForm, responseTextForm, responseToolChoiceForm, responseToolsForm } from './forms.js';
 import type { RequestShape } from './parse.js';
 import { RESPONSES_REFUSALS } from './refusals.js';
 import { NO_EFFECT, samplingFields } from './sampling.js';
@@ -17,7 +18,7 @@ const schema = z.object({
   ...otherFormats,
   model: string(512),
   /** Checked by `inputItems` and `Conversation`. */
-  input: z.unknown().optional(),
+  input: byHand(responseInputForm),
   instructions: string(LIMITS.bodyBytes),
   previous_response_id: string(LIMITS.requestIdChars),
   /** Default true: the response can be asked for again, and gone on from. */
@@ -29,10 +30,10 @@ const schema = z.object({
   top_logprobs: integer(0, LIMITS.topLogprobs),
   include: strings(32, 64),
   /** Checked by `parseTextFormat`. */
-  text: z.unknown().optional(),
+  text: byHand(responseTextForm),
   /** Checked by `parseResponseTools`. */
-  tools: z.unknown().optional(),
-  tool_choice: z.unknown().optional(),
+  tools: byHand(responseToolsForm),
+  tool_choice: byHand(responseToolChoiceForm),
   parallel_tool_calls: boolean(),
   /** Of tools that OpenAI hosts; there are none here. */
   max_tool_calls: integer(1, TOKENS_MAX),

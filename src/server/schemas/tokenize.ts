@@ -1,19 +1,20 @@
 /** POST /tokenize and /detokenize: SGLang's and vLLM's fields. */
 import { z } from 'zod';
 import { templateKwargs } from './chat.js';
-import { boolean, string } from './fields.js';
+import { boolean, byHand, string } from './fields.js';
+import { chatToolsForm, messagesForm, textForm, tokensForm } from './forms.js';
 import type { RequestShape } from './parse.js';
 
 const tokenize = z.object({
   model: string(512),
   /** A text or a list of them; or messages. Checked by the route and `parseMessages`. */
-  prompt: z.unknown().optional(),
-  messages: z.unknown().optional(),
+  prompt: byHand(textForm),
+  messages: byHand(messagesForm),
   /** Default: true for texts; chat templates write special tokens themselves. */
   add_special_tokens: boolean(),
   return_token_strs: boolean(),
   add_generation_prompt: boolean(),
-  tools: z.unknown().optional(),
+  tools: byHand(chatToolsForm),
   chat_template_kwargs: templateKwargs,
 });
 
@@ -31,7 +32,7 @@ export const tokenizeShape: RequestShape<typeof tokenize> = {
 const detokenize = z.object({
   model: string(512),
   /** Token ids or lists of them. Checked by the route. */
-  tokens: z.unknown().optional(),
+  tokens: byHand(tokensForm),
   skip_special_tokens: boolean(),
 });
 

@@ -49,7 +49,7 @@ describe('/tokenize', () => {
     [{ messages: [] }, 'messages'],
     [{ messages: [{ role: 'user', content: 'a' }], chat_template: 'x' }, 'chat_template'],
     [{ prompt: 'a', add_special_tokens: 'yes' }, 'add_special_tokens'],
-  ])('refuses %.60j', async (body, param) => {
+  ])('refuses what is wrong: %#', async (body, param) => {
     const response = await post('/tokenize', body);
     expect(response.status).toBe(400);
     expect(((await response.json()) as Json).error.param).toBe(param);
@@ -76,7 +76,7 @@ describe('/detokenize', () => {
     [{ tokens: [[1], [VOCAB_SIZE]] }, 'tokens.1.0'],
     [{ tokens: Array(257).fill([]) }, 'tokens'],
     [{ tokens: Array(256 * 1024 + 1).fill(1) }, 'tokens'],
-  ])('refuses %.60j', async (body, param) => {
+  ])('refuses what is wrong: %#', async (body, param) => {
     const response = await post('/detokenize', body);
     expect(response.status).toBe(400);
     expect(((await response.json()) as Json).error.param).toBe(param);
