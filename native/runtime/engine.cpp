@@ -10,10 +10,11 @@ Engine::Engine(std::unique_ptr<Model> model, const EngineOptions& options, Sink 
     : options_(options),
       limits_{model->vocab_size(), options.context_length, options.n_blocks * kBlockSize},
       sink_(std::move(sink)),
-      pipeline_(std::make_unique<Pipeline>(std::move(model),
-                                           SchedulerOptions{options.n_blocks, options.max_running,
-                                                            options.chunked_prefill_size, options.shares_prefixes},
-                                           options.speculation)) {
+      pipeline_(std::make_unique<Pipeline>(
+          std::move(model),
+          SchedulerOptions{options.n_blocks, options.max_running, options.chunked_prefill_size, options.shares_prefixes,
+                           options.mixed_step_cost},
+          options.speculation)) {
   if (options.context_length < 1) throw Error("E_INVALID_REQUEST", "contextLength must be at least 1");
   if (options.max_queued < 0) throw Error("E_INVALID_REQUEST", "maxQueuedRequests is negative");
   stats_.total_tokens = pipeline_->scheduler().total_tokens();

@@ -28,6 +28,7 @@ struct EngineOptions {
   int chunked_prefill_size;  // most prompt rows of a step
   bool shares_prefixes = true;
   SpeculationOptions speculation = {};
+  double mixed_step_cost = 2;  // see SchedulerOptions
 };
 
 class Engine {

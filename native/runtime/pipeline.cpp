@@ -91,6 +91,7 @@ bool Pipeline::launch_next(StepEvents& events) {
   next.stats.prefill_tokens = plan.n_prefill_tokens;
   next.stats.n_drafts = plan.n_drafts;
   next.stats.n_retracted = plan.n_retracted;
+  next.n_paced_rows = plan.n_paced_rows;
   for (const Sequence* sequence : plan.started) {
     if (sequence->n_cached_prompt() == 0) continue;
     next.stats.cached_tokens += sequence->n_cached_prompt();
@@ -118,10 +119,11 @@ void Pipeline::finish_oldest(StepEvents& events) {
   oldest_ = (oldest_ + 1) % kMaxInFlight;
   --n_in_flight_;
   events.tokens.reserve(events.tokens.size() + step.items.size());
-  int row = 0;
+  int row = 0, n_decodes = 0;
   for (const StepItem& item : step.items) {
     const int first_row = row;
     row += item.n_logit_rows;
+    n_decodes += item.decodes;
     if (item.sequence == nullptr) continue;
     Sequence& sequence = *item.sequence;
     step.stats.decode_seqs += item.decodes;
@@ -139,6 +141,7 @@ void Pipeline::finish_oldest(StepEvents& events) {
   last_result_ = now;
   step.stats.elapsed_us = std::chrono::duration<double, std::micro>(elapsed).count();
   step.stats.graph = output.graph;
+  scheduler_.observe(n_decodes, step.n_paced_rows, step.stats.elapsed_us);
   events.stats = step.stats;
 }
 

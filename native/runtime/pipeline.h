@@ -56,6 +56,7 @@ class Pipeline {
     bool samples_later = false;    // the model waits to be told how to sample
     bool only_decodes = false;
     StepStats stats;
+    int n_paced_rows = 0;
     Clock::time_point started;
   };
   // Deeper than this nothing is gained: the host is done with a step long before the model is with the next.

@@ -14,11 +14,17 @@ namespace {
 // step without one lets it shrink a little.
 constexpr int kMinHeadroomTokens = 4 * kBlockSize;
 constexpr int kMaxHeadroomTokens = 64 * kBlockSize;
+constexpr int kMaxForcedRows = 64;
 // Blocks of a prefix that are worth waiting a step for.
 constexpr int kMinAwaitedBlocks = 2;
 
 int n_common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
   return static_cast<int>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+// A stream to which a grammar has added tokens; more of them are an answer that is computed again.
+bool is_forced(const Sequence& sequence) {
+  return sequence.extends_answer() && sequence.n_pending() > 1 && sequence.n_pending() <= kMaxForcedRows;
 }
 
 // Whole blocks in front of the sequence's last token, which is always computed.
@@ -29,7 +35,11 @@ int n_shareable_blocks(const Sequence& sequence) {
 }  // namespace
 
 Scheduler::Scheduler(SchedulerOptions options)
-    : options_(options), pool_(options.n_blocks), cache_(pool_), headroom_tokens_(kMinHeadroomTokens) {
+    : options_(options),
+      pool_(options.n_blocks),
+      cache_(pool_),
+      pacer_(std::max(options.max_running, 1), options.chunked_prefill_size, options.mixed_step_cost),
+      headroom_tokens_(kMinHeadroomTokens) {
   if (options.max_running < 1) throw Error("E_INVALID_REQUEST", "maxRunningRequests must be at least 1");
   if (options.chunked_prefill_size < 1) throw Error("E_INVALID_REQUEST", "chunkedPrefillSize must be at least 1");
   running_.reserve(options.max_running);
@@ -66,12 +76,16 @@ const StepPlan& Scheduler::schedule() {
   scored_budget_ = kMaxScoredRows;
 
   schedule_decodes();
+  schedule_forced();
+  const int n_paced = std::min(prefill_budget_, pacer_.prompt_rows(plan_.n_decode_seqs));
+  prefill_budget_ = n_paced;
   schedule_prefills();
   // Who was retracted a moment ago would only push someone else out again.
   if (plan_.n_retracted == 0) {
     headroom_tokens_ = std::max(kMinHeadroomTokens, headroom_tokens_ - 1);
     start_waiting();
   }
+  plan_.n_paced_rows = n_paced - prefill_budget_;
   return plan_;
 }
 
@@ -112,9 +126,15 @@ int Scheduler::take_drafts(Sequence& sequence) {
   return n;
 }
 
+void Scheduler::schedule_forced() {
+  for (Sequence* sequence : running_) {
+    if (is_forced(*sequence)) add_prefill(*sequence);
+  }
+}
+
 void Scheduler::schedule_prefills() {
   for (Sequence* sequence : running_) {
-    if (!sequence->is_decoding()) add_prefill(*sequence);
+    if (!sequence->is_decoding() && !is_forced(*sequence)) add_prefill(*sequence);
   }
 }
 

@@ -1,8 +1,9 @@
 // Continuous batching with chunked prefill: which tokens of which sequences the next step feeds to the model.
 //
-// Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows beside
-// them, so a long prompt never stalls a running stream. Drafts take from those rows, and only blocks that nobody
-// needs. Sequences start first come, first served. A sequence gets the blocks of its whole prompt when it starts, and
+// Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows, and
+// beside those that decode only as many as make the step cost `mixed_step_cost` of theirs, so a long prompt never
+// stalls a running stream. Drafts take from those rows, and only blocks that nobody needs.
+// Sequences start first come, first served. A sequence gets the blocks of its whole prompt when it starts, and
 // one more every kBlockSize tokens of answer; when none is left the youngest sequence that runs goes back to the head
 // of the queue and is recomputed later. The oldest is therefore never touched, and since no request is accepted that
 // could not run alone, it always gets to its end.
@@ -23,6 +24,7 @@
 #include "runtime/block_pool.h"
 #include "runtime/prefix_cache.h"
 #include "runtime/sequence.h"
+#include "runtime/step_pacer.h"
 
 namespace jsg {
 
@@ -31,6 +33,7 @@ struct SchedulerOptions {
   int max_running;
   int chunked_prefill_size;     // most prompt rows of a step
   bool shares_prefixes = true;  // keep and find KV in the prefix cache
+  double mixed_step_cost = 0;   // of a step with prompts and decodes, in steps that only decode; 0: no limit
 };
 
 // Most rows of a step that score a prompt or check a draft: each needs a row of logits (vocab_size floats) beside the
@@ -51,6 +54,7 @@ struct StepPlan {
   int n_prefill_seqs = 0;
   int n_prefill_tokens = 0;
   int n_drafts = 0;
+  int n_paced_rows = 0;  // beside those that decode: of prompts, and of what is computed again
   int n_retracted = 0;
 };
 
@@ -80,6 +84,10 @@ class Scheduler {
   const StepPlan& schedule();
   // The step that computes the sequence's tokens up to n_computed() has been launched: others may use its full blocks.
   void share_blocks(Sequence& sequence);
+  // What a step took in which so many sequences decoded beside so many prompt rows.
+  void observe(int n_decodes, int n_prompt_rows, double elapsed_us) {
+    pacer_.observe(n_decodes, n_prompt_rows, elapsed_us);
+  }
   // Forgets all that no sequence holds.
   void clear_cache() { cache_.clear(); }
   // Frees the blocks and forgets the sequence, in whatever state it is. Unknown ids are ignored: false.
@@ -90,6 +98,7 @@ class Scheduler {
  private:
   void schedule_decodes();
   int take_drafts(Sequence& sequence);
+  void schedule_forced();
   void schedule_prefills();
   void start_waiting();
   void add_prefill(Sequence& sequence);
@@ -104,6 +113,7 @@ class Scheduler {
   SchedulerOptions options_;
   BlockPool pool_;
   PrefixCache cache_;
+  StepPacer pacer_;
   std::vector<int32_t> prefix_;  // cached blocks of the sequence that is about to start
   std::unordered_map<uint32_t, std::unique_ptr<Sequence>> sequences_;
   std::deque<Sequence*> waiting_;   // oldest first

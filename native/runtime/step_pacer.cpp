@@ -1,0 +1,60 @@
+#include "runtime/step_pacer.h"
+
+#include <algorithm>
+
+#include "model/model.h"
+
+namespace jsg {
+namespace {
+
+// Before anything is known.
+constexpr int kFirstRows = kBlockSize / 2;
+// Prompt rows of a step without decodes that tell what a row costs: fewer are mostly the cost of a step.
+constexpr int kTellingRows = 4 * kBlockSize;
+// A figure moves an estimate by a share of their distance, which counts as `kFar` at most: so estimates follow the
+// typical step, not the mean, since single ones may be held up by anything.
+constexpr double kShare = 0.4, kFar = 1.5;
+
+void update(double& estimate, double figure) {
+  if (estimate == 0) {
+    estimate = figure;
+  } else {
+    estimate += kShare * (std::clamp(figure, estimate / kFar, estimate * kFar) - estimate);
+  }
+}
+
+}  // namespace
+
+StepPacer::StepPacer(int max_running, int max_rows, double cost)
+    : max_rows_(max_rows), cost_(cost), decode_us_(static_cast<size_t>(max_running) + 1, 0.0) {}
+
+int StepPacer::prompt_rows(int n_decodes) const {
+  if (n_decodes == 0 || cost_ == 0) return max_rows_;
+  const double step_us = decode_us(n_decodes);
+  if (step_us == 0 || row_us_ == 0) return std::min(kFirstRows, max_rows_);
+  return static_cast<int>(std::clamp((cost_ - 1) * step_us / row_us_, 1.0, static_cast<double>(max_rows_)));
+}
+
+void StepPacer::observe(int n_decodes, int n_prompt_rows, double elapsed_us) {
+  if (n_decodes > 0 && n_prompt_rows == 0) {
+    update(decode_us_.at(n_decodes), elapsed_us);
+  } else if (n_decodes == 0 && n_prompt_rows >= kTellingRows && row_us_ == 0) {
+    row_us_ = elapsed_us / n_prompt_rows;
+  } else if (const double step_us = decode_us(n_decodes); step_us > 0 && n_prompt_rows > 0) {
+    update(row_us_, std::max(elapsed_us - step_us, 1.0) / n_prompt_rows);
+  }
+}
+
+// Of the nearest number of sequences that has been seen, rather fewer than more: 0 where there is none.
+double StepPacer::decode_us(int n_decodes) const {
+  const int n = static_cast<int>(decode_us_.size());
+  if (n_decodes == 0) return 0;
+  for (int distance = 0; distance < n; ++distance) {
+    const int fewer = n_decodes - distance, more = n_decodes + distance;
+    if (fewer > 0 && decode_us_[fewer] > 0) return decode_us_[fewer];
+    if (more < n && decode_us_[more] > 0) return decode_us_[more];
+  }
+  return 0;
+}
+
+}  // namespace jsg

@@ -1,0 +1,28 @@
+// How many prompt rows a step may take beside sequences that decode: as many as make it cost a given multiple of a step
+// without them, by what steps have been measured to take. So a prompt of any length slows running streams down by that
+// much and no more, on a slow CPU (a few rows) as on a fast GPU (hundreds). Pure arithmetic on the times it is told.
+#pragma once
+#include <vector>
+
+namespace jsg {
+
+class StepPacer {
+ public:
+  // `max_rows`: of prompts in a step in any case. `cost`: of a mixed step, in steps that only decode; 0: no limit.
+  StepPacer(int max_running, int max_rows, double cost);
+
+  // Prompt rows of a step in which so many sequences decode; at least 1.
+  int prompt_rows(int n_decodes) const;
+  // What a step took, microseconds.
+  void observe(int n_decodes, int n_prompt_rows, double elapsed_us);
+
+ private:
+  double decode_us(int n_decodes) const;
+
+  int max_rows_;
+  double cost_;
+  std::vector<double> decode_us_;  // (max_running + 1): of a step that only decodes so many sequences; 0: not seen
+  double row_us_ = 0;              // what a prompt row adds; 0: not seen
+};
+
+}  // namespace jsg
