@@ -1,6 +1,7 @@
 /** What every client of an OpenAI-compatible server needs: its URL, its headers, its stream of events. */
 import { fetch, type Response } from 'undici';
 import { type ErrorCode, JsgError } from './errors.js';
+import { readEvents } from './server-events.js';
 
 export interface Endpoint {
   /** Without a trailing slash and without `/v1`. */
@@ -20,29 +21,6 @@ export function normaliseUrl(text: string): string {
 
 export function headersFor(apiKey: string | null): Record<string, string> {
   return { 'content-type': 'application/json', ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }) };
-}
-
-/**
- * The `data:` of each server-sent event, until `[DONE]`. `chunks`: bytes as they come from the network, cut anywhere.
- */
-export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let pending = '';
-  for await (const chunk of chunks) {
-    pending += decoder.decode(chunk, { stream: true });
-    const events = pending.split(/\r?\n\r?\n/);
-    pending = events.pop() ?? '';
-    for (const event of events) {
-      const data = dataOf(event);
-      if (data === '[DONE]') return;
-      if (data !== '') yield data;
-    }
-  }
-}
-
-function dataOf(event: string): string {
-  const lines = event.split(/\r?\n/).filter((line) => line.startsWith('data:'));
-  return lines.map((line) => line.slice(5).replace(/^ /, '')).join('\n');
 }
 
 /** A GET or POST; throws E_UNAVAILABLE where nobody answers, and the fault of an answer that is not 2xx. */

@@ -1,8 +1,9 @@
 /** One streamed completion, observed as a client sees it. */
 import { performance } from 'node:perf_hooks';
 import { request } from 'undici';
-import { headersFor, readEvents } from '../client.js';
+import { headersFor } from '../client.js';
 import { JsgError } from '../errors.js';
+import { readEvents } from '../server-events.js';
 import type { Trace } from './figures.js';
 import type { Target } from './target.js';
 

@@ -1,6 +1,6 @@
 /** The real sglang-router in front of two native workers on SmolLM2: by `jsg route`, which installs it from the package index. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readEvents } from '../../src/client.js';
+import { readEvents } from '../../src/server-events.js';
 import { Jsg, jsg } from './jsg.js';
 
 const MODEL = [

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { normaliseUrl, readEvents } from '../../src/client.js';
+import { normaliseUrl } from '../../src/client.js';
+import { readEvents } from '../../src/server-events.js';
 
 describe('normaliseUrl', () => {
   it.each([
