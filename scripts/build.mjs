@@ -1,5 +1,5 @@
 // Builds what a checkout needs: `node scripts/build.mjs [ts|native|all] [--if-needed] [--tests] [--out FOLDER]`.
-//   ts      src/ -> dist/ with tsc
+//   ts      src/ -> dist/ with tsc, and web/ -> dist/web with vite
 //   native  native/ -> build/Release/jsg.node with cmake-js (headers come from node-api-headers: nothing is downloaded)
 // --if-needed skips what is newer than its sources; --tests also builds the C++ tests and benches; --out builds the native
 // part in another folder of the checkout than build/.
@@ -69,10 +69,13 @@ function isFresh(output, ...sources) {
 function buildTs() {
   // An installed package ships dist/ and no sources.
   if (!existsSync(join(root, 'src'))) return;
-  if (ifNeeded && isFresh('dist/cli.js', 'src', 'tsconfig.json', 'package.json')) return;
+  if (ifNeeded && isFresh('dist/cli.js', 'src', 'web', 'tsconfig.json', 'package.json')) return;
   // What was removed from src/ must not live on in dist/; cli.js comes last so that its time stands for all.
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  // The package exports its package.json, not its program.
+  // Packages export their package.json, not their programs.
+  const vite = join(dirname(resolveModule('vite/package.json')), 'bin', 'vite.js');
+  resolveModule('preact/package.json');
+  run(process.execPath, [vite, 'build', '--config', 'web/vite.config.js']);
   run(process.execPath, [join(dirname(resolveModule('typescript/package.json')), 'bin', 'tsc'), '-p', '.']);
 }
 

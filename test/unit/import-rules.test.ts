@@ -13,7 +13,7 @@ interface Import {
 }
 
 /** Files that every layer may use. */
-const COMMON = ['shell', 'errors', 'log', 'files', 'nearest', 'style', 'table', 'version', 'client'];
+const COMMON = ['shell', 'errors', 'log', 'files', 'nearest', 'style', 'table', 'version', 'client', 'server-events'];
 
 /** What each layer may import besides itself and COMMON; `name (types)`: types only; `name/file`: that file only. */
 const LAYERS: Record<string, string[]> = {
@@ -163,6 +163,13 @@ describe('imports of src/', () => {
     expect(exits.map(({ file }) => file)).toEqual(['cli.ts']);
     const loads = sources.filter(({ text }) => /\bprocess\.dlopen\(|require\([^)]*\.node['"`]/.test(text));
     expect(loads.every(({ file }) => file === 'addon/binding.ts')).toBe(true);
+  });
+
+  it('of the page in the browser are its own, and the one file of src/ that it shares', () => {
+    const imports = filesUnder('web', /\.tsx?$/).flatMap(({ file, text }) => importsOf(`web/${file}`, text));
+    expect(imports.length).toBeGreaterThan(20);
+    const others = imports.map(({ to }) => to).filter((to) => !to.startsWith('web/'));
+    expect([...new Set(others)]).toEqual(['src/server-events.ts']);
   });
 
   it.each([

@@ -1,0 +1,143 @@
+/** What the page works out, without a browser. */
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { describeFault } from '../../../web/api.js';
+import { codeSamples, type SampleOptions } from '../../../web/code-samples.js';
+import { judge } from '../../../web/json-verdict.js';
+import { figuresOf, parseMetrics, rate, share } from '../../../web/metrics.js';
+import { DEFAULTS, EXAMPLE_SCHEMA, requestFields } from '../../../web/params.js';
+
+describe('figures of /metrics', () => {
+  const text = [
+    '# HELP sglang:num_running_reqs The number of running requests.',
+    '# TYPE sglang:num_running_reqs gauge',
+    'sglang:num_running_reqs{model_name="a model, \\"quoted\\""} 2',
+    'sglang:generation_tokens_total{model_name="m"} 1.5e+3',
+    'sglang:time_to_first_token_seconds_bucket{le="+Inf",model_name="m"} 3',
+    'sglang:gen_throughput{model_name="m"} Nan',
+    '',
+  ].join('\n');
+
+  it('are numbers, or null where they are not told', () => {
+    expect(figuresOf(parseMetrics(text))).toMatchObject({ running: 2, generatedTokens: 1500, queued: null });
+    expect(parseMetrics(text).has('sglang:gen_throughput')).toBe(false);
+  });
+
+  it('become rates and shares only where that makes sense', () => {
+    expect(rate(100, 350, 2)).toBe(125);
+    expect(rate(100, 20, 1)).toBeNull();
+    expect(rate(null, 20, 1)).toBeNull();
+    expect(rate(1, 2, 0)).toBeNull();
+    expect(share(1, 4)).toBe(0.25);
+    expect(share(0, 0)).toBeNull();
+    expect(share(null, 4)).toBeNull();
+  });
+});
+
+describe('request fields', () => {
+  it('are those that were filled in', () => {
+    expect(requestFields({ ...DEFAULTS, numbers: {} })).toEqual({});
+    expect(
+      requestFields({ ...DEFAULTS, numbers: { temperature: ' 0 ', seed: '7', top_k: '' }, stop: 'a\n\n b' }),
+    ).toEqual({
+      temperature: 0,
+      seed: 7,
+      stop: ['a', ' b'],
+    });
+    expect(requestFields({ ...DEFAULTS, numbers: {}, thinking: 'on', format: 'json_object' })).toEqual({
+      chat_template_kwargs: { enable_thinking: true },
+      response_format: { type: 'json_object' },
+    });
+  });
+
+  it('hold the schema, and refuse what is none', () => {
+    const format = 'json_schema';
+    expect(requestFields({ ...DEFAULTS, numbers: {}, format, schema: '{"type":"object"}' })).toEqual({
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: { type: 'object' } } },
+    });
+    for (const schema of ['', '{', '[]', 'null', '"text"']) {
+      expect(() => requestFields({ ...DEFAULTS, format, schema }), schema).toThrow(SyntaxError);
+    }
+  });
+});
+
+describe('an answer in JSON', () => {
+  const asked = { format: 'json_schema', schema: EXAMPLE_SCHEMA } as const;
+  const city = { city: 'Paris', country: 'France', population_millions: 2.1, is_capital: true };
+
+  it('is judged by the schema', () => {
+    expect(judge(JSON.stringify(city), asked)).toMatchObject({ isValid: true, value: city, faults: [] });
+    const wrong = judge(JSON.stringify({ ...city, is_capital: 'yes' }), asked);
+    expect(wrong.isValid).toBe(false);
+    expect(wrong.faults.join()).toContain('is_capital');
+    expect(judge('{"city": "Par', asked)).toMatchObject({
+      isValid: false,
+      says: 'Not complete JSON',
+      value: undefined,
+    });
+  });
+
+  it('is an object where one was asked for', () => {
+    const any = { format: 'json_object', schema: '' } as const;
+    expect(judge('{}', any).isValid).toBe(true);
+    expect(judge('[1]', any).isValid).toBe(false);
+  });
+});
+
+describe('faults', () => {
+  it('say what to do next', () => {
+    expect(describeFault(429, { message: 'too many' }, '3').hint).toContain('in 3 s');
+    expect(describeFault(400, { message: 'seed: no', param: 'seed' })).toMatchObject({
+      message: 'seed: no',
+      param: 'seed',
+    });
+    expect(describeFault(503, { message: 'the server is shutting down' }).title).toContain('no requests now');
+    expect(describeFault(500, {}).hint).toContain('log');
+    expect(describeFault(418, {}).title).toContain('418');
+  });
+});
+
+describe('the request as code', () => {
+  const options: SampleOptions = {
+    origin: 'http://10.0.0.2:30000',
+    model: 'org/model',
+    needsKey: true,
+    messages: [{ role: 'user', content: 'It\'s "so"\n$HOME `id` \\' }],
+    fields: { temperature: 0, top_k: 5, stop: ['</s>'], response_format: { type: 'json_object', deep: [null, true] } },
+  };
+  const body = { model: options.model, messages: options.messages, ...options.fields };
+  const codeOf = (name: string) => codeSamples(options).find((sample) => sample.name === name)?.code ?? '';
+
+  it('survives the shell as curl', () => {
+    const script = `curl() { printf '%s\\0' "$@"; }\n${codeOf('curl')}`;
+    const args = spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout.split('\0');
+    expect(args[0]).toBe('http://10.0.0.2:30000/v1/chat/completions');
+    expect(args).toContain('Authorization: Bearer YOUR_API_KEY');
+    expect(JSON.parse(args[args.indexOf('-d') + 1] ?? '')).toEqual(body);
+  });
+
+  it('is what the openai package takes, in Python', () => {
+    const python = codeOf('Python');
+    expect(python).toContain('OpenAI(base_url="http://10.0.0.2:30000/v1", api_key="YOUR_API_KEY")');
+    expect(python).toContain('extra_body={"top_k": 5}');
+    expect(python).toContain('"deep": [None, True]');
+    expect(python).not.toMatch(/^ {4}top_k=/m);
+  });
+
+  it('sends the same as JavaScript', async () => {
+    let sent: { url: string; init: { body: string; headers: Record<string, string> } } | undefined;
+    const fetch = async (url: string, init: { body: string; headers: Record<string, string> }) => {
+      sent = { url, init };
+      return { json: async () => ({ choices: [{ message: { content: 'hello' } }] }) };
+    };
+    const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+    await new AsyncFunction('fetch', 'console', codeOf('JavaScript'))(fetch, { log: () => {} });
+    expect(sent?.url).toBe('http://10.0.0.2:30000/v1/chat/completions');
+    expect(sent?.init.headers.Authorization).toBe('Bearer YOUR_API_KEY');
+    expect(JSON.parse(sent?.init.body ?? '')).toEqual(body);
+  });
+
+  it('asks for no key where none is needed', () => {
+    for (const { code } of codeSamples({ ...options, needsKey: false })) expect(code).not.toContain('YOUR_API_KEY');
+  });
+});

@@ -1,0 +1,68 @@
+/** Where the question is typed. Enter sends, Shift+Enter begins a new line, Escape stops the answer. */
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { isBusy, send, stop } from './conversation.js';
+import { SendIcon, StopIcon } from './icons.js';
+
+export const draft = signal('');
+
+export function Composer() {
+  const area = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    // On a phone this would bring up the keyboard at once.
+    if (matchMedia('(pointer: fine)').matches) area.current?.focus();
+  }, []);
+  const submit = () => {
+    const question = draft.value.trim();
+    if (question === '' || isBusy.value) return;
+    draft.value = '';
+    send(question);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    // While an input method composes a character, Enter ends that.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    submit();
+  };
+  const halt = () => {
+    stop();
+    area.current?.focus();
+  };
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      <label class="visually-hidden" for="question">
+        Message
+      </label>
+      <textarea
+        id="question"
+        ref={area}
+        rows={1}
+        value={draft.value}
+        placeholder="Write a message"
+        aria-describedby="keys"
+        onInput={({ currentTarget }) => {
+          draft.value = currentTarget.value;
+        }}
+        onKeyDown={onKeyDown}
+      />
+      {isBusy.value ? (
+        <button type="button" class="round" aria-label="Stop" title="Stop (Escape)" onClick={halt}>
+          <StopIcon />
+        </button>
+      ) : (
+        <button type="submit" class="round" aria-label="Send" title="Send (Enter)" disabled={draft.value.trim() === ''}>
+          <SendIcon />
+        </button>
+      )}
+      <p id="keys" class="keys">
+        <kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> begins a line, <kbd>Esc</kbd> stops
+      </p>
+    </form>
+  );
+}
