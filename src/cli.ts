@@ -389,5 +389,8 @@ function settingOption(name: FlagName): Option {
     ...(spec.default !== null && spec.default !== false ? [`default: ${spec.default}`] : []),
   ];
   const help = notes.length > 0 ? `${spec.help} (${notes.join('; ')})` : spec.help;
-  return new Option(`--${name}${metavar ? ` <${metavar}>` : ''}`, help).helpGroup(`${spec.group}:`);
+  const option = new Option(`--${name}${metavar ? ` <${metavar}>` : ''}`, help).helpGroup(`${spec.group}:`);
+  // --no-ui is a toggle under that name, not the opposite of another.
+  option.negate = false;
+  return option;
 }

@@ -4,6 +4,7 @@ import { type Running, type StartOptions, selectEngine } from '../engine/engine.
 import { sglangCommand } from '../engine/sglang/command.js';
 import { JsgError } from '../errors.js';
 import { log, setLogLevel } from '../log.js';
+import type { Settings } from '../profile/flags.js';
 import { requireSuitable } from '../profile/suitability.js';
 import { hideSecrets } from './hide-secrets.js';
 import { preflight } from './preflight.js';
@@ -48,7 +49,7 @@ export async function launch(options: Options, extraArgs: string[] = []): Promis
   // The native engine starts in this process, which a signal ends by itself.
   const running = isSglang ? await untilStarted(start) : await start();
   if (typeof running === 'number') return running;
-  if (settings['node-rank'] === 0) announce(running, settings['api-key'] !== null);
+  if (settings['node-rank'] === 0) announce(running, settings);
   else log.info(`node ${settings['node-rank']} of ${settings.nnodes} is up; node 0 answers requests`);
   await tellSystemd(`serving at ${running.url}`);
   return untilStopped(running);
@@ -73,13 +74,14 @@ function requireNoExtra({ settings }: Chosen, extraArgs: string[]): void {
   });
 }
 
-function announce({ url, modelName }: Running, asksForKey: boolean): void {
+function announce({ url, modelName }: Running, settings: Settings): void {
   const messages = [{ role: 'user', content: 'What is the capital of France?' }];
   const body = { model: modelName, messages, temperature: 0 };
   const lines = [
     `curl ${url}/v1/chat/completions -H 'Content-Type: application/json'`,
-    ...(asksForKey ? ["-H 'Authorization: Bearer YOUR_API_KEY'"] : []),
+    ...(settings['api-key'] !== null ? ["-H 'Authorization: Bearer YOUR_API_KEY'"] : []),
     `-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`,
   ];
-  process.stdout.write(`\n${modelName} is served at ${url}\n\n  ${lines.join(' \\\n    ')}\n\n`);
+  const page = settings.engine === 'native' && !settings['no-ui'] ? 'Open it in a browser to talk to it, or:\n' : '';
+  process.stdout.write(`\n${modelName} is served at ${url}\n${page}\n  ${lines.join(' \\\n    ')}\n\n`);
 }

@@ -13,6 +13,7 @@ import type { Settings } from '../profile/flags.js';
 import { createApp, type ServerApp, type ServerDeps, type ServerOptions } from '../server/app.js';
 import { parseOrigins } from '../server/cors.js';
 import { listen } from '../server/listen.js';
+import { loadPage } from '../server/page.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
 import { type BackendSpec, chooseBackend } from './backend.js';
@@ -61,7 +62,8 @@ export const nativeEngine: Engine = {
     try {
       const readMachine = machineReader(sourceUnder(), { gpu: backend.spec.backend === 'cuda' && !backend.integrated });
       const options = { ...toServerOptions(settings, model, plan), profileName };
-      return await serve(binding, { runtime, model, readMachine, options }, settings);
+      const page = settings['no-ui'] ? [] : loadPage();
+      return await serve(binding, { runtime, model, page, readMachine, options }, settings);
     } catch (error) {
       await runtime.stop();
       throw error;

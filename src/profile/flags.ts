@@ -262,6 +262,12 @@ export const FLAGS = {
     default: false,
     help: 'a request that names another model is a 404',
   },
+  'no-ui': {
+    group: 'Server',
+    kind: 'toggle',
+    default: false,
+    help: 'serve no page at /',
+  },
   'drain-timeout': {
     group: 'Server',
     kind: 'number',

@@ -19,6 +19,7 @@ import { health, healthGenerate } from './routes/health.js';
 import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo } from './routes/info.js';
 import { countTokens, createMessage } from './routes/messages.js';
 import { openApi } from './routes/openapi.js';
+import { pageFile } from './routes/page.js';
 import { createResponse, storedResponse } from './routes/responses.js';
 import { status } from './routes/status.js';
 import { detokenize, tokenize } from './routes/tokenize.js';
@@ -35,7 +36,9 @@ type Route = (server: ServerContext, c: Context) => Response | Promise<Response>
 /** Probes carry no key. */
 const OPEN_PATHS = ['/health'];
 
-export const ROUTES: readonly [methods: string[], path: string, route: Route][] = [
+type RouteEntry = [methods: string[], path: string, route: Route];
+
+export const ROUTES: readonly RouteEntry[] = [
   [['GET'], '/v1/models', listModels],
   [['GET'], '/v1/models/*', retrieveModel],
   [['POST'], '/v1/chat/completions', chatCompletions],
@@ -85,8 +88,10 @@ export function createApp(deps: ServerDeps): ServerApp {
   const app = new Hono();
   // Before the keys: a preflight carries none.
   if (options.corsOrigins?.length) app.use(allowOrigins(options.corsOrigins));
-  app.use(requireApiKey(apiKeys, OPEN_PATHS));
-  for (const [methods, path, route] of ROUTES) {
+  const page = (deps.page ?? []).map((file): RouteEntry => [['GET'], file.path, (_, c) => pageFile(file, c)]);
+  // The page must be there to ask for the key; what it shows needs one.
+  app.use(requireApiKey(apiKeys, [...OPEN_PATHS, ...page.map(([, path]) => path)]));
+  for (const [methods, path, route] of [...ROUTES, ...page]) {
     app.on(methods, path, (c) => route(server, c));
     app.all(path, (c) => methodNotAllowed(c, methods));
   }

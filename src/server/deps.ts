@@ -2,6 +2,7 @@
 import type { Grammars } from '../addon/grammars.js';
 import type { Runtime } from '../addon/runtime.js';
 import type { LoadedModel } from '../model/model.js';
+import type { PageFile } from './page.js';
 import type { ReasoningParserName } from './tools/reasoning.js';
 import type { ToolFormatName } from './tools/tool-formats.js';
 
@@ -60,6 +61,8 @@ export interface ServerDeps {
   /** Without: requests that ask for a form of the answer are refused. */
   grammars?: Grammars | null;
   model: ServerModel;
+  /** The files of the page at /; none: there is no page. */
+  page?: readonly PageFile[];
   /** Without: nothing of the machine is told. */
   readMachine?: () => Promise<MachineReadings>;
   options: ServerOptions;

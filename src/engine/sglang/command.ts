@@ -44,6 +44,7 @@ const NATIVE_ONLY = [
   'num-threads',
   'strict-model-name',
   'cors-origin',
+  'no-ui',
 ] as const satisfies readonly FlagName[];
 
 /** What jsg itself must know of a server that it supervises, under every name that SGLang has for it. */

@@ -19,9 +19,10 @@ export interface TestAppOptions extends FakeRuntimeOptions {
   server?: Partial<ServerOptions>;
   model?: Partial<ServerModel>;
   readMachine?: ServerDeps['readMachine'];
+  page?: ServerDeps['page'];
 }
 
-export function testApp({ server, model, readMachine, ...runtimeOptions }: TestAppOptions = {}): TestApp {
+export function testApp({ server, model, readMachine, page = [], ...runtimeOptions }: TestAppOptions = {}): TestApp {
   const runtime = new FakeRuntime(runtimeOptions);
   const options: ServerOptions = {
     servedModelName: 'fake-model',
@@ -36,7 +37,7 @@ export function testApp({ server, model, readMachine, ...runtimeOptions }: TestA
     serverInfo: { version: '0.0.0' },
     ...server,
   };
-  const app = createApp({ runtime, model: fakeModel(model), options, ...(readMachine && { readMachine }) });
+  const app = createApp({ runtime, model: fakeModel(model), options, page, ...(readMachine && { readMachine }) });
   return {
     app,
     runtime,

@@ -77,6 +77,7 @@ describe('a command', () => {
     ['no model', { 'model-path': undefined }, [], '--engine sglang needs a model'],
     ['the embedded model', { 'model-path': 'smollm2' }, [], "native engine's embedded model"],
     ['a flag of the native engine', { 'num-threads': 2 }, [], '--num-threads is of the native engine'],
+    ['its page', { 'no-ui': true }, [], '--no-ui is of the native engine'],
     ['a port after --', {}, ['--port=1'], '--port belongs before the --'],
     ['a short name after --', {}, ['--tp', '2'], '--tp belongs before the --'],
     ['a flag given twice', { 'context-length': 1 }, ['--context-length', '2'], '--context-length is given twice'],
