@@ -1,7 +1,7 @@
 /** Structured output over the real runtime and the real XGrammar: a tiny random model, which says nothing by itself. */
 import { join } from 'node:path';
 import Ajv from 'ajv/dist/2020.js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 // @ts-expect-error: a benchmark's, without types
 import { randomSchema } from '../../bench/grammar/schemas.mjs';
 import { loadBinding } from '../../src/addon/binding.js';
@@ -223,6 +223,47 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     expect(status, JSON.stringify(json)).toBe(400);
     expect(json.error.param).toBe(param);
     expect(json.error.message).toMatch(message);
+  });
+
+  const schemaOf = (bytes: number) => {
+    const around = Buffer.byteLength(JSON.stringify({ type: 'integer', description: '' }));
+    return { type: 'integer', description: 'x'.repeat(bytes - around) };
+  };
+  const nested = (depth: number): object =>
+    depth === 1 ? { type: 'null' } : { type: 'array', items: nested(depth - 1) };
+  test.each<[string, string, number, (size: number) => object]>([
+    ['bytes of a regular expression', 'regex', 4096, (n) => ({ regex: 'a'.repeat(n) })],
+    ['bytes of EBNF', 'ebnf', 64 * 1024, (n) => ({ ebnf: `root ::= "ab" ${'#'.padEnd(n - 14, 'x')}` })],
+    ['parentheses', 'regex', 128, (n) => ({ regex: `${'('.repeat(n)}a${')'.repeat(n)}` })],
+    ['bytes of a schema as text', 'json_schema', 64 * 1024, (n) => ({ json_schema: JSON.stringify(schemaOf(n)) })],
+    ['bytes of a schema', 'response_format.json_schema.schema', 64 * 1024, (n) => asked(schemaOf(n))],
+  ])('%s: what is at the cap is taken, one over it is never compiled', async (_, param, limit, format) => {
+    const at = await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 1, ...format(limit) });
+    expect(at.status, JSON.stringify(at.json)).toBe(200);
+    const compile = vi.spyOn(grammars, 'compile');
+    const over = await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 1, ...format(limit + 1) });
+    expect(compile).not.toHaveBeenCalled();
+    compile.mockRestore();
+    expect([over.status, over.json.error?.param, over.json.error?.code]).toEqual([400, param, 'E_GRAMMAR_LIMIT']);
+  });
+
+  test('schemas inside of schemas are taken to a depth, and never compiled beyond it', async () => {
+    const statuses: number[] = [];
+    for (let depth = 60; depth <= 68; depth++) {
+      const compile = vi.spyOn(grammars, 'compile');
+      const { status } = await post('/v1/chat/completions', {
+        messages: MESSAGES,
+        max_tokens: 1,
+        ...asked(nested(depth)),
+      });
+      expect(compile.mock.calls.length).toBe(status === 200 ? 1 : 0);
+      compile.mockRestore();
+      statuses.push(status);
+    }
+    // Nine depths around the cap of 64: first all are taken, then none.
+    expect(statuses).toEqual([...statuses].sort());
+    expect(statuses[0]).toBe(200);
+    expect(statuses.at(-1)).toBe(400);
   });
 
   test('hostile grammars get a 400 within limits, while other streams go on', async () => {
