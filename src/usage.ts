@@ -5,9 +5,9 @@ import { nearest } from './nearest.js';
 
 /** SGLang's flags that people bring along and this version does not have: an answer, not a guess at another flag. */
 const NOT_YET = new Set(
-  `quantization tp dp reasoning-parser tool-call-parser trust-remote-code
+  `tp dp trust-remote-code
   random-seed schedule-policy schedule-conservativeness cuda-graph-max-bs enable-torch-compile
-  enable-metrics disable-radix-cache speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
+  enable-metrics speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
     .split(/\s+/)
     .map((name) => `--${name}`),
 );

@@ -30,9 +30,10 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     ['launch --modle-path x', 'unknown flag --modle-path for jsg launch', 'Did you mean --model-path?'],
     ['launch --attention_backend triton', 'unknown flag --attention_backend', 'Did you mean --attention-backend?'],
     ['launch --context 10', 'unknown flag --context', 'Did you mean --context-length?'],
+    ['launch --quantization fp8', '--quantization fp8 is not of the native engine', '--torchao-config'],
     [
-      'launch --quantization fp8',
-      '--quantization is a flag of SGLang that this version of jsg does not have',
+      'launch --schedule-policy lpm',
+      '--schedule-policy is a flag of SGLang that this version of jsg does not have',
       'With --engine sglang it goes after --',
     ],
     ['launch -- --enable-metrics', '--enable-metrics after -- is for SGLang', 'Add --engine sglang'],
