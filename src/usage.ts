@@ -36,13 +36,21 @@ export function usageError(command: Command, error: CommanderError): JsgError {
     const near = nearest(quoted, longFlags(command));
     return fault(`unknown flag ${quoted} for ${path}`, near ? `Did you mean ${near}?` : `See ${path} --help.`);
   }
-  if (isUnknownCommand) {
-    const known = command.commands.map((sub) => sub.name());
-    const near = nearest(quoted, known);
-    const hint = near ? `Did you mean ${path} ${near}?` : `There are: ${known.join(', ')}.`;
-    return fault(`unknown command '${quoted}' for ${path}`, hint);
+  const { parent } = command;
+  // The word went to the command that runs where none is named.
+  if (error.code === 'commander.excessArguments' && parent?.args[0] === command.args[0] && parent?.parent) {
+    return unknownCommand(parent, command.args[0] ?? '');
   }
+  if (isUnknownCommand) return unknownCommand(command, quoted);
   return fault(error.message.replace(/^error: /, ''), `See ${path} --help.`);
+}
+
+function unknownCommand(command: Command, quoted: string): JsgError {
+  const path = commandPath(command);
+  const known = command.commands.map((sub) => sub.name());
+  const near = nearest(quoted, known);
+  const hint = near ? `Did you mean ${path} ${near}?` : `There are: ${known.join(', ')}.`;
+  return fault(`unknown command '${quoted}' for ${path}`, hint);
 }
 
 function fault(message: string, hint: string): JsgError {
