@@ -132,6 +132,7 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   spec.engine.max_running = static_cast<int>(fields.integer("maxRunningRequests", 1, 65536));
   spec.engine.max_queued = static_cast<int>(fields.integer("maxQueuedRequests", 0, kMaxSize));
   spec.engine.chunked_prefill_size = static_cast<int>(fields.integer("chunkedPrefillSize", 1, kMaxSize));
+  spec.engine.max_queued_tokens = fields.integer("maxQueuedTokens", 0, kMaxSafeInteger);
   spec.engine.shares_prefixes = fields.boolean("sharesPrefixes");
   spec.load.max_running = spec.engine.max_running;
   spec.load.max_rows = spec.engine.chunked_prefill_size + spec.engine.max_running;
@@ -151,6 +152,7 @@ Request parse_request(const Napi::Value& value) {
   }
   request.sampling = parse_sampling(fields.object("sampling"));
   request.prompt_logprobs = fields.boolean("promptLogprobs");
+  request.priority = fields.int32("priority");
   request.cache_salt = static_cast<uint64_t>(fields.integer("cacheSalt", 0, kMaxSafeInteger));
   const Napi::Value grammar = fields.get("grammar");
   if (grammar.IsExternal()) {

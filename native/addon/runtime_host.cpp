@@ -112,7 +112,7 @@ void RuntimeHost::on_step(Napi::Env env, const StepEvents& events) {
   n_live_ -= n_ended;
   if (n_ended > 0 && n_live_ == 0 && stopping_.empty()) port_.set_referenced(false);
   const auto count = [env](size_t n) { return Napi::Number::New(env, static_cast<double>(n)); };
-  step_listener_.Call({step_writer_.write(env, events), count(events.tokens.size()), count(events.hits.size())});
+  step_listener_.Call({step_writer_.write(env, events), count(events.tokens.size()), count(events.starts.size())});
 }
 
 // --- stopping ---

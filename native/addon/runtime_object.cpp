@@ -53,6 +53,7 @@ Napi::Value RuntimeObject::stats(const Napi::CallbackInfo& info) {
   object.Set("numQueued", from.n_queued);
   object.Set("usedTokens", from.used_tokens);
   object.Set("totalTokens", from.total_tokens);
+  object.Set("queuedTokens", static_cast<double>(from.queued_tokens));
   object.Set("evictableTokens", from.evictable_tokens);
   object.Set("leakedBlocks", from.leaked_blocks);
   object.Set("steps", static_cast<double>(from.steps));

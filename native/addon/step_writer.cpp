@@ -31,13 +31,13 @@ class Layout {
 
 }  // namespace
 
-void StepWriter::make_object(Napi::Env env, size_t n_events, size_t n_top, size_t n_hits) {
+void StepWriter::make_object(Napi::Env env, size_t n_events, size_t n_top, size_t n_starts) {
   event_capacity_ = grown(event_capacity_, n_events);
   top_capacity_ = grown(top_capacity_, n_top);
-  hit_capacity_ = grown(hit_capacity_, n_hits);
+  start_capacity_ = grown(start_capacity_, n_starts);
   const Napi::ArrayBuffer buffer =
       Napi::ArrayBuffer::New(env, kNumStats * sizeof(double) + event_capacity_ * (3 * sizeof(int32_t) + 3) +
-                                      (top_capacity_ + hit_capacity_) * 2 * sizeof(int32_t));
+                                      (top_capacity_ + start_capacity_) * 2 * sizeof(int32_t));
   Napi::Object object = Napi::Object::New(env);
   Layout layout(object, buffer);
   layout.add<Napi::Float64Array>("stats", kNumStats, stats_);
@@ -46,8 +46,8 @@ void StepWriter::make_object(Napi::Env env, size_t n_events, size_t n_top, size_
   layout.add<Napi::Float32Array>("logprobs", event_capacity_, logprobs_);
   layout.add<Napi::Int32Array>("topIds", top_capacity_, top_ids_);
   layout.add<Napi::Float32Array>("topLogprobs", top_capacity_, top_logprobs_);
-  layout.add<Napi::Uint32Array>("hitIds", hit_capacity_, hit_ids_);
-  layout.add<Napi::Int32Array>("hitTokens", hit_capacity_, hit_tokens_);
+  layout.add<Napi::Uint32Array>("startIds", start_capacity_, start_ids_);
+  layout.add<Napi::Int32Array>("startCached", start_capacity_, start_cached_);
   layout.add<Napi::Uint8Array>("finish", event_capacity_, finish_);
   layout.add<Napi::Uint8Array>("isPrompt", event_capacity_, is_prompt_);
   layout.add<Napi::Uint8Array>("topCounts", event_capacity_, top_counts_);
@@ -57,11 +57,11 @@ void StepWriter::make_object(Napi::Env env, size_t n_events, size_t n_top, size_
 }
 
 Napi::Object StepWriter::write(Napi::Env env, const StepEvents& events) {
-  const size_t n_events = events.tokens.size(), n_top = events.top.size(), n_hits = events.hits.size();
+  const size_t n_events = events.tokens.size(), n_top = events.top.size(), n_starts = events.starts.size();
   // A listener may have given the buffer away (ArrayBuffer.prototype.transfer); the memory is then no longer ours.
-  const bool has_room = n_events <= event_capacity_ && n_top <= top_capacity_ && n_hits <= hit_capacity_;
+  const bool has_room = n_events <= event_capacity_ && n_top <= top_capacity_ && n_starts <= start_capacity_;
   if (object_.IsEmpty() || !has_room || buffer_.Value().IsDetached()) {
-    make_object(env, n_events, n_top, n_hits);
+    make_object(env, n_events, n_top, n_starts);
   }
   for (size_t i = 0; i < n_events; ++i) {
     const TokenEvent& event = events.tokens[i];
@@ -76,9 +76,9 @@ Napi::Object StepWriter::write(Napi::Env env, const StepEvents& events) {
     top_ids_[i] = events.top[i].token;
     top_logprobs_[i] = events.top[i].logprob;
   }
-  for (size_t i = 0; i < n_hits; ++i) {
-    hit_ids_[i] = events.hits[i].id;
-    hit_tokens_[i] = events.hits[i].n_tokens;
+  for (size_t i = 0; i < n_starts; ++i) {
+    start_ids_[i] = events.starts[i].id;
+    start_cached_[i] = events.starts[i].n_cached;
   }
   const StepStats& stats = events.stats;
   const double figures[kNumStats] = {

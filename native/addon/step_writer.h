@@ -18,26 +18,26 @@ class StepWriter {
   void reset() {
     object_.Reset();
     buffer_.Reset();
-    event_capacity_ = top_capacity_ = hit_capacity_ = 0;
+    event_capacity_ = top_capacity_ = start_capacity_ = 0;
   }
 
  private:
-  void make_object(Napi::Env env, size_t n_events, size_t n_top, size_t n_hits);
+  void make_object(Napi::Env env, size_t n_events, size_t n_top, size_t n_starts);
 
   Napi::ObjectReference object_;
   Napi::Reference<Napi::ArrayBuffer> buffer_;
   size_t event_capacity_ = 0;
   size_t top_capacity_ = 0;
-  size_t hit_capacity_ = 0;
-  // Into the buffer: kNumStats, then event_capacity_, top_capacity_ or hit_capacity_ of each.
+  size_t start_capacity_ = 0;
+  // Into the buffer: kNumStats, then event_capacity_, top_capacity_ or start_capacity_ of each.
   double* stats_ = nullptr;
   uint32_t* ids_ = nullptr;
   int32_t* tokens_ = nullptr;
   float* logprobs_ = nullptr;
   int32_t* top_ids_ = nullptr;
   float* top_logprobs_ = nullptr;
-  uint32_t* hit_ids_ = nullptr;
-  int32_t* hit_tokens_ = nullptr;
+  uint32_t* start_ids_ = nullptr;
+  int32_t* start_cached_ = nullptr;
   uint8_t* finish_ = nullptr;
   uint8_t* is_prompt_ = nullptr;
   uint8_t* top_counts_ = nullptr;

@@ -28,6 +28,7 @@ Engine::~Engine() { stop(); }
 void Engine::submit(Request request) {
   check_request(request, limits_);
   const uint32_t id = request.id;
+  const auto n_prompt = static_cast<int64_t>(request.prompt_ids.size());
   auto sequence = std::make_unique<Sequence>(std::move(request));
   {
     const std::lock_guard lock(mutex_);
@@ -40,7 +41,12 @@ void Engine::submit(Request request) {
       throw Error("E_QUEUE_FULL", std::to_string(options_.max_running) + " requests run and " +
                                       std::to_string(options_.max_queued) + " wait: the queue is full");
     }
-    live_.insert(id);
+    if (queued_tokens_ > 0 && queued_tokens_ + n_prompt > options_.max_queued_tokens) {
+      throw Error("E_QUEUE_FULL", std::to_string(queued_tokens_) + " prompt tokens wait: the queue has no room for " +
+                                      std::to_string(n_prompt) + " more");
+    }
+    live_.emplace(id, n_prompt);
+    queued_tokens_ += n_prompt;
     inbox_.submitted.push_back(std::move(sequence));
   }
   wake_.notify_one();
@@ -59,6 +65,7 @@ RuntimeStats Engine::stats() const {
   const std::lock_guard lock(mutex_);
   RuntimeStats stats = stats_;
   stats.n_queued += static_cast<int>(inbox_.submitted.size());
+  stats.queued_tokens = queued_tokens_;
   return stats;
 }
 
@@ -157,22 +164,30 @@ void Engine::emit() {
   stats.total_tokens = scheduler.total_tokens();
   {
     const std::lock_guard lock(mutex_);
+    for (const Start& start : events_->starts) leave_queue(live_.find(start.id));
     for (const TokenEvent& event : events_->tokens) {
       if (event.finish == FinishReason::kNone) continue;
-      live_.erase(event.id);
+      const auto request = live_.find(event.id);
+      leave_queue(request);
+      if (request != live_.end()) live_.erase(request);
       // A cancellation that came too late must not meet a later request of the same id.
       std::erase(inbox_.cancelled, event.id);
     }
     stats.n_queued = scheduler.n_waiting() + static_cast<int>(inbox_.submitted.size());
-    stats_ = {stats.n_running,
-              scheduler.n_waiting(),
-              stats.used_tokens,
-              stats.total_tokens,
-              scheduler.evictable_tokens(),
-              leaked_blocks_,
-              steps_};
+    stats_.n_running = stats.n_running;
+    stats_.n_queued = scheduler.n_waiting();
+    stats_.used_tokens = stats.used_tokens;
+    stats_.total_tokens = stats.total_tokens;
+    stats_.evictable_tokens = scheduler.evictable_tokens();
+    stats_.leaked_blocks = leaked_blocks_;
+    stats_.steps = steps_;
   }
   sink_(std::exchange(events_, std::make_unique<StepEvents>()));
+}
+
+// Its prompt does not wait any more.
+void Engine::leave_queue(std::unordered_map<uint32_t, int64_t>::iterator request) {
+  if (request != live_.end()) queued_tokens_ -= std::exchange(request->second, 0);
 }
 
 }  // namespace jsg

@@ -6,11 +6,12 @@
 #pragma once
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "model/model.h"
@@ -29,6 +30,8 @@ struct EngineOptions {
   bool shares_prefixes = true;
   SpeculationOptions speculation = {};
   double mixed_step_cost = 2;  // see SchedulerOptions
+  // Of the prompts of requests that wait; a single one may be longer.
+  int64_t max_queued_tokens = std::numeric_limits<int64_t>::max();
 };
 
 class Engine {
@@ -41,7 +44,8 @@ class Engine {
 
   // The members below may be called from any one other thread, never from the sink.
 
-  // Throws E_INVALID_REQUEST, E_QUEUE_FULL (when max_running + max_queued requests are live) or E_RUNTIME_FAILED.
+  // Throws E_INVALID_REQUEST, E_QUEUE_FULL (when max_running + max_queued requests are live, or max_queued_tokens wait)
+  // or E_RUNTIME_FAILED.
   void submit(Request request);
   // The request ends with `abort` within one step; unknown ids are ignored.
   void cancel(uint32_t id);
@@ -74,6 +78,7 @@ class Engine {
   void end_all(FinishReason reason);
   void fail(const std::string& reason);
   void emit();
+  void leave_queue(std::unordered_map<uint32_t, int64_t>::iterator request);
 
   const EngineOptions options_;
   const RequestLimits limits_;
@@ -90,8 +95,10 @@ class Engine {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   Inbox inbox_;
-  RuntimeStats stats_;                 // as of the last step
-  std::unordered_set<uint32_t> live_;  // submitted, and the sink has not heard of an end
+  RuntimeStats stats_;  // as of the last step
+  // Submitted, and the sink has not heard of an end; with the tokens of its prompt until it starts, then 0.
+  std::unordered_map<uint32_t, int64_t> live_;
+  int64_t queued_tokens_ = 0;  // sum of those
   bool stopping_ = false;
   std::string failure_;
   std::function<void()> on_stopped_;

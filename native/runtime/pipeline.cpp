@@ -93,9 +93,8 @@ bool Pipeline::launch_next(StepEvents& events) {
   next.stats.n_retracted = plan.n_retracted;
   next.n_paced_rows = plan.n_paced_rows;
   for (const Sequence* sequence : plan.started) {
-    if (sequence->n_cached_prompt() == 0) continue;
     next.stats.cached_tokens += sequence->n_cached_prompt();
-    events.hits.push_back({sequence->id(), sequence->n_cached_prompt()});
+    events.starts.push_back({sequence->id(), sequence->n_cached_prompt()});
   }
   next.only_decodes = static_cast<int>(batch_.token_ids.size()) == plan.n_decode_seqs + plan.n_drafts;
   next.started = started;

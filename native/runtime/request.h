@@ -33,6 +33,7 @@ struct Request {
   SamplingParams sampling;
   bool prompt_logprobs = false;
   std::shared_ptr<const Grammar> grammar;  // that the answer follows, or null
+  int priority = 0;                        // the higher ones go first
   uint64_t cache_salt = 0;                 // only requests of the same salt share KV; below 2^53
 };
 

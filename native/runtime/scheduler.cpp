@@ -27,6 +27,12 @@ bool is_forced(const Sequence& sequence) {
   return sequence.extends_answer() && sequence.n_pending() > 1 && sequence.n_pending() <= kMaxForcedRows;
 }
 
+template <typename Queue>
+void insert_by_rank(Queue& queue, Sequence* sequence) {
+  const auto before = [](const Sequence* a, const Sequence* b) { return a->ranks_before(*b); };
+  queue.insert(std::upper_bound(queue.begin(), queue.end(), sequence, before), sequence);
+}
+
 // Whole blocks in front of the sequence's last token, which is always computed.
 int n_shareable_blocks(const Sequence& sequence) {
   return (static_cast<int>(sequence.tokens().size()) - 1) / kBlockSize;
@@ -65,7 +71,8 @@ void Scheduler::submit(std::unique_ptr<Sequence> sequence) {
   if (!sequences_.emplace(added->id(), std::move(sequence)).second) {
     throw Error("E_INTERNAL", "the request id " + std::to_string(added->id()) + " is already live");
   }
-  waiting_.push_back(added);
+  added->arrive(n_arrived_++);
+  insert_by_rank(waiting_, added);
 }
 
 const StepPlan& Scheduler::schedule() {
@@ -75,6 +82,7 @@ const StepPlan& Scheduler::schedule() {
   prefill_budget_ = options_.chunked_prefill_size;
   scored_budget_ = kMaxScoredRows;
 
+  while (must_preempt()) retract_last();
   schedule_decodes();
   schedule_forced();
   const int n_paced = std::min(prefill_budget_, pacer_.prompt_rows(plan_.n_decode_seqs));
@@ -89,14 +97,31 @@ const StepPlan& Scheduler::schedule() {
   return plan_;
 }
 
-bool Scheduler::must_retract() const {
+bool Scheduler::must_retract() const { return is_short_of_blocks() || must_preempt(); }
+
+bool Scheduler::is_short_of_blocks() const {
   int n_missing = 0;
   for (const Sequence* sequence : running_) n_missing += blocks_missing(*sequence);
   return !pool_.can_allocate(n_missing);
 }
 
+// Whether the first that waits has too little room, and ranks so much higher than the last that runs that it may take
+// its place.
+bool Scheduler::must_preempt() const {
+  if (waiting_.empty() || running_.empty()) return false;
+  const Sequence& next = *waiting_.front();
+  const int64_t least = int64_t{running_.back()->request().priority} + kPreemptionMargin;
+  if (next.request().priority < least) return false;
+  return n_running() == options_.max_running || !pool_.can_allocate(blocks_for(next.n_tokens()));
+}
+
 void Scheduler::schedule_decodes() {
-  while (must_retract()) retract_youngest();
+  while (is_short_of_blocks()) {
+    // Never the first: no request is accepted that does not fit alone.
+    if (n_running() == 1) throw Error("E_INTERNAL", "a sequence does not fit alone");
+    retract_last();
+    headroom_tokens_ = std::min(kMaxHeadroomTokens, 2 * headroom_tokens_);
+  }
   for (Sequence* sequence : running_) {
     for (int n = blocks_missing(*sequence); n > 0; --n) sequence->append_block(cache_.allocate());
   }
@@ -150,7 +175,7 @@ void Scheduler::start_waiting() {
     sequence.start(prefix_);
     const int n_blocks = blocks_for(sequence.n_tokens()) - static_cast<int>(prefix_.size());
     for (int n = 0; n < n_blocks; ++n) sequence.append_block(cache_.allocate());
-    running_.push_back(&sequence);
+    insert_by_rank(running_, &sequence);
     add_prefill(sequence);
   }
 }
@@ -233,18 +258,16 @@ int Scheduler::blocks_to_grow(const Sequence& sequence) const {
   return blocks_for(n_soon) - blocks_for(sequence.n_tokens());
 }
 
-// Never the oldest: no request is accepted that does not fit alone.
-void Scheduler::retract_youngest() {
+void Scheduler::retract_last() {
   Sequence* sequence = running_.back();
-  if (running_.size() == 1 || sequence->n_in_flight() > 0) {
+  if (sequence->n_in_flight() > 0) {
     throw Error("E_INTERNAL", "request " + std::to_string(sequence->id()) + " cannot go back to the queue");
   }
   running_.pop_back();
   release_blocks(*sequence);
   sequence->retract();
-  waiting_.push_front(sequence);
+  insert_by_rank(waiting_, sequence);
   ++plan_.n_retracted;
-  headroom_tokens_ = std::min(kMaxHeadroomTokens, 2 * headroom_tokens_);
 }
 
 // Backwards, so that the pool hands a sequence's blocks out again in their old order, and forgets a prefix from its

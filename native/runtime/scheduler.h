@@ -3,10 +3,11 @@
 // Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows, and
 // beside those that decode only as many as make the step cost `mixed_step_cost` of theirs, so a long prompt never
 // stalls a running stream. Drafts take from those rows, and only blocks that nobody needs.
-// Sequences start first come, first served. A sequence gets the blocks of its whole prompt when it starts, and
-// one more every kBlockSize tokens of answer; when none is left the youngest sequence that runs goes back to the head
-// of the queue and is recomputed later. The oldest is therefore never touched, and since no request is accepted that
-// could not run alone, it always gets to its end.
+// Sequences start by rank: first come, first served among those of one priority. A sequence gets the blocks of its
+// whole prompt when it starts, and one more every kBlockSize tokens of answer; when none is left the last in rank that
+// runs goes back to the queue and is recomputed later. The first is therefore never touched, and since no request is
+// accepted that could not run alone, it always gets to its end. Who is kPreemptionMargin above the last one that runs
+// takes its place.
 //
 // Full blocks are shared: what a step computes can be found in the prefix cache as soon as the step is launched, since
 // steps run in that order, and stays there when its sequence is gone, until the room is needed. A sequence starts
@@ -39,6 +40,9 @@ struct SchedulerOptions {
 // Most rows of a step that score a prompt or check a draft: each needs a row of logits (vocab_size floats) beside the
 // one that each sequence may have.
 inline constexpr int kMaxScoredRows = 64;
+
+// How much higher a priority must be to take the place of a sequence that runs; SGLang's default.
+inline constexpr int kPreemptionMargin = 10;
 
 struct ScheduledSequence {
   Sequence* sequence;
@@ -92,7 +96,7 @@ class Scheduler {
   void clear_cache() { cache_.clear(); }
   // Frees the blocks and forgets the sequence, in whatever state it is. Unknown ids are ignored: false.
   bool remove(uint32_t id);
-  // Ids of all that run or wait, oldest first.
+  // Ids of all that run, then of all that wait, each by rank.
   std::vector<uint32_t> live_ids() const;
 
  private:
@@ -107,7 +111,9 @@ class Scheduler {
   bool can_start(const Sequence& sequence) const;
   int blocks_missing(const Sequence& sequence) const;
   int blocks_to_grow(const Sequence& sequence) const;
-  void retract_youngest();
+  bool is_short_of_blocks() const;
+  bool must_preempt() const;
+  void retract_last();
   void release_blocks(Sequence& sequence);
 
   SchedulerOptions options_;
@@ -116,8 +122,9 @@ class Scheduler {
   StepPacer pacer_;
   std::vector<int32_t> prefix_;  // cached blocks of the sequence that is about to start
   std::unordered_map<uint32_t, std::unique_ptr<Sequence>> sequences_;
-  std::deque<Sequence*> waiting_;   // oldest first
-  std::vector<Sequence*> running_;  // oldest first
+  std::deque<Sequence*> waiting_;   // by rank
+  std::vector<Sequence*> running_;  // by rank
+  uint64_t n_arrived_ = 0;
   StepPlan plan_;
   int prefill_budget_ = 0;  // rows left in the step being planned
   int scored_budget_ = 0;   // of kMaxScoredRows

@@ -26,6 +26,11 @@ class Sequence {
   const Request& request() const { return request_; }
   const SamplingParams& sampling() const { return request_.sampling; }
   SequenceState state() const { return state_; }
+  // Whether it goes first: by priority, then by arrival.
+  bool ranks_before(const Sequence& other) const {
+    if (request_.priority != other.request_.priority) return request_.priority > other.request_.priority;
+    return arrival_ < other.arrival_;
+  }
 
   // Prompt, then what was generated, as far as the host knows it.
   std::span<const int32_t> tokens() const { return tokens_; }
@@ -78,6 +83,8 @@ class Sequence {
   // The next block of its table is `block` of the prefix cache, which holds the same tokens.
   void share_block(int32_t block) { block_table_[n_shared_blocks_++] = block; }
 
+  // It is the n-th to arrive.
+  void arrive(uint64_t n) { arrival_ = n; }
   // Waiting -> running, with the KV of its first tokens in `cached` blocks.
   void start(std::span<const int32_t> cached = {});
   // Running -> waiting. Its tokens, counts and place in the answer stay, so that recomputing prompt + answer goes on
@@ -106,6 +113,7 @@ class Sequence {
   std::unique_ptr<Drafter> drafter_;
   std::vector<int32_t> drafts_;
   SequenceState state_ = SequenceState::kWaiting;
+  uint64_t arrival_ = 0;
   int n_in_flight_ = 0;
   int in_flight_row_ = -1;
   int n_computed_ = 0;

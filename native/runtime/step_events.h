@@ -24,10 +24,10 @@ struct TokenEvent {
   uint8_t n_checked = 0;
 };
 
-// A request has started with so many tokens of its prompt from the prefix cache; none: no event.
-struct CacheHit {
+// A request has started, with so many tokens of its prompt from the prefix cache.
+struct Start {
   uint32_t id;
-  int32_t n_tokens;
+  int32_t n_cached;
 };
 
 struct StepStats {
@@ -58,7 +58,7 @@ struct StepEvents {
 
   std::vector<TokenEvent> tokens;
   std::vector<TopLogprob> top;
-  std::vector<CacheHit> hits;
+  std::vector<Start> starts;
   StepStats stats;
   std::optional<RuntimeFailure> error;
 };
@@ -69,6 +69,7 @@ struct RuntimeStats {
   int used_tokens = 0;
   int total_tokens = 0;
   int evictable_tokens = 0;
+  int64_t queued_tokens = 0;  // of the prompts that wait
   int leaked_blocks = 0;
   uint64_t steps = 0;
 };

@@ -243,6 +243,7 @@ Request random_request(uint32_t id, int max_tokens, std::mt19937& random) {
   const int n_common = pick(0, 1) ? pick(0, n_prompt) : 0;
   for (int i = 0; i < n_prompt; ++i) request.prompt_ids.push_back(i < n_common ? i % kVocab : pick(0, kVocab - 1));
   request.cache_salt = static_cast<uint64_t>(pick(0, 1));
+  if (pick(0, 3) == 0) request.priority = pick(-15, 15);
   request.prompt_logprobs = pick(0, 5) == 0;
   if (pick(0, 3) == 0) request.stop_ids = {pick(0, kVocab - 1), pick(0, kVocab - 1)};
   if (pick(0, 3) == 0) request.min_new_tokens = pick(0, 20);
@@ -389,6 +390,28 @@ TEST_EACH_MODEL(the_queue_is_bounded) {
   collector.wait_ended(8);
   engine.submit(make_request(8, {1}, 5));
   collector.wait_ended(9);
+}
+
+TEST_EACH_MODEL(the_tokens_that_wait_are_bounded) {
+  Collector collector;
+  std::promise<void> gate;
+  auto opened = gate.get_future().share();
+  auto model = std::make_unique<HistoryModel>(64, kVocab, abilities);
+  model->on_step = [&](const Batch&) { opened.wait(); };
+  EngineOptions options = small_options();
+  options.max_queued_tokens = 100;
+  Engine engine(std::move(model), options, collector.sink());
+  const std::vector<int32_t> longer(150, 1), shorter(60, 2);
+  engine.submit(make_request(1, longer, 5));  // alone it may be as long as it likes
+  CHECK(engine.stats().queued_tokens == 150);
+  CHECK_THROWS(engine.submit(make_request(2, shorter, 5)), "E_QUEUE_FULL");
+  gate.set_value();
+  collector.wait_tokens(1, 1);
+  CHECK(engine.stats().queued_tokens == 0);
+  engine.submit(make_request(2, shorter, 5));
+  collector.wait_ended(2);
+  engine.cancel(2);
+  CHECK(engine.stats().queued_tokens == 0);
 }
 
 TEST(bad_requests_never_reach_the_thread) {

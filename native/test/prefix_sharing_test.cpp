@@ -43,7 +43,7 @@ class Server {
   void step() {
     StepEvents events;
     pipeline_->advance(events);
-    for (const CacheHit& hit : events.hits) answers_[hit.id].n_cached = hit.n_tokens;
+    for (const Start& start : events.starts) answers_[start.id].n_cached = start.n_cached;
     for (const TokenEvent& event : events.tokens) {
       answers_[event.id].tokens.push_back(event.token);
       answers_[event.id].logprobs.push_back(event.logprob);

@@ -323,6 +323,66 @@ TEST(a_retracted_sequence_finds_its_blocks_again) {
   CHECK(n_recomputed > 0 && n_recomputed < 150);
 }
 
+static std::unique_ptr<Sequence> make_urgent(uint32_t id, int priority, int n_prompt, int max_new_tokens) {
+  Request request;
+  request.id = id;
+  request.prompt_ids.assign(n_prompt, static_cast<int32_t>(id) + 2);
+  request.max_new_tokens = max_new_tokens;
+  request.priority = priority;
+  return std::make_unique<Sequence>(std::move(request));
+}
+
+TEST(higher_priorities_start_first_and_equal_ones_as_they_came) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 1, .chunked_prefill_size = 64});
+  const std::pair<uint32_t, int> requests[] = {{1, 0}, {2, 0}, {3, 5}, {4, -1}, {5, 5}, {6, 9}};
+  for (const auto& [id, priority] : requests) scheduler.submit(make_urgent(id, priority, 4, 2));
+  std::vector<uint32_t> order;
+  while (scheduler.has_work()) {
+    for (const auto& [id, n] : run_step(scheduler)) {
+      if (n == 4) order.push_back(id);
+    }
+  }
+  CHECK((order == std::vector<uint32_t>{6, 3, 5, 1, 2, 4}));
+}
+
+TEST(a_much_higher_priority_takes_the_place_of_one_that_runs) {
+  Scheduler scheduler({.n_blocks = 100, .max_running = 2, .chunked_prefill_size = 64});
+  scheduler.submit(make_urgent(1, 0, 40, 30));
+  scheduler.submit(make_urgent(2, 0, 40, 30));
+  run_step(scheduler);
+  scheduler.submit(make_urgent(3, kPreemptionMargin - 1, 40, 30));
+  CHECK(!scheduler.must_retract());
+  CHECK(run_step(scheduler).contains(2));
+  scheduler.submit(make_urgent(4, kPreemptionMargin, 40, 3));
+  CHECK(scheduler.must_retract());
+  StepPlan plan;
+  auto taken = run_step(scheduler, &plan);
+  CHECK(plan.n_retracted == 1 && taken.contains(1) && !taken.contains(2));
+  taken = run_step(scheduler);
+  CHECK(taken.at(4) == 40 && taken.contains(1));
+  std::vector<uint32_t> finished;
+  while (scheduler.has_work()) {
+    const auto before = scheduler.live_ids();
+    run_step(scheduler);
+    const auto after = scheduler.live_ids();
+    for (const uint32_t id : before) {
+      if (std::find(after.begin(), after.end(), id) == after.end()) finished.push_back(id);
+    }
+    CHECK(scheduler.count_leaked_blocks() == 0);
+  }
+  CHECK(finished.front() == 4);
+  CHECK(finished.size() == 4);
+}
+
+TEST(where_kv_is_short_the_last_in_rank_yields) {
+  Scheduler scheduler({.n_blocks = 20, .max_running = 4, .chunked_prefill_size = 128});
+  scheduler.submit(make_urgent(1, 0, 16, 240));
+  scheduler.submit(make_urgent(2, 1, 16, 240));  // comes later, and goes first
+  run_step(scheduler);
+  while (scheduler.n_waiting() == 0) run_step(scheduler);
+  CHECK((scheduler.live_ids() == std::vector<uint32_t>{2, 1}));
+}
+
 TEST(bad_options_are_refused) {
   CHECK_THROWS(Scheduler({.n_blocks = 4, .max_running = 0, .chunked_prefill_size = 16}), "E_INVALID_REQUEST");
   CHECK_THROWS(Scheduler({.n_blocks = 4, .max_running = 1, .chunked_prefill_size = 0}), "E_INVALID_REQUEST");

@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 9;
+export const CONTRACT = 10;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -118,6 +118,8 @@ export interface RuntimeSpec {
   maxRunningRequests: number;
   /** Submissions beyond this many waiting are refused with E_QUEUE_FULL. */
   maxQueuedRequests: number;
+  /** Of prompts that wait; beyond them submissions are refused with E_QUEUE_FULL. A single one may be longer. */
+  maxQueuedTokens: number;
   /** Most prompt tokens one step takes. */
   chunkedPrefillSize: number;
   /** KV of what was computed is kept and found again by requests that begin with it. */
@@ -157,6 +159,8 @@ export interface NativeRequest {
   promptLogprobs: boolean;
   /** What the answer must follow. It ends with `stop` where that is complete. */
   grammar: NativeGrammar | null;
+  /** 32 bits, signed. The higher goes first, and one that is 10 above a running one may take its place. */
+  priority: number;
   /** Only requests of the same number share KV, or can tell by the time that they would. Unsigned, 53 bits. */
   cacheSalt: number;
 }
@@ -232,9 +236,9 @@ export interface StepEvents {
   topCounts: Uint8Array;
   topIds: Int32Array;
   topLogprobs: Float32Array;
-  /** Requests that have started with tokens of their prompt from the prefix cache, and how many tokens. */
-  hitIds: Uint32Array;
-  hitTokens: Int32Array;
+  /** Requests that have started, and how many tokens of their prompts came from the prefix cache. */
+  startIds: Uint32Array;
+  startCached: Int32Array;
   /** StepStats, in the order of STEP_STATS. */
   stats: Float64Array;
   /** Set on the last call, when the runtime failed: every live request has ended with `error`. */
@@ -302,6 +306,8 @@ export interface RuntimeStats {
   numQueued: number;
   usedTokens: number;
   totalTokens: number;
+  /** Of the prompts that wait. */
+  queuedTokens: number;
   /** Tokens of the prefix cache that no sequence uses: room for others. */
   evictableTokens: number;
   /** Blocks referenced by no sequence and yet not free: 0 unless there is a bug. */
@@ -390,12 +396,12 @@ export interface NativeBinding {
   /** Not on the event loop. Rejects with E_IO_FAILED, E_MODEL_INVALID, E_OUT_OF_MEMORY. */
   quantizeMatrix(request: QuantizeRequest): Promise<QuantizedMatrix>;
   /**
-   * Loads weights off the event loop; `onStep` gets at most one call a step, with the numbers of events and of cache hits in
+   * Loads weights off the event loop; `onStep` gets at most one call a step, with the numbers of events and of starts in
    * it; `onProgress` gets 0..1 while loading.
    */
   createRuntime(
     spec: RuntimeSpec,
-    onStep: (events: StepEvents, numEvents: number, numHits: number) => void,
+    onStep: (events: StepEvents, numEvents: number, numStarts: number) => void,
     onProgress: (fraction: number) => void,
   ): Promise<NativeRuntime>;
 }

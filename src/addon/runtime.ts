@@ -41,6 +41,8 @@ export interface SubmitRequest {
   promptLogprobs: boolean;
   /** What the answer must follow; none by default. */
   grammar?: NativeGrammar | null;
+  /** The higher goes first; 0 by default. */
+  priority?: number;
   /** Whose KV may be shared: that of requests with the same number. */
   cacheSalt: number;
 }
@@ -94,9 +96,9 @@ export class NativeEngineRuntime implements Runtime {
   ): Promise<NativeEngineRuntime> {
     const { createRuntime } = binding ?? (await loadBinding());
     let runtime: NativeEngineRuntime | undefined;
-    const onStep = (events: StepEvents, numEvents: number, numHits: number) => {
+    const onStep = (events: StepEvents, numEvents: number, numStarts: number) => {
       // Steps come only after a submission, and so after the assignment below.
-      if (runtime) runtime.#deliver(events, numEvents, numHits);
+      if (runtime) runtime.#deliver(events, numEvents, numStarts);
     };
     try {
       const native = await createRuntime(spec, onStep, onProgress);
@@ -123,7 +125,7 @@ export class NativeEngineRuntime implements Runtime {
 
     const id = this.#newId();
     try {
-      this.#native.submit({ ...request, id, grammar: request.grammar ?? null });
+      this.#native.submit({ ...request, id, grammar: request.grammar ?? null, priority: request.priority ?? 0 });
     } catch (error) {
       throw toJsgError(error);
     }
@@ -157,9 +159,9 @@ export class NativeEngineRuntime implements Runtime {
   }
 
   /** Once a step, on the event loop that also writes the answers: nothing here waits, one object is made per token. */
-  #deliver(events: StepEvents, numEvents: number, numHits: number): void {
+  #deliver(events: StepEvents, numEvents: number, numStarts: number): void {
     if (events.error) this.#failure = toFailure(events.error);
-    this.#noteHits(events, numHits);
+    this.#noteStarts(events, numStarts);
     let top = 0;
     for (let i = 0; i < numEvents; i++) {
       const id = events.ids[i] as number;
@@ -194,10 +196,10 @@ export class NativeEngineRuntime implements Runtime {
     for (const listener of this.#listeners) listener(stats);
   }
 
-  #noteHits({ hitIds, hitTokens }: StepEvents, numHits: number): void {
-    for (let i = 0; i < numHits; i++) {
-      const live = this.#live.get(hitIds[i] as number);
-      if (live) live.cachedTokens = hitTokens[i] as number;
+  #noteStarts({ startIds, startCached }: StepEvents, numStarts: number): void {
+    for (let i = 0; i < numStarts; i++) {
+      const live = this.#live.get(startIds[i] as number);
+      if (live) live.cachedTokens = startCached[i] as number;
     }
   }
 

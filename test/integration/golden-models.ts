@@ -60,6 +60,7 @@ export function startRuntime(weights: ModelWeights, overrides: Partial<RuntimeSp
     maxQueuedRequests: 64,
     chunkedPrefillSize: 512,
     sharesPrefixes: true,
+    maxQueuedTokens: Number.MAX_SAFE_INTEGER,
     numThreads: 2,
     ...overrides,
   });

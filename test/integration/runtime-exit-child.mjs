@@ -28,6 +28,7 @@ const submit = (runtime, maxNewTokens) =>
     },
     promptLogprobs: false,
     cacheSalt: 0,
+    priority: 0,
   });
 const worker = (name) => new Worker(new URL(import.meta.url), { workerData: [addon, name, small, large] });
 

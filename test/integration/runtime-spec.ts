@@ -40,6 +40,7 @@ export function dummySpec(overrides: Partial<RuntimeSpec> = {}, shape: Partial<M
     maxQueuedRequests: 512,
     chunkedPrefillSize: 128,
     sharesPrefixes: true,
+    maxQueuedTokens: Number.MAX_SAFE_INTEGER,
     numThreads: 1,
     ...overrides,
   };
@@ -100,6 +101,7 @@ export function makeRequest(overrides: Partial<SubmitRequest> = {}): SubmitReque
     sampling: GREEDY,
     promptLogprobs: false,
     cacheSalt: 0,
+    priority: 0,
     ...overrides,
   };
 }

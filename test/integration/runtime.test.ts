@@ -45,6 +45,7 @@ describe('the addon', () => {
       ['stopTokenIds', { stopTokenIds: null }],
       ['promptLogprobs', { promptLogprobs: 1 }],
       ['cacheSalt', { cacheSalt: -1 }],
+      ['priority', { priority: 0.5 }],
       ['sampling', { sampling: null }],
       ['sampling.seed', { sampling: { ...GREEDY, seed: -1 } }],
       ['temperature', { sampling: { ...GREEDY, temperature: Number.NaN } }],

@@ -23,7 +23,7 @@ export class FakeNative implements NativeRuntime {
   cancelled: number[] = [];
   numStops = 0;
   refusal: Error | null = null;
-  #onStep: (events: StepEvents, numEvents: number, numHits: number) => void = () => {};
+  #onStep: (events: StepEvents, numEvents: number, numStarts: number) => void = () => {};
 
   readonly binding: NativeBinding = {
     version: '0',
@@ -63,6 +63,7 @@ export class FakeNative implements NativeRuntime {
       usedTokens: 0,
       totalTokens: 64,
       evictableTokens: 0,
+      queuedTokens: 0,
       leakedBlocks: 0,
       steps: 0,
     };
@@ -75,8 +76,8 @@ export class FakeNative implements NativeRuntime {
     this.step(this.submitted.map(({ id }) => ({ id, finish: 3 })));
   }
 
-  /** `hits`: ids of requests and what they found in the prefix cache. */
-  step(events: FakeEvent[], error: StepEvents['error'] = null, hits: [number, number][] = []): void {
+  /** `starts`: ids of requests, and what they found in the prefix cache. */
+  step(events: FakeEvent[], error: StepEvents['error'] = null, starts: [number, number][] = []): void {
     // As the addon's: with room for more.
     const room: FakeEvent[] = [...events, { id: 1, token: 9, finish: 1 }];
     const top = room.flatMap((event) => event.top ?? []);
@@ -90,13 +91,13 @@ export class FakeNative implements NativeRuntime {
         topCounts: Uint8Array.from(room, (event) => event.top?.length ?? 0),
         topIds: Int32Array.from(top, ([id]) => id),
         topLogprobs: Float32Array.from(top, ([, logprob]) => logprob),
-        hitIds: Uint32Array.from([...hits, [1, 99]], ([id]) => id as number),
-        hitTokens: Int32Array.from([...hits, [1, 99]], ([, tokens]) => tokens as number),
+        startIds: Uint32Array.from([...starts, [1, 99]], ([id]) => id as number),
+        startCached: Int32Array.from([...starts, [1, 99]], ([, tokens]) => tokens as number),
         stats: Float64Array.from(STEP_STATS, (name) => (name === 'decodeSeqs' ? events.length : 0)),
         error,
       },
       events.length,
-      hits.length,
+      starts.length,
     );
   }
 }
