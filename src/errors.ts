@@ -14,6 +14,8 @@ export const ERRORS = {
   E_METHOD_NOT_ALLOWED: { status: 405, type: 'invalid_request_error', exit: 1 },
   E_REQUEST_TOO_LARGE: { status: 413, type: 'invalid_request_error', exit: 1 },
   E_QUEUE_FULL: { status: 429, type: 'rate_limit_error', exit: 1 },
+  /** The time that the request gave itself. */
+  E_TIMEOUT: { status: 504, type: 'timeout_error', exit: 1 },
   E_UNAVAILABLE: { status: 503, type: 'service_unavailable', exit: 1 },
   E_PROFILE_INVALID: { status: 500, type: 'server_error', exit: 2 },
   E_PROFILE_NOT_FOUND: { status: 500, type: 'server_error', exit: 2 },

@@ -6,7 +6,6 @@ import { sourceUnder } from '../device/source.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
-import { requireKnownQuantization } from '../model/quantization.js';
 import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import { asLoaded } from '../plan/weight-format.js';
@@ -32,7 +31,6 @@ export const nativeEngine: Engine = {
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
     parseOrigins(settings['cors-origin']);
-    if (settings.quantization !== null) requireKnownQuantization(settings.quantization);
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
     requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);
@@ -124,10 +122,16 @@ function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, 
     maxTotalTokens: plan.maxTotalTokens,
     maxRunningRequests: settings['max-running-requests'],
     maxQueuedRequests: settings['max-queued-requests'],
+    maxQueuedTokens: settings['max-queued-tokens'] ?? Number.MAX_SAFE_INTEGER,
     chunkedPrefillSize: settings['chunked-prefill-size'],
     sharesPrefixes: !settings['disable-radix-cache'],
     numThreads: settings['num-threads'],
   };
+}
+
+function priorityOrder(settings: Settings): 'high-first' | 'low-first' | null {
+  if (!settings['enable-priority-scheduling']) return null;
+  return settings['schedule-low-priority-values-first'] ? 'low-first' : 'high-first';
 }
 
 function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPlan): ServerOptions {
@@ -138,6 +142,8 @@ function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPla
     contextLength: plan.contextLength,
     maxRunningRequests: settings['max-running-requests'],
     maxQueuedRequests: settings['max-queued-requests'],
+    maxQueuedTokens: settings['max-queued-tokens'],
+    priorityOrder: priorityOrder(settings),
     apiKeys: apiKeysOf(settings),
     corsOrigins: parseOrigins(settings['cors-origin']),
     strictModelName: settings['strict-model-name'],

@@ -39,8 +39,7 @@ export function openHfModel(directory: string): ModelWeights {
     else if (!isAllZero(path, tensor))
       throw modelUnsupported(path, `tensor ${quote(name)}: this bias is not supported`);
   }
-  const quantizedBy = quantization?.method ?? null;
-  return { config, files, tensors: selectTensors(config, found, directory), quantizedBy };
+  return { config, files, tensors: selectTensors(config, found, directory) };
 }
 
 /** All tensors by name, of whatever type, but those that nobody reads. */

@@ -28,12 +28,6 @@ const TORCHAO_CONFIGS = [
   'fp8dq-per_row',
 ] as const;
 
-/** SGLang's names. The native engine has awq, gptq (both also as Marlin), compressed-tensors, w8a8_int8 and gguf. */
-const QUANTIZATIONS = [
-  ...['awq', 'awq_marlin', 'gptq', 'gptq_marlin', 'compressed-tensors', 'w8a8_int8', 'gguf'],
-  ...['fp8', 'w8a8_fp8', 'marlin', 'bitsandbytes', 'modelopt', 'moe_wna16', 'qoq'],
-] as const;
-
 const MAX_INT32 = 2 ** 31 - 1;
 
 export const FLAGS = {
@@ -129,13 +123,6 @@ export const FLAGS = {
     default: null,
     help: 'quantise linear layers while loading: 4 or 8 bits, int8dq also the activations (on a CPU); fp8 is not available',
   },
-  quantization: {
-    group: 'Device',
-    kind: 'choice',
-    choices: QUANTIZATIONS,
-    default: null,
-    help: 'what the checkpoint is quantised by, where it must be (default: what its files say)',
-  },
   'lm-head-dtype': {
     group: 'Device',
     kind: 'choice',
@@ -208,6 +195,27 @@ export const FLAGS = {
     max: 1_000_000,
     default: 256,
     help: 'requests that wait; beyond them the answer is 429',
+  },
+  'max-queued-tokens': {
+    group: 'Capacity',
+    kind: 'int',
+    metavar: 'TOKENS',
+    min: 1,
+    max: MAX_INT32,
+    default: null,
+    help: 'prompt tokens that wait; beyond them the answer is 429 (default: any number)',
+  },
+  'enable-priority-scheduling': {
+    group: 'Capacity',
+    kind: 'toggle',
+    default: false,
+    help: 'requests with a higher `priority` go first, and 10 above a running one they take its place',
+  },
+  'schedule-low-priority-values-first': {
+    group: 'Capacity',
+    kind: 'toggle',
+    default: false,
+    help: 'lower values of `priority` go first',
   },
   'chunked-prefill-size': {
     group: 'Capacity',

@@ -21,6 +21,10 @@ export interface ServerOptions {
   contextLength: number;
   maxRunningRequests: number;
   maxQueuedRequests: number;
+  /** Prompt tokens that may wait; null: any number. */
+  maxQueuedTokens?: number | null;
+  /** Which values of `priority` go first; by default the field is not heard. */
+  priorityOrder?: 'high-first' | 'low-first' | null;
   /** Those at the start; empty: no key is asked for. */
   apiKeys: readonly string[];
   /** Of web pages that may ask; none by default. */

@@ -25,10 +25,13 @@ export function errorBody(thrown: unknown): ErrorBody {
 }
 
 /** `bodyOf`: the shape of the API that was asked. */
+/** Of a status from 500 on, and yet as asked for. */
+const NO_FAULTS: readonly ErrorCode[] = ['E_UNAVAILABLE', 'E_TIMEOUT'];
+
 export function errorResponse(thrown: unknown, bodyOf: (thrown: unknown) => object = errorBody): Response {
   const error = toJsgError(thrown);
   const { status } = ERRORS[error.code];
-  if (status >= 500 && error.code !== 'E_UNAVAILABLE') logFault(error);
+  if (status >= 500 && !NO_FAULTS.includes(error.code)) logFault(error);
   return new Response(JSON.stringify(bodyOf(error)), { status, headers: headersOf(error.code) });
 }
 

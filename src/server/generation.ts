@@ -3,8 +3,10 @@
  * or not, so that what a stream adds up to is what an unstreamed answer says.
  */
 import type { TokenEvent } from '../addon/runtime.js';
+import { JsgError } from '../errors.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
+import { TIME_OVER } from './lifecycle.js';
 import { type GenerationSink, type SequencePlan, SequenceReader } from './sequence-reader.js';
 
 export interface Generation {
@@ -14,9 +16,26 @@ export interface Generation {
 }
 
 /**
+ * Refuses what would be refused later anyway, before anything is read of the request: under overload that is what keeps
+ * refusals quick and the machine free for those who are served. Throws E_UNAVAILABLE, E_QUEUE_FULL.
+ */
+export function admit(server: ServerContext): void {
+  server.lifecycle.admit();
+  const { options, runtime } = server;
+  const { numRunning, numQueued, queuedTokens } = runtime.stats();
+  if (numRunning + numQueued >= options.maxRunningRequests + options.maxQueuedRequests) {
+    throw new JsgError('E_QUEUE_FULL', `${numRunning} requests run and ${numQueued} wait: the queue is full`);
+  }
+  if (queuedTokens > 0 && queuedTokens >= (options.maxQueuedTokens ?? Number.POSITIVE_INFINITY)) {
+    throw new JsgError('E_QUEUE_FULL', `${queuedTokens} prompt tokens wait: the queue is full`);
+  }
+}
+
+/**
  * Submits all sequences at once. Throws what the runtime says to any of them (E_QUEUE_FULL, E_INVALID_REQUEST), and
  * then none of them runs. Aborting `signal` (the client is gone) frees them all, and so does `/abort_request` with any
- * of the ids.
+ * of the ids. A request whose time is over ends with what it has and the finish reason `abort`, or with E_TIMEOUT where it
+ * has no token yet.
  */
 export function startGeneration(
   server: ServerContext,
@@ -31,7 +50,10 @@ export function startGeneration(
   const onGone = () => controller.abort(signal.reason);
   if (signal.aborted) onGone();
   else signal.addEventListener('abort', onGone, { once: true });
+  const readers: SequenceReader[] = [];
+  const deadline = startDeadline(plans, readers, controller);
   const close = () => {
+    clearTimeout(deadline);
     signal.removeEventListener('abort', onGone);
     server.lifecycle.end(controller);
   };
@@ -51,21 +73,35 @@ export function startGeneration(
     abort: (reason) => controller.abort(reason),
     async run(sink) {
       try {
-        const readers = sequences.map((events, index) =>
-          new SequenceReader(server, plans[index] as SequencePlan, index, sink)
-            .read(events, controller.signal)
-            .catch((error: unknown) => {
-              // One failed: its siblings are of no use to anyone.
-              controller.abort(error);
-              throw error;
-            }),
+        readers.push(...plans.map((plan, index) => new SequenceReader(server, plan, index, sink)));
+        const reading = sequences.map((events, index) =>
+          (readers[index] as SequenceReader).read(events, controller.signal).catch((error: unknown) => {
+            // One failed: its siblings are of no use to anyone.
+            controller.abort(error);
+            throw error;
+          }),
         );
-        await settleAll(readers);
+        await settleAll(reading);
       } finally {
         close();
       }
     },
   };
+}
+
+/** Ends the request when its time is over. */
+function startDeadline(
+  plans: readonly SequencePlan[],
+  readers: readonly SequenceReader[],
+  controller: AbortController,
+): NodeJS.Timeout | undefined {
+  const seconds = plans.find((plan) => plan.timeoutSeconds !== null)?.timeoutSeconds ?? null;
+  if (seconds === null) return undefined;
+  return setTimeout(() => {
+    const hasBegun = readers.some((reader) => reader.numTokens > 0);
+    const late = new JsgError('E_TIMEOUT', `no token came within the ${seconds} s that the request gave itself`);
+    controller.abort(hasBegun ? TIME_OVER : late);
+  }, seconds * 1000);
 }
 
 /** Retrying would not help a request that is larger than running and waiting places together. */

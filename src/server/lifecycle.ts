@@ -11,6 +11,7 @@ export type Phase = 'starting' | 'ready' | 'draining' | 'failed';
 /** Reasons for an abort that nobody needs an error for. */
 export const CLIENT_GONE = 'client gone';
 export const ABORT_ASKED = 'abort asked';
+export const TIME_OVER = 'time over';
 
 export class Lifecycle {
   #tokenSeen = false;

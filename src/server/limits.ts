@@ -21,6 +21,7 @@ export const LIMITS = {
   stopTokenIds: 128,
   logitBias: 1024,
   n: 8,
+  timeoutSeconds: 86_400,
   topLogprobs: 20,
   requestIdChars: 128,
   tools: 128,

@@ -50,13 +50,21 @@ export function planSequences(server: ServerContext, request: SamplingRequest, o
       promptLogprobs: options.promptLogprobs ?? false,
       grammar: options.grammar ?? null,
       cacheSalt: options.caller.namespace,
+      priority: priorityOf(server, request.priority ?? 0),
     },
     countsCache: index === 0,
+    timeoutSeconds: request.timeout ?? null,
     stop,
     skipSpecialTokens: request.skip_special_tokens ?? true,
     continuesPrompt: options.continuesPrompt ?? false,
     tracksTokens: options.topLogprobs >= 0,
   }));
+}
+
+/** The runtime runs the higher numbers first. */
+function priorityOf({ options }: ServerContext, priority: number): number {
+  if (!options.priorityOrder) return 0;
+  return options.priorityOrder === 'low-first' ? -priority : priority;
 }
 
 /** Request over the model's own defaults over OpenAI's. */

@@ -10,6 +10,8 @@ export interface SequencePlan extends TextOptions {
   submit: SubmitRequest;
   /** The first choice of its prompt: what it finds in the prefix cache is what was there before the request. */
   countsCache: boolean;
+  /** After which its request ends; null: when it is done. */
+  timeoutSeconds: number | null;
 }
 
 export interface Finish {
@@ -56,6 +58,11 @@ export class SequenceReader {
     this.#text = new SequenceText(server.model.tokenizer, plan);
     this.#timer = server.metrics.sequence(plan.submit.promptIds.length);
     this.#promptTokens = plan.submit.promptLogprobs ? [] : null;
+  }
+
+  /** Tokens that have come. */
+  get numTokens(): number {
+    return this.#numTokens;
   }
 
   /** Resolves when the sequence has ended. Throws what the runtime throws, and an error that `signal` was aborted with. */

@@ -12,7 +12,6 @@ export const SHARED = [
   'mem-fraction-static',
   'context-length',
   'torchao-config',
-  'quantization',
   'grammar-backend',
   'revision',
   'tokenizer-path',
@@ -26,6 +25,8 @@ export const SHARED = [
   'max-total-tokens',
   'max-running-requests',
   'max-queued-requests',
+  'enable-priority-scheduling',
+  'schedule-low-priority-values-first',
   'chunked-prefill-size',
   'disable-radix-cache',
   'disable-cuda-graph',
@@ -42,6 +43,7 @@ export const SHARED = [
 /** What only the native runtime does: refused where it is asked for, never left out in silence. */
 const NATIVE_ONLY = [
   'lm-head-dtype',
+  'max-queued-tokens',
   'num-threads',
   'strict-model-name',
   'cors-origin',

@@ -5,7 +5,7 @@ import { ChatAnswer, type ChatAnswerOptions, ChatStream } from '../chat-answer.j
 import { type ChatTask, planChat } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
-import { startGeneration } from '../generation.js';
+import { admit, startGeneration } from '../generation.js';
 import { parseAnswerFormat } from '../grammar/answer-format.js';
 import { checkModelName, checkStreamOptions, newRequestId } from '../openai.js';
 import { readJsonObject } from '../request-body.js';
@@ -16,7 +16,7 @@ import { parseRequest } from '../schemas/parse.js';
 import { parseToolUse } from '../tools/tools.js';
 
 export async function chatCompletions(server: ServerContext, c: Context): Promise<Response> {
-  server.lifecycle.admit();
+  admit(server);
   const request = parseRequest(chatShape, await readJsonObject(c));
   checkModelName(server, request.model);
   checkStreamOptions(request);

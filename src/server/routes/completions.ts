@@ -5,7 +5,7 @@ import { callerOf } from '../auth.js';
 import { CompletionAnswer, type CompletionAnswerOptions, CompletionStream } from '../completion-answer.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
-import { startGeneration } from '../generation.js';
+import { admit, startGeneration } from '../generation.js';
 import { parseAnswerFormat } from '../grammar/answer-format.js';
 import { compileFormat } from '../grammar/compile.js';
 import { checkModelName, checkStreamOptions, newRequestId } from '../openai.js';
@@ -19,7 +19,7 @@ import { type PlanOptions, planSequences } from '../sequence-plan.js';
 import type { SequencePlan } from '../sequence-reader.js';
 
 export async function completions(server: ServerContext, c: Context): Promise<Response> {
-  server.lifecycle.admit();
+  admit(server);
   const request = parseRequest(completionShape, await readJsonObject(c));
   checkModelName(server, request.model);
   checkStreamOptions(request);

@@ -4,7 +4,7 @@ import { callerOf } from '../auth.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
 import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions } from '../generate-answer.js';
-import { startGeneration } from '../generation.js';
+import { admit, startGeneration } from '../generation.js';
 import { parseAnswerFormat } from '../grammar/answer-format.js';
 import { compileFormat } from '../grammar/compile.js';
 import { LIMITS } from '../limits.js';
@@ -22,7 +22,7 @@ import type { SequencePlan } from '../sequence-reader.js';
 const DEFAULT_MAX_NEW_TOKENS = 128;
 
 export async function generate(server: ServerContext, c: Context): Promise<Response> {
-  server.lifecycle.admit();
+  admit(server);
   const request = parseRequest(generateShape, await readJsonObject(c));
   const inputs = parseInputs(request);
   const requestIds = parseRequestIds(request.rid, inputs);
@@ -37,7 +37,8 @@ export async function generate(server: ServerContext, c: Context): Promise<Respo
   const plans: SequencePlan[] = [];
   const items: GenerateItem[] = [];
   for (const [index, prompt] of inputs.prompts.entries()) {
-    const { params, prefix } = paramsOfPrompt(request.sampling_params, inputs, index);
+    const { params: own, prefix } = paramsOfPrompt(request.sampling_params, inputs, index);
+    const params = { ...own, priority: request.priority ?? own.priority, timeout: request.timeout ?? own.timeout };
     const param = inputs.isBatch ? `${inputs.param}.${index}` : inputs.param;
     const promptIds = encodePrompt(server, prompt, param);
     const maxNewTokens = newTokens(server, promptIds.length, params, { prompt: param, prefix });

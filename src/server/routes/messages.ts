@@ -9,7 +9,7 @@ import type { Caller } from '../api-keys.js';
 import { callerOf } from '../auth.js';
 import { type ChatPrompt, type ChatTask, chatPromptIds, planChat } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
-import { startGeneration } from '../generation.js';
+import { admit, startGeneration } from '../generation.js';
 import { type AnswerFormat, fault, schemaFormat } from '../grammar/format-source.js';
 import { checkModelName, newItemId } from '../openai.js';
 import { readJsonObject } from '../request-body.js';
@@ -25,7 +25,7 @@ import type { AnswerShape } from '../tools/answer-parser.js';
 import { isObject, isUnset } from '../tools/tools.js';
 
 export async function createMessage(server: ServerContext, c: Context): Promise<Response> {
-  server.lifecycle.admit();
+  admit(server);
   const request = parseRequest(messagesShape, await readJsonObject(c));
   checkModelName(server, request.model);
   const { plans, shape, numPromptTokens } = await planChat(server, taskOf(request, callerOf(c)));

@@ -7,7 +7,7 @@ import { callerOf } from '../auth.js';
 import { type ChatTask, planChat } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
-import { startGeneration } from '../generation.js';
+import { admit, startGeneration } from '../generation.js';
 import { parseAnswerFormat } from '../grammar/answer-format.js';
 import { fault } from '../grammar/format-source.js';
 import { checkModelName, newItemId } from '../openai.js';
@@ -24,7 +24,7 @@ import type { SequencePlan } from '../sequence-reader.js';
 import type { AnswerShape } from '../tools/answer-parser.js';
 
 export async function createResponse(server: ServerContext, c: Context): Promise<Response> {
-  server.lifecycle.admit();
+  admit(server);
   const request = parseRequest(responsesShape, await readJsonObject(c));
   checkModelName(server, request.model);
   const caller = callerOf(c);

@@ -21,6 +21,9 @@ const schema = z.object({
   logprob_start_len: integer(-1, TOKENS_MAX),
   top_logprobs_num: integer(0, LIMITS.topLogprobs),
   return_text_in_logprobs: boolean(),
+  /** As in `sampling_params`, for all prompts. */
+  priority: samplingFields.priority,
+  timeout: samplingFields.timeout,
   /** A string, or a list with one for each prompt. */
   rid: byHand(ridForm),
 });

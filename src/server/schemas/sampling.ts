@@ -1,4 +1,4 @@
-/** Sampling fields, shared by the OpenAI routes and SGLang's `sampling_params`. */
+/** Fields of sampling and of scheduling, shared by the OpenAI routes and SGLang's `sampling_params`. */
 import { LIMITS } from '../limits.js';
 import { boolean, integer, logitBias, number, stopStrings, tokenIds } from './fields.js';
 
@@ -21,6 +21,10 @@ export const samplingFields = {
   ignore_eos: boolean(),
   skip_special_tokens: boolean(),
   n: integer(1, LIMITS.n),
+  /** Heard where the server was started with --enable-priority-scheduling. */
+  priority: integer(-(2 ** 30), 2 ** 30),
+  /** Seconds until the request must have ended. */
+  timeout: number(0.001, LIMITS.timeoutSeconds),
 };
 
 export interface SamplingRequest {
@@ -39,6 +43,8 @@ export interface SamplingRequest {
   ignore_eos?: boolean | undefined;
   skip_special_tokens?: boolean | undefined;
   n?: number | undefined;
+  priority?: number | undefined;
+  timeout?: number | undefined;
 }
 
 /** Fields of OpenAI's API that are taken without effect. */
@@ -51,6 +57,5 @@ export const NO_EFFECT = [
   'prompt_cache_key',
   'prompt_cache_retention',
   'spaces_between_special_tokens',
-  'priority',
   'return_cached_tokens_details',
 ] as const;

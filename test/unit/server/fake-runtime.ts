@@ -22,6 +22,7 @@ export class FakeRuntime implements Runtime {
   readonly submitted: SubmitRequest[] = [];
   numLive = 0;
   numCancelled = 0;
+  queuedTokens = 0;
   failure: Error | null = null;
   readonly #listeners = new Set<(stats: StepStats) => void>();
   readonly #script: NonNullable<FakeRuntimeOptions['script']>;
@@ -116,6 +117,7 @@ export class FakeRuntime implements Runtime {
       numQueued: 0,
       usedTokens: this.numLive * 16,
       totalTokens,
+      queuedTokens: this.queuedTokens,
       evictableTokens: 0,
       leakedBlocks: 0,
       steps: 0,
