@@ -3,6 +3,7 @@
  * one place that turns errors into messages and exit codes, and the one place that exits.
  */
 import { Command, CommanderError, Option } from 'commander';
+import { type Action, addBench } from './cli/bench.js';
 import { ERRORS, toJsgError } from './errors.js';
 import { FLAG_NAMES, FLAGS, type FlagName, type FlagSpec } from './profile/flags.js';
 import { LIMITS } from './server/limits.js';
@@ -46,10 +47,6 @@ const PLAN_SETTINGS: readonly FlagName[] = [
   'chunked-prefill-size',
   'kv-cache-dtype',
 ];
-
-const BENCH_NOTES = `
-Measures over HTTP, as a client sees it. Give a profile or a model to start an engine for the time of the run, or --url
-for any OpenAI-compatible server that is already running.`;
 
 const BUILD_NOTES = `
 A build that failed or was ended goes on where it was when the same command is given again; finished steps are kept. jsg
@@ -122,8 +119,6 @@ function report(thrown: unknown): number {
   return ERRORS[error.code].exit;
 }
 
-type Action = (options: Record<string, unknown>, args: string[]) => Promise<number>;
-
 function commandTree(setExitCode: (code: number) => void): Command {
   const program = command(new Command('jsg'))
     .description('Serve LLMs on NVIDIA Jetson, and on any machine without a GPU too.')
@@ -133,8 +128,8 @@ function commandTree(setExitCode: (code: number) => void): Command {
   /** Gives a command its action, whose module is imported when it runs. */
   const act = (self: Command, load: () => Promise<Action>) =>
     self.action(async () => setExitCode(await (await load())(self.optsWithGlobals(), operands(program, self))));
-  const verb = (parent: Command, usage: string, description: string, load: () => Promise<Action>) =>
-    act(command(parent.command(usage)).description(description), load);
+  const verb = (parent: Command, usage: string, description: string, load: () => Promise<Action>, isDefault = false) =>
+    act(command(parent.command(usage, { isDefault })).description(description), load);
 
   const launch = verb(program, 'launch', 'serve a model', async () => (await import('./commands/launch.js')).launch)
     .option('--profile <NAME|FILE>', 'settings to start from; see `jsg profiles`')
@@ -155,21 +150,8 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--max-tokens <N>', "longest answer (default: the server's)")
     .option('--api-key <KEY>', 'key of the server');
 
-  const bench = verb(
-    program,
-    'bench',
-    'measure tokens a second',
-    async () => (await import('./commands/bench.js')).bench,
-  )
-    .option('--profile <NAME|FILE>', 'start this profile and measure it')
-    .option('--url <URL>', 'measure a running OpenAI-compatible server')
-    .option('--model <NAME>', 'with --url: the model to name in requests (default: the first one served)')
-    .option('--batch <N,N>', 'numbers of parallel streams', '1,2,4,8')
-    .option('--prompt-tokens <N>', 'length of the prompts of the prefill measurement', '512')
-    .option('--max-tokens <N>', 'tokens each stream decodes', '128')
-    .option('--repeats <N>', 'measurements of each figure; the median is shown', '3')
-    .option('--json', 'as JSON');
-  addSettings(bench).addHelpText('after', BENCH_NOTES);
+  const bench = command(program.command('bench')).description('measure tokens a second');
+  addBench(bench, { verb, addSettings });
 
   const plan = verb(
     program,

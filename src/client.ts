@@ -41,11 +41,19 @@ async function ask(endpoint: Endpoint, path: string, body?: object, signal?: Abo
   throw new JsgError(codeOf(response.status), `${url}${path} answered ${response.status}: ${fault}`);
 }
 
+export interface ServedModel {
+  id: string;
+  /** `owned_by`, as far as it tells who wrote the server: `jsg`, `sglang`, `vllm`, `llamacpp`; null: it does not. */
+  owner: string | null;
+}
+
 /** The first model that the server lists. */
-export async function servedModel(endpoint: Endpoint): Promise<string> {
-  const listed = (await (await ask(endpoint, '/v1/models')).json()) as { data?: { id?: string }[] } | null;
-  const id = listed?.data?.[0]?.id;
-  if (id) return id;
+export async function servedModel(endpoint: Endpoint): Promise<ServedModel> {
+  const listed = (await (await ask(endpoint, '/v1/models')).json()) as {
+    data?: { id?: string; owned_by?: string }[];
+  } | null;
+  const first = listed?.data?.[0];
+  if (first?.id) return { id: first.id, owner: first.owned_by ?? null };
   throw new JsgError('E_NOT_FOUND', `${endpoint.url}/v1/models lists no model`, { hint: 'Name one with --model.' });
 }
 

@@ -5,9 +5,9 @@ import { nearest } from './nearest.js';
 
 /** SGLang's flags that people bring along and this version does not have: an answer, not a guess at another flag. */
 const NOT_YET = new Set(
-  `quantization tp dp reasoning-parser tool-call-parser trust-remote-code
+  `tp dp trust-remote-code
   random-seed schedule-policy schedule-conservativeness cuda-graph-max-bs enable-torch-compile
-  enable-metrics disable-radix-cache speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
+  enable-metrics speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
     .split(/\s+/)
     .map((name) => `--${name}`),
 );
@@ -36,13 +36,21 @@ export function usageError(command: Command, error: CommanderError): JsgError {
     const near = nearest(quoted, longFlags(command));
     return fault(`unknown flag ${quoted} for ${path}`, near ? `Did you mean ${near}?` : `See ${path} --help.`);
   }
-  if (isUnknownCommand) {
-    const known = command.commands.map((sub) => sub.name());
-    const near = nearest(quoted, known);
-    const hint = near ? `Did you mean ${path} ${near}?` : `There are: ${known.join(', ')}.`;
-    return fault(`unknown command '${quoted}' for ${path}`, hint);
+  const { parent } = command;
+  // The word went to the command that runs where none is named.
+  if (error.code === 'commander.excessArguments' && parent?.args[0] === command.args[0] && parent?.parent) {
+    return unknownCommand(parent, command.args[0] ?? '');
   }
+  if (isUnknownCommand) return unknownCommand(command, quoted);
   return fault(error.message.replace(/^error: /, ''), `See ${path} --help.`);
+}
+
+function unknownCommand(command: Command, quoted: string): JsgError {
+  const path = commandPath(command);
+  const known = command.commands.map((sub) => sub.name());
+  const near = nearest(quoted, known);
+  const hint = near ? `Did you mean ${path} ${near}?` : `There are: ${known.join(', ')}.`;
+  return fault(`unknown command '${quoted}' for ${path}`, hint);
 }
 
 function fault(message: string, hint: string): JsgError {

@@ -1,14 +1,14 @@
 /** The page: a line at the top, what is served on the left, the conversation, the parameters on the right. */
-import { computed, effect, signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { keyKnownToBeNeeded, keyWanted } from './api.js';
-import { Composer } from './composer.js';
-import { announcement, exchanges, faultyParam, send, startOver, stop } from './conversation.js';
+import { Composer, focusComposer } from './composer.js';
+import { announcement, exchanges, faultyParam, startOver, stop } from './conversation.js';
+import { Conversation } from './conversation-view.js';
 import { Dialogs, isCodeOpen } from './dialogs.js';
 import { CloseIcon, ThemeIcon } from './icons.js';
-import { type Health, health, status } from './live.js';
+import { type Health, health, modelName } from './live.js';
 import { LivePanel } from './live-panel.js';
-import { ExchangeView } from './message.js';
 import { SettingsPanel } from './settings-panel.js';
 import { switchTheme } from './theme.js';
 
@@ -17,7 +17,6 @@ type Panel = 'live' | 'settings';
 /** On a narrow screen: the panel that lies over the conversation. */
 const openPanel = signal<Panel | null>(null);
 
-const modelName = computed(() => status.value?.served_model_name ?? '');
 effect(() => {
   document.title = modelName.value === '' ? 'jsg' : `${modelName.value} · jsg`;
 });
@@ -74,7 +73,7 @@ function Header() {
         <PanelButton name="live" label="Server" />
         <PanelButton name="settings" label="Settings" />
         {exchanges.value.length > 0 && (
-          <button type="button" class="quiet" onClick={startOver}>
+          <button type="button" class="quiet" onClick={newChat}>
             New chat
           </button>
         )}
@@ -112,6 +111,11 @@ function Header() {
   );
 }
 
+function newChat(): void {
+  startOver();
+  focusComposer();
+}
+
 function PanelButton({ name, label }: { name: Panel; label: string }) {
   const isOpen = openPanel.value === name;
   const isMarked = name === 'settings' && faultyParam.value !== null;
@@ -144,67 +148,17 @@ function SidePanel({ name, title, children }: { name: Panel; title: string; chil
     if (isOpen) panel.current?.querySelector('button')?.focus();
   }, [isOpen]);
   return (
-    <aside id={`panel-${name}`} ref={panel} class={isOpen ? `panel ${name} open` : `panel ${name}`} aria-label={title}>
+    <aside
+      id={`panel-${name}`}
+      ref={panel}
+      class={isOpen ? `panel ${name} open` : `panel ${name}`}
+      aria-label={title}
+      tabIndex={name === 'live' ? 0 : undefined}
+    >
       <button type="button" class="icon-button close" aria-label={`Close ${title.toLowerCase()}`} onClick={closePanel}>
         <CloseIcon />
       </button>
       {children}
     </aside>
-  );
-}
-
-const SUGGESTIONS = [
-  'What is the capital of France?',
-  'Explain in two sentences what a KV cache is.',
-  'Write a haiku about a small computer.',
-];
-
-/** How near to its end a reader must be for the page to follow, px. */
-const FOLLOW_PX = 80;
-
-function Conversation() {
-  const log = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const element = log.current;
-    const content = element?.firstElementChild;
-    if (!element || !content) return;
-    let follows = true;
-    const onScroll = () => {
-      follows = element.scrollHeight - element.scrollTop - element.clientHeight < FOLLOW_PX;
-    };
-    const observer = new ResizeObserver(() => {
-      if (follows) element.scrollTop = element.scrollHeight;
-    });
-    element.addEventListener('scroll', onScroll);
-    observer.observe(content);
-    return () => observer.disconnect();
-  }, []);
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <div class="conversation" ref={log} role="log" aria-live="polite" aria-label="Conversation" tabIndex={0}>
-      <div class="exchanges">
-        {exchanges.value.length === 0 && <Welcome />}
-        {exchanges.value.map((exchange) => (
-          <ExchangeView key={exchange.id} exchange={exchange} />
-        ))}
-      </div>
-    </div>
-  );
-}
-
-function Welcome() {
-  return (
-    <div class="welcome">
-      <p>{modelName.value === '' ? 'Ask something.' : `Ask ${modelName} something.`}</p>
-      <ul>
-        {SUGGESTIONS.map((suggestion) => (
-          <li key={suggestion}>
-            <button type="button" onClick={() => send(suggestion)}>
-              {suggestion}
-            </button>
-          </li>
-        ))}
-      </ul>
-    </div>
   );
 }

@@ -1,17 +1,18 @@
 /** Where the question is typed. Enter sends, Shift+Enter begins a new line, Escape stops the answer. */
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { isBusy, send, stop } from './conversation.js';
 import { SendIcon, StopIcon } from './icons.js';
 
 export const draft = signal('');
 
+/** Where the focus goes when a button that had it is gone. On a phone this would bring up the keyboard. */
+export function focusComposer(): void {
+  if (matchMedia('(pointer: fine)').matches) document.getElementById('question')?.focus();
+}
+
 export function Composer() {
-  const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
-    // On a phone this would bring up the keyboard at once.
-    if (matchMedia('(pointer: fine)').matches) area.current?.focus();
-  }, []);
+  useEffect(focusComposer, []);
   const submit = () => {
     const question = draft.value.trim();
     if (question === '' || isBusy.value) return;
@@ -26,7 +27,7 @@ export function Composer() {
   };
   const halt = () => {
     stop();
-    area.current?.focus();
+    focusComposer();
   };
   return (
     <form
@@ -41,7 +42,6 @@ export function Composer() {
       </label>
       <textarea
         id="question"
-        ref={area}
         rows={1}
         value={draft.value}
         placeholder="Write a message"

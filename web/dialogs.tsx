@@ -8,7 +8,7 @@ import { codeSamples } from './code-samples.js';
 import { draft } from './composer.js';
 import { exchanges, type Message } from './conversation.js';
 import { CloseIcon } from './icons.js';
-import { status } from './live.js';
+import { modelName } from './live.js';
 import { choices, requestFields } from './params.js';
 
 export const isCodeOpen = signal(false);
@@ -43,6 +43,8 @@ export function Dialogs() {
 
 function KeyDialog() {
   const [typed, setTyped] = useState(apiKey.value);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   return (
     <Dialog
       title="API key"
@@ -65,6 +67,7 @@ function KeyDialog() {
         </label>
         <input
           id="key"
+          ref={field}
           type="password"
           autocomplete="off"
           value={typed}
@@ -84,7 +87,7 @@ function CodeDialog() {
   const [chosen, setChosen] = useState(0);
   const samples = codeSamples({
     origin: location.origin,
-    model: status.value?.served_model_name ?? 'default',
+    model: modelName.value || 'default',
     needsKey: keyKnownToBeNeeded.value,
     messages: sampleMessages(),
     fields: fieldsOrNone(),

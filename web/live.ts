@@ -1,5 +1,5 @@
 /** What the server and its machine do now: asked once a second while the page is seen. */
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { apiKey, ask, RequestFailed } from './api.js';
 import { figuresOf, parseMetrics, rate, type ServerFigures, share } from './metrics.js';
 
@@ -53,6 +53,7 @@ export interface Reading {
 
 export const health = signal<Health>('connecting');
 export const status = signal<Status | null>(null);
+export const modelName = computed(() => status.value?.served_model_name ?? '');
 export const serverInfo = signal<ServerInfo | null>(null);
 export const contextLength = signal<number | null>(null);
 export const figures = signal<ServerFigures | null>(null);

@@ -1,6 +1,7 @@
 /** One question and its answer. */
 import type { Fault } from './api.js';
 import { CopyButton } from './code-block.js';
+import { focusComposer } from './composer.js';
 import { type Answer, type Exchange, exchanges, isBusy, retry } from './conversation.js';
 import { JsonAnswer } from './json-answer.js';
 import { Markdown } from './markdown.js';
@@ -56,6 +57,11 @@ export function FaultNotice({ fault }: { fault: Fault }) {
   );
 }
 
+function askAgain(): void {
+  retry();
+  focusComposer();
+}
+
 function Footer({ exchange, answer }: { exchange: Exchange; answer: Answer }) {
   const isLast = exchanges.value.at(-1) === exchange;
   const measured = describe(answer);
@@ -64,7 +70,7 @@ function Footer({ exchange, answer }: { exchange: Exchange; answer: Answer }) {
       {measured !== '' && <span class="measured">{measured}</span>}
       {answer.text !== '' && answer.format.format === 'text' && <CopyButton text={answer.text} />}
       {isLast && !isBusy.value && (
-        <button type="button" class="quiet" onClick={retry}>
+        <button type="button" class="quiet" onClick={askAgain}>
           {answer.phase === 'failed' ? 'Try again' : 'Ask again'}
         </button>
       )}

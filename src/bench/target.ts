@@ -1,35 +1,121 @@
 /** The server under measurement: what it serves, and what it can be asked. */
 import { Agent } from 'undici';
-import { type Endpoint, servedModel, serverInfo } from '../client.js';
+import { type Endpoint, type ServedModel, servedModel, serverInfo } from '../client.js';
+import { JsgError } from '../errors.js';
+import { CLOCK } from './clock.js';
+import { type EndpointName, type Message, ROUTES, requestBody } from './request-body.js';
+import { send } from './send.js';
+import type { Trace } from './trace.js';
 
 export interface Target extends Endpoint {
   model: string;
-  route: '/v1/completions' | '/v1/chat/completions';
-  /** It answers SGLang's own routes, so `ignore_eos` is understood. */
-  isSglangLike: boolean;
+  route: (typeof ROUTES)[EndpointName];
+  /** Who wrote the server, as far as it tells: `jsg`, `sglang`, `vllm`, `llamacpp`; null: it does not. */
+  server: string | null;
+  /** `ignore_eos` is understood: answers have the length that was asked for. */
+  hasIgnoreEos: boolean;
+  /** `stream_options` is understood: token counts come with the stream. */
+  hasStreamOptions: boolean;
+  /** Fields that a person wants in every request. */
+  extraBody: Record<string, unknown>;
   /** Bytes of weights that a step reads, and of keys and values a position; null: the server does not tell. */
   weightBytes: number | null;
   kvBytesPerToken: number | null;
+  /** Seconds that loading the weights took; null: the server does not tell. */
+  loadS: number | null;
+  /** Where the model lies, as the server tells; null: it does not. */
+  modelPath: string | null;
   /** What computes, as the server tells it: `avx512-vnni, 2 threads`; null: it does not. */
   runtime: string | null;
   agent: Agent;
 }
 
+/** They take `ignore_eos` on OpenAI's routes. */
+const IGNORE_EOS = ['jsg', 'sglang', 'vllm', 'llamacpp'];
+
 /** Asks a server what it is; `model` null: the first it lists. Throws E_UNAVAILABLE, E_UNAUTHORIZED, E_NOT_FOUND. */
 export async function discoverTarget(endpoint: Endpoint, model: string | null): Promise<Target> {
-  const name = model ?? (await servedModel(endpoint));
+  const served = model === null ? await servedModel(endpoint) : await servedModel(endpoint).catch(unlisted);
   const info = await serverInfo(endpoint);
   const runtime = (info?.runtime ?? {}) as Partial<Record<string, unknown>>;
   const number = (key: string) => (typeof runtime[key] === 'number' ? runtime[key] : null);
+  const server = served?.owner ?? (info === null ? null : 'sglang');
   return {
     ...endpoint,
-    model: name,
-    route: '/v1/completions',
-    isSglangLike: info !== null,
+    model: model ?? served?.id ?? '',
+    route: ROUTES.completions,
+    server,
+    hasIgnoreEos: info !== null || IGNORE_EOS.includes(server ?? ''),
+    hasStreamOptions: true,
+    extraBody: {},
     weightBytes: number('weightBytes'),
     kvBytesPerToken: number('kvBytesPerToken'),
+    loadS: typeof runtime.loadMs === 'number' ? runtime.loadMs / 1000 : null,
+    modelPath: typeof info?.model_path === 'string' ? info.model_path : null,
     runtime: typeof runtime.isa === 'string' ? `${runtime.isa}, ${number('numThreads')} threads` : null,
-    // No time limit: a long prompt on a slow machine is a figure, not a fault.
-    agent: new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 256 }),
+    // No time limit: a long prompt on a slow machine is a figure, not a fault. As many connections as there are requests.
+    agent: new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: null, pipelining: 1 }),
   };
+}
+
+/** A named model needs no list; a server that does not answer is another matter. */
+function unlisted(error: unknown): ServedModel | null {
+  if (error instanceof JsgError && error.code === 'E_NOT_FOUND') return null;
+  throw error;
+}
+
+/** The runtime names its instruction set, on a GPU as `sm_87`: 87. Null: it computes on the CPU, or does not tell. */
+export function gpuOf({ runtime }: Pick<Target, 'runtime'>): number | null {
+  const sm = /^sm_(\d+)/.exec(runtime ?? '')?.[1];
+  return sm === undefined ? null : Number(sm);
+}
+
+/**
+ * Settles on what the server understands: its route (`wanted`; null: text completions where there are such, which put no
+ * template around a prompt, else chat), and whether it counts tokens in streams. The requests that find out warm the server up.
+ * Returns what is to be said of it; throws what the server refuses.
+ */
+export async function settleTarget(
+  target: Target,
+  { wanted, maxTokens, signal }: { wanted: EndpointName | null; maxTokens: number; signal?: AbortSignal | undefined },
+): Promise<string[]> {
+  const notes: string[] = [];
+  const tryOut = () => sendTrial(target, maxTokens, signal);
+  if (wanted !== null) target.route = ROUTES[wanted];
+  let trace = await tryOut();
+  if (wanted === null && isMissing(trace)) {
+    target.route = ROUTES.chat;
+    notes.push(`no ${ROUTES.completions}: measured over ${ROUTES.chat}`);
+    trace = await tryOut();
+  }
+  if (/^http 4(00|22)$/.test(trace.failure?.kind ?? '')) {
+    target.hasStreamOptions = false;
+    trace = await tryOut();
+  }
+  requireWell(target, trace);
+  return notes;
+}
+
+const isMissing = ({ failure }: Trace) => failure !== null && ['http 404', 'http 405'].includes(failure.kind);
+
+async function sendTrial(target: Target, maxTokens: number, signal: AbortSignal | undefined): Promise<Trace> {
+  const messages: Message[] = [{ role: 'user', content: 'Tell me about the weather in the mountains.' }];
+  return (await send(target, requestBody(target, messages, maxTokens), { clock: CLOCK, signal })).trace;
+}
+
+const CODES = { 'http 401': 'E_UNAUTHORIZED', 'http 404': 'E_NOT_FOUND', connection: 'E_UNAVAILABLE' } as const;
+
+/** Throws what a request that has to go well met with. */
+export function requireWell({ url, route }: Pick<Target, 'url' | 'route'>, { failure }: Trace): void {
+  if (failure === null) return;
+  const { kind, message } = failure;
+  const code = CODES[kind as keyof typeof CODES] ?? (kind === 'cancelled' ? 'E_INTERRUPTED' : 'E_RUNTIME_FAILED');
+  const status = /^http (\d+)$/.exec(kind)?.[1];
+  const said =
+    status !== undefined
+      ? `POST ${route} answered ${status}: ${message}`
+      : kind === 'connection' || kind === 'cut off'
+        ? `the connection to ${url} was lost (${message})`
+        : `${url}${route}: ${message}`;
+  throw new JsgError(kind === 'cut off' ? 'E_UNAVAILABLE' : code, said);
 }

@@ -23,7 +23,7 @@ export async function chat(options: Options, [url = 'http://127.0.0.1:30000']: s
   const server = { url: normaliseUrl(url), apiKey, fields: requestFields(options) };
   const messages: Message[] = [];
   if (options.system !== undefined) messages.push({ role: 'system', content: String(options.system) });
-  server.fields.model ??= await servedModel(server);
+  server.fields.model ??= (await servedModel(server)).id;
 
   if (process.stdin.isTTY) return converse(server, messages);
   const question = (await text(process.stdin)).trim();

@@ -1,4 +1,5 @@
 /** What SIGTERM, SIGINT and SIGHUP do to work and to a server in the foreground. */
+import { setMaxListeners } from 'node:events';
 import type { Running } from '../engine/engine.js';
 import { log } from '../log.js';
 
@@ -13,6 +14,30 @@ export async function abortedBySignals<T>(work: (signal: AbortSignal) => Promise
   const forget = onSignals(() => abort.abort());
   try {
     return await work(abort.signal);
+  } finally {
+    forget();
+  }
+}
+
+/**
+ * Work that such a signal asks to end in order, with what it has; a second one ends the process at once. `exitCode`: of the
+ * signal; null: none came.
+ */
+export async function askedToEnd<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<{ value: T; exitCode: number | null }> {
+  const abort = new AbortController();
+  // Every request of a bench listens to it.
+  setMaxListeners(0, abort.signal);
+  let exitCode: number | null = null;
+  const forget = onSignals((signal) => {
+    exitCode = SIGNAL_EXIT[signal];
+    forget();
+    abort.abort();
+  });
+  try {
+    const value = await work(abort.signal);
+    return { value, exitCode };
   } finally {
     forget();
   }

@@ -89,12 +89,8 @@ export function probeSysfsClocks({ read, list }: Pick<Source, 'read' | 'list'>):
       max: number(`${cpuFolder}/${name}/cpufreq/scaling_max_freq`),
     }))
     .filter(({ max }) => max !== null);
-  const gpus = list('/sys/class/devfreq')
-    .filter((name) => /(?:^|\.)(?:gpu|ga10b|gv11b|gp10b|gm20b)$|^gpu-(?:gpc|nvd)/.test(name))
-    .map((name) => ({
-      min: number(`/sys/class/devfreq/${name}/min_freq`),
-      max: number(`/sys/class/devfreq/${name}/max_freq`),
-    }))
+  const gpus = gpuFolders(list)
+    .map((folder) => ({ min: number(`${folder}/min_freq`), max: number(`${folder}/max_freq`) }))
     .filter(({ max }) => max !== null);
   const all = [...cpus, ...gpus];
   const most = (clocks: typeof all) => (clocks.length === 0 ? null : Math.max(...clocks.map(({ max }) => max ?? 0)));
@@ -104,5 +100,41 @@ export function probeSysfsClocks({ read, list }: Pick<Source, 'read' | 'list'>):
     gpuMaxHz: most(gpus),
     emcMaxHz: number('/sys/kernel/nvpmodel_clk_cap/emc') ?? number('/sys/kernel/nvpmodel_emc_cap/emc_iso_cap'),
     cpuMaxHz: cpuMaxKhz === null ? null : cpuMaxKhz * 1000,
+  };
+}
+
+/** Folders of an integrated GPU's clocks. */
+function gpuFolders(list: Source['list']): string[] {
+  return list('/sys/class/devfreq')
+    .filter((name) => /(?:^|\.)(?:gpu|ga10b|gv11b|gp10b|gm20b)$|^gpu-(?:gpc|nvd)/.test(name))
+    .map((name) => `/sys/class/devfreq/${name}`);
+}
+
+/** Clocks as they run at this moment, MHz: the fastest core that is on, the GPU, the memory. Null: not told. */
+export interface LiveClocks {
+  cpuMhz: number | null;
+  gpuMhz: number | null;
+  emcMhz: number | null;
+}
+
+/** Where the memory's clock is told, to root alone: R35 and later, R32. */
+const EMC_RATES = ['/sys/kernel/debug/bpmp/debug/clk/emc/rate', '/sys/kernel/debug/clk/emc/clk_rate'];
+
+export function probeLiveClocks({ read, list }: Pick<Source, 'read' | 'list'>): LiveClocks {
+  const mhz = (paths: string[], hertz: number) => {
+    const rates = paths.map((path) => Number.parseInt(read(path) ?? '', 10)).filter((rate) => rate > 0);
+    return rates.length === 0 ? null : (Math.max(...rates) * hertz) / 1e6;
+  };
+  const cpus = list('/sys/devices/system/cpu').filter((name) => /^cpu\d+$/.test(name));
+  return {
+    cpuMhz: mhz(
+      cpus.map((name) => `/sys/devices/system/cpu/${name}/cpufreq/scaling_cur_freq`),
+      1000,
+    ),
+    gpuMhz: mhz(
+      gpuFolders(list).map((folder) => `${folder}/cur_freq`),
+      1,
+    ),
+    emcMhz: mhz(EMC_RATES, 1),
   };
 }

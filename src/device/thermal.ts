@@ -55,7 +55,7 @@ const numberIn = (read: Files['read'], path: string) => {
   return Number.isNaN(value) ? null : value;
 };
 
-function probeSensors({ read, list }: Files): Sensor[] {
+export function probeSensors({ read, list }: Files): Sensor[] {
   return list('/sys/class/thermal')
     .filter((zone) => /^thermal_zone\d+$/.test(zone))
     .flatMap((zone) => {
@@ -75,7 +75,8 @@ function probeSensors({ read, list }: Files): Sensor[] {
     });
 }
 
-function probeThrottling({ read, list }: Files): string[] {
+/** Cooling devices that hold a clock down now. */
+export function probeThrottling({ read, list }: Files): string[] {
   return list('/sys/class/thermal')
     .filter((name) => /^cooling_device\d+$/.test(name))
     .map((name) => ({
@@ -90,7 +91,7 @@ function probeThrottling({ read, list }: Files): string[] {
 }
 
 /** soctherm_oc: oc1_event_cnt and so on, one counter for each alarm. */
-function countOverCurrent({ read, list }: Files): number | null {
+export function countOverCurrent({ read, list }: Files): number | null {
   const counts = list('/sys/class/hwmon').flatMap((monitor) =>
     list(`/sys/class/hwmon/${monitor}`)
       .filter((file) => /^oc\d+_event_cnt$/.test(file))

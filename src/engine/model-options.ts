@@ -19,6 +19,7 @@ export function toLoadOptions(settings: Settings, model: string, progress: Progr
     tokenizerPath: settings['tokenizer-path'] ?? undefined,
     skipTokenizerInit: settings['skip-tokenizer-init'],
     chatTemplatePath: settings['chat-template'] ?? undefined,
+    quantization: settings.quantization ?? undefined,
     revision: settings.revision ?? undefined,
     contextLength: settings['context-length'] ?? undefined,
     onProgress: (event) => progress.update(fractionOf(event), `${event.stage} ${event.file}`),

@@ -6,6 +6,7 @@ import { sourceUnder } from '../device/source.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
+import { requireKnownQuantization } from '../model/quantization.js';
 import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import { asLoaded } from '../plan/weight-format.js';
@@ -31,6 +32,7 @@ export const nativeEngine: Engine = {
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
     parseOrigins(settings['cors-origin']);
+    if (settings.quantization !== null) requireKnownQuantization(settings.quantization);
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
     requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);

@@ -39,7 +39,8 @@ export function openHfModel(directory: string): ModelWeights {
     else if (!isAllZero(path, tensor))
       throw modelUnsupported(path, `tensor ${quote(name)}: this bias is not supported`);
   }
-  return { config, files, tensors: selectTensors(config, found, directory) };
+  const quantizedBy = quantization?.method ?? null;
+  return { config, files, tensors: selectTensors(config, found, directory), quantizedBy };
 }
 
 /** All tensors by name, of whatever type, but those that nobody reads. */

@@ -23,6 +23,8 @@ export interface LoadModelOptions {
   skipTokenizerInit?: boolean;
   /** A Jinja file instead of the model's own template. */
   chatTemplatePath?: string;
+  /** What the checkpoint must have been quantised by, by SGLang's name. */
+  quantization?: string;
   /** Branch, tag or commit of a hub id. Default `main`. */
   revision?: string;
   /** Refused where it is longer than what the model was trained for. */

@@ -9,6 +9,7 @@ import type { LoadModelOptions } from './load-options.js';
 import { type Located, locateModel } from './locate.js';
 import type { LoadedModel, ModelWeights } from './model.js';
 import { modelInvalid, modelUnsupported } from './model-error.js';
+import { checkQuantization } from './quantization.js';
 import { directoryTextSide, ggufTextSide, type TextSide } from './text-side.js';
 
 export type { LoadFormat, LoadModelOptions, LoadProgress } from './load-options.js';
@@ -22,6 +23,7 @@ export async function loadModel(options: LoadModelOptions): Promise<LoadedModel>
   const located = await locateModel(options);
   const { weights, ...textSide } = openLocated(located, options);
   checkContextLength(weights, options.contextLength);
+  if (options.quantization) checkQuantization(options.quantization, weights.quantizedBy ?? null, options.model);
   return { name: options.model, weights, ...withinVocabulary(textSide, weights, options.model) };
 }
 
@@ -48,7 +50,10 @@ function openLocated(located: Located, options: LoadModelOptions): TextSide & { 
       }
       if (options.loadFormat === 'safetensors') throw modelInvalid(path, 'not safetensors, as --load-format asks');
       const { weights, metadata } = openGgufModel(path);
-      return { weights, ...ggufTextSide(metadata, weights.config.vocabSize, options) };
+      return {
+        weights: { ...weights, quantizedBy: 'gguf' },
+        ...ggufTextSide(metadata, weights.config.vocabSize, options),
+      };
     }
     case 'directory':
       return { weights: openHfModel(path), ...directoryTextSide(path, options) };

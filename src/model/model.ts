@@ -1,10 +1,13 @@
 /** What a model is to the rest of jsg: a validated tensor table for the runtime, and a text side for the server. */
 import type { ModelConfig, TensorInfo, TokenVocabulary } from '../addon/binding.js';
+import type { QuantMethod } from './quantization.js';
 
 export interface ModelWeights {
   config: ModelConfig;
   files: string[];
   tensors: TensorInfo[];
+  /** By what the checkpoint was quantised; null or absent: it was not. */
+  quantizedBy?: QuantMethod | 'gguf' | null;
 }
 
 export interface DecodeOptions {

@@ -1,4 +1,5 @@
 /** `quantization_config` of a checkpoint that others quantised: which method, and whether this runtime has a mapping for it. */
+import { JsgError } from '../errors.js';
 import { isObject, JsonFields, type JsonObject } from './json-file.js';
 import { modelUnsupported, quote } from './model-error.js';
 
@@ -8,6 +9,38 @@ export interface Quantization {
   method: QuantMethod;
   /** Activations are quantised to int8, row by row, for matrices of int8. */
   int8Activations: boolean;
+}
+
+/** SGLang's names of what a checkpoint was quantised by; its Marlin kernels take the same files. */
+const NAMES: Record<string, QuantMethod | 'gguf'> = {
+  awq: 'awq',
+  awq_marlin: 'awq',
+  gptq: 'gptq',
+  gptq_marlin: 'gptq',
+  'compressed-tensors': 'compressed-tensors',
+  w8a8_int8: 'compressed-tensors',
+  gguf: 'gguf',
+};
+
+/** `--quantization` says what a checkpoint is, and converts nothing. Throws E_USAGE where this runtime has no such kind. */
+export function requireKnownQuantization(name: string): QuantMethod | 'gguf' {
+  const method = NAMES[name];
+  if (method) return method;
+  throw new JsgError('E_USAGE', `--quantization ${name} is not of the native engine`, {
+    hint: `It has ${Object.keys(NAMES).join(', ')}; --torchao-config quantises while loading; --engine sglang has the others.`,
+  });
+}
+
+/** Throws E_USAGE where the checkpoint is not what `--quantization` says. */
+export function checkQuantization(name: string, found: QuantMethod | 'gguf' | null, model: string): void {
+  if (requireKnownQuantization(name) === found) return;
+  throw new JsgError(
+    'E_USAGE',
+    `--quantization ${name}: ${model} is ${found ? `quantised by ${found}` : 'not quantised'}`,
+    {
+      hint: 'Leave it out: what a checkpoint was quantised by is told by its files.',
+    },
+  );
 }
 
 const TAKEN = 'compressed-tensors (pack-quantized, int-quantized), AWQ (gemm), GPTQ';

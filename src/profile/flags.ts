@@ -28,6 +28,12 @@ const TORCHAO_CONFIGS = [
   'fp8dq-per_row',
 ] as const;
 
+/** SGLang's names. The native engine has awq, gptq (both also as Marlin), compressed-tensors, w8a8_int8 and gguf. */
+const QUANTIZATIONS = [
+  ...['awq', 'awq_marlin', 'gptq', 'gptq_marlin', 'compressed-tensors', 'w8a8_int8', 'gguf'],
+  ...['fp8', 'w8a8_fp8', 'marlin', 'bitsandbytes', 'modelopt', 'moe_wna16', 'qoq'],
+] as const;
+
 const MAX_INT32 = 2 ** 31 - 1;
 
 export const FLAGS = {
@@ -122,6 +128,13 @@ export const FLAGS = {
     choices: TORCHAO_CONFIGS,
     default: null,
     help: 'quantise linear layers while loading: 4 or 8 bits, int8dq also the activations (on a CPU); fp8 is not available',
+  },
+  quantization: {
+    group: 'Device',
+    kind: 'choice',
+    choices: QUANTIZATIONS,
+    default: null,
+    help: 'what the checkpoint is quantised by, where it must be (default: what its files say)',
   },
   'lm-head-dtype': {
     group: 'Device',

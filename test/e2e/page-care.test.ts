@@ -223,6 +223,7 @@ describe.skipIf(WHY_NOT)('the page of a server that asks for a key', () => {
   it('loads without one, asks for it, and keeps it for the tab', async () => {
     ({ page } = await open(browser, url));
     const key = page.getByRole('textbox', { name: 'API key' });
+    await expect.poll(focused).toBe('key');
     await key.fill('wrong');
     await page.keyboard.press('Enter');
     await page.getByText('The server does not know this key.').waitFor();

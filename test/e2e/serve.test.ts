@@ -1,5 +1,8 @@
 /** The embedded default served: from `jsg launch` to tokens, and to an orderly end. Needs pip for the first time. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Jsg, jsg } from './jsg.js';
 
@@ -114,6 +117,50 @@ describe.skipIf(!hasPip)('jsg launch --profile smollm2', () => {
     }
     expect(report.prefill.tokensPerSecond).toBeGreaterThan(0);
     expect(report.notes).toEqual([]);
+  });
+
+  const LOAD = ['--random-input-len', '32', '--random-output-len', '8', '--no-model-hash'];
+
+  it('jsg bench serve: exact lengths, saved, compared, on a card and on a page', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jsg-bench-'));
+    const [file, page] = [join(folder, 'result.json'), join(folder, 'page.html')];
+    const level = ['--num-prompts', '6', '--max-concurrency', '2', '--goodput', 'ttft:60000', 'itl:60000'];
+    const files = ['--output-file', file, '--report', page];
+    const { code, stdout } = await jsg(['bench', 'serve', '--url', url, ...level, ...LOAD, ...files]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('6 done, 0 failed');
+    const saved = JSON.parse(readFileSync(file, 'utf8'));
+    expect(saved).toMatchObject({ version: 1, kind: 'serve', status: 'complete', server: 'jsg', notes: [] });
+    expect(saved.serve[0]).toMatchObject({ inputTokens: 6 * 32, outputTokens: 6 * 8, goodput: { share: 1 } });
+    expect(readFileSync(page, 'utf8')).toMatch(/^<!doctype html>[\s\S]*<svg[\s\S]*<\/html>\n$/);
+
+    const compared = await jsg(['bench', 'compare', file, file]);
+    expect(compared.code).toBe(0);
+    expect(compared.stdout).toMatch(/2 at a time: output .* 1\.000 .* within noise/);
+    const card = await jsg(['bench', 'card', file]);
+    expect(card.stdout).toContain(`| workload | ${JSON.stringify(saved.workload)} |`);
+  });
+
+  it('jsg bench serve that is ended shows what it has, and exits 130', async () => {
+    const bench = new Jsg([
+      'bench',
+      'serve',
+      '--url',
+      url,
+      '--duration',
+      '100',
+      '--max-concurrency',
+      '1',
+      ...LOAD,
+      '--json',
+    ]);
+    while (!/[1-9]\d* answered/.test(bench.stderr)) await new Promise((resolve) => setTimeout(resolve, 50));
+    const { code, stdout } = await bench.end('SIGINT');
+    expect(code).toBe(130);
+    const { status, serve } = JSON.parse(stdout);
+    expect(status).toBe('partial');
+    expect(serve[0].completed).toBeGreaterThan(0);
+    expect(serve[0].failed).toBe(0);
   });
 
   it('finishes a running stream after SIGTERM, takes no new request, and exits 0', async () => {

@@ -41,7 +41,8 @@ const LAYERS: Record<string, string[]> = {
     ...['doctor/failures', 'recipe/build-folder', 'recipe/run/venv', 'processes'],
   ],
   server: ['addon', 'model'],
-  bench: [],
+  // Power, clocks and the board around a measurement.
+  bench: ['device'],
   // Other machines, over ssh; their flags are checked before they get here.
   cluster: ['recipe/yaml-file'],
   // Units of systemd.

@@ -12,6 +12,7 @@ export const SHARED = [
   'mem-fraction-static',
   'context-length',
   'torchao-config',
+  'quantization',
   'grammar-backend',
   'revision',
   'tokenizer-path',

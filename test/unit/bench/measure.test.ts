@@ -1,128 +1,250 @@
-/** The measurement against a scripted server whose speed is known. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
-import { measure, type Workload } from '../../../src/bench/measure.js';
-import { discoverTarget } from '../../../src/bench/target.js';
+/** The measurements against a scripted server on a clock of its own: the figures are known to the digit. */
+import { describe, expect, it } from 'vitest';
+import type { Bench } from '../../../src/bench/bench.js';
+import { measureDecode, withShares } from '../../../src/bench/decode.js';
+import { measurePrefills } from '../../../src/bench/prefill.js';
+import { ROUTES } from '../../../src/bench/request-body.js';
+import { doubtsOf, measureServe, type ServeOptions } from '../../../src/bench/serve.js';
+import type { Target } from '../../../src/bench/target.js';
+import { learnVocabulary } from '../../../src/bench/words.js';
+import { randomWorkload } from '../../../src/bench/workload.js';
+import { FakeClock } from './fake-clock.js';
+import { FakeServer, type Script } from './fake-server.js';
 
-interface Body {
-  prompt?: string;
-  messages?: { content: string }[];
-  max_tokens: number;
-  ignore_eos?: boolean;
+function benchOf(script: Script, what: Partial<Target> = {}, signal = new AbortController().signal) {
+  const clock = new FakeClock();
+  const server = new FakeServer(clock, script);
+  const windows: string[] = [];
+  const bench: Bench = {
+    target: server.target(what),
+    clock,
+    seed: 1,
+    salt: 2,
+    window: (name) => {
+      windows.push(name);
+      return null;
+    },
+    progress: { update() {} },
+    signal,
+  };
+  return { bench, clock, server, windows };
 }
 
-interface Script {
-  stepMs: number;
-  hasCompletions?: boolean;
-  hasUsage?: boolean;
-  serverInfo?: object;
-  /** Breaks the connection after this many tokens. */
-  breakAfter?: number;
-  /** Ends every stream after this many tokens, unless told to ignore the end. */
-  endAfter?: number;
+const DECODE = { batches: [1, 4], contexts: [20], maxTokens: 51, repeats: 2, promptTokens: null };
+
+describe('decode', () => {
+  const sizes = { weightBytes: 1e9, kvBytesPerToken: 1000 };
+
+  it('finds rate, time to the first token, bytes and share', async () => {
+    const { bench, clock, windows } = benchOf({ prefillMs: 30, stepMs: 5 }, sizes);
+    const { decode, notes } = await clock.run(measureDecode(bench, DECODE));
+    expect(decode.map(({ batch }) => batch)).toEqual([1, 4]);
+    const [one, four] = withShares(decode, 400);
+    expect(one?.tokensPerSecond).toBeCloseTo(200, 9);
+    expect(four?.tokensPerSecond).toBeCloseTo(800, 9);
+    expect(one?.ttftMs).toBe(30);
+    expect(one?.promptTokens).toBe(20);
+    // 1 GB of weights and 45.5 positions of 1 kB.
+    expect(one?.bytesPerToken).toBeCloseTo(1e9 + 45_500, 3);
+    expect(four?.bytesPerToken).toBeCloseTo(0.25e9 + 45_500, 3);
+    expect(one?.share).toBeCloseTo((200 * (1e9 + 45_500)) / 400e9, 9);
+    expect(notes).toEqual([]);
+    expect(windows).toEqual(['decode, batch 1', 'decode, batch 4']);
+  });
+
+  it('counts tokens where a piece holds several', async () => {
+    const { bench, clock } = benchOf({ stepMs: 5, tokensPerChunk: 3 });
+    const { decode } = await clock.run(measureDecode(bench, { ...DECODE, batches: [1] }));
+    // 17 pieces 15 ms apart.
+    expect(decode[0]?.tokensPerSecond).toBeCloseTo((50 * 1000) / (16 * 15), 6);
+  });
+
+  it('measures each context with prompts of exactly its length', async () => {
+    const { bench, clock, server } = benchOf({ prefillMs: 5, promptOverhead: 7 });
+    const workload = { ...DECODE, batches: [1], contexts: [16, 300], promptTokens: 128 };
+    const { decode, prefill } = await clock.run(measureDecode(bench, workload));
+    expect(decode.map(({ promptTokens }) => promptTokens)).toEqual([16, 300]);
+    expect(prefill?.promptTokens).toBe(128);
+    const prompts = server.asked.slice(2).map(({ body }) => body.prompt?.split(' ').slice(0, 6).join(' '));
+    expect(new Set(prompts).size).toBe(prompts.length);
+  });
+
+  it('says what ended early, and what was not counted', async () => {
+    const short = benchOf({ endAfter: 10 });
+    const { notes } = await short.clock.run(measureDecode(short.bench, DECODE));
+    expect(notes).toContain('batch 4: 8 of 8 streams ended before 51 tokens');
+    const silent = benchOf({ hasUsage: false });
+    const uncounted = await silent.clock.run(measureDecode(silent.bench, { ...DECODE, promptTokens: 64 }));
+    expect(uncounted.decode[0]?.tokensPerSecond).toBeCloseTo(100, 6);
+    expect(uncounted.prefill).toBeNull();
+    expect(uncounted.notes.join()).toContain('a piece of text was counted as one token');
+    expect(uncounted.notes.join()).toContain('prefill: not measured');
+  });
+
+  it('asks only those for ignore_eos and stream_options that know them', async () => {
+    for (const knows of [true, false]) {
+      const fields = { hasIgnoreEos: knows, hasStreamOptions: knows };
+      const { bench, clock, server } = benchOf({ endAfter: 10 }, fields);
+      await clock.run(measureDecode(bench, DECODE));
+      expect(server.asked.every(({ body }) => 'ignore_eos' in body === knows)).toBe(true);
+      expect(server.asked.every(({ body }) => 'stream_options' in body === knows)).toBe(true);
+    }
+  });
+
+  it('keeps the rows that were measured when it is ended', async () => {
+    const abort = new AbortController();
+    const fault = (n: number) => {
+      // Two requests learn the words, two measure batch 1.
+      if (n === 6) abort.abort();
+      return null;
+    };
+    const { bench, clock } = benchOf({ fault }, {}, abort.signal);
+    const { decode } = await clock.run(measureDecode(bench, DECODE));
+    expect(decode.map(({ batch }) => batch)).toEqual([1]);
+    expect(decode[0]?.tokensPerSecond).toBeCloseTo(100, 6);
+  });
+
+  it.each([
+    [{ refuse: true } as const, 'E_UNAVAILABLE', 'the connection to http://fake was lost (ECONNREFUSED)'],
+    [{ breakAfter: 0 } as const, 'E_UNAVAILABLE', 'was lost (ECONNRESET)'],
+    [{ status: 401 } as const, 'E_UNAUTHORIZED', 'answered 401'],
+    [
+      { status: 500 } as const,
+      'E_RUNTIME_FAILED',
+      'POST /v1/completions answered 500: {"error":{"message":"no room"}}',
+    ],
+  ])('fails with the request: %j', async (fault, code, message) => {
+    const { bench, clock } = benchOf({ fault: () => fault });
+    const failure = clock.run(measureDecode(bench, DECODE));
+    await expect(failure).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+});
+
+describe('prefill', () => {
+  it('by length and by number of prompts', async () => {
+    const { bench, clock } = benchOf({ prefillMs: 20, prefillTokenMs: 0.5, promptOverhead: 3 });
+    const { prefill, notes } = await clock.run(
+      measurePrefills(bench, { promptTokens: [100, 400], batches: [1, 4], repeats: 2 }),
+    );
+    expect(prefill.map(({ batch, promptTokens }) => [batch, promptTokens])).toEqual([
+      [1, 100],
+      [1, 400],
+      [4, 100],
+      [4, 400],
+    ]);
+    const [short, long, together] = prefill;
+    expect(short?.ttftMs).toBeCloseTo(70, 9);
+    expect(short?.tokensPerSecond).toBeCloseTo(100 / 0.07, 6);
+    expect(long?.tokensPerSecond).toBeCloseTo(400 / 0.22, 6);
+    expect(together?.tokensPerSecond).toBeCloseTo(400 / 0.07, 6);
+    expect(notes).toEqual([]);
+  });
+});
+
+const fixed = (length: number) => ({ length, rangeRatio: 1, distribution: 'uniform' as const });
+const CLOSED: ServeOptions = {
+  levels: [{ requestRate: Number.POSITIVE_INFINITY, burstiness: 1, maxConcurrency: 2 }],
+  numPrompts: 10,
+  durationS: null,
+  warmupRequests: 1,
+  timeoutS: null,
+  serviceLevel: null,
+};
+
+async function serve(script: Script, options: Partial<ServeOptions> = {}, what: Partial<Target> = {}, numRounds = 1) {
+  const { bench, clock, server } = benchOf(script, what);
+  const words = await learnVocabulary(async (text) => text.split(' ').length);
+  const workload = randomWorkload({ input: fixed(40), output: fixed(11), numRounds }, words, { seed: 1, salt: 2 });
+  const levels = await clock.run(measureServe(bench, workload, { ...CLOSED, ...options }));
+  return { levels, server };
 }
 
-let server: Server | undefined;
-afterEach(() => server?.close());
-const seen: { url: string; body: Body }[] = [];
-
-async function start(script: Script): Promise<string> {
-  seen.length = 0;
-  server = createServer((request, response) => void answer(script, request, response));
-  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function answer(script: Script, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = request.url ?? '';
-  if (url === '/v1/models') return void response.end(JSON.stringify({ data: [{ id: 'scripted' }] }));
-  if (url === '/get_server_info' && script.serverInfo) return void response.end(JSON.stringify(script.serverInfo));
-  const isChat = url === '/v1/chat/completions';
-  if (!isChat && !(url === '/v1/completions' && script.hasCompletions !== false)) {
-    return void response.writeHead(404).end('{"error": {"message": "no such route"}}');
-  }
-  let text = '';
-  for await (const chunk of request) text += chunk;
-  const body = JSON.parse(text) as Body;
-  seen.push({ url, body });
-  const prompt = body.prompt ?? body.messages?.[0]?.content ?? '';
-  const promptTokens = Math.round(prompt.split(' ').length * 1.25);
-  const numTokens = Math.min(body.max_tokens, body.ignore_eos ? body.max_tokens : (script.endAfter ?? body.max_tokens));
-  const send = (chunk: object) => response.write(`data: ${JSON.stringify(chunk)}\n\n`);
-  for (let i = 0; i < numTokens; i++) {
-    await sleep(script.stepMs);
-    if (i === script.breakAfter) return void response.destroy();
-    send({ choices: [isChat ? { delta: { content: 'a' } } : { text: 'a' }] });
-  }
-  send({ choices: [isChat ? { delta: {}, finish_reason: 'length' } : { text: '', finish_reason: 'length' }] });
-  if (script.hasUsage !== false)
-    send({ choices: [], usage: { prompt_tokens: promptTokens, completion_tokens: numTokens } });
-  response.end('data: [DONE]\n\n');
-}
-
-const workload: Workload = { batches: [1, 2], promptTokens: 200, maxTokens: 10, repeats: 1 };
-const run = async (url: string, readBandwidthGBs: number | null = null) =>
-  measure(await discoverTarget({ url, apiKey: null }, null), workload, readBandwidthGBs, () => {});
-
-describe('measure', () => {
-  it('finds the rates, the bytes and the share', async () => {
-    const runtime = { weightBytes: 1e6, kvBytesPerToken: 100, isa: 'x', numThreads: 1 };
-    const figures = await run(await start({ stepMs: 20, serverInfo: { runtime } }), 1);
-    const [one, two] = figures.decode;
-    expect(one?.tokensPerSecond).toBeGreaterThan(25);
-    expect(one?.tokensPerSecond).toBeLessThan(51);
-    expect((two?.tokensPerSecond ?? 0) / (one?.tokensPerSecond ?? 1)).toBeGreaterThan(1.5);
-    expect(one?.bytesPerToken).toBeGreaterThan(1e6);
-    expect(two?.bytesPerToken).toBeLessThan(0.6e6);
-    expect(one?.share).toBeCloseTo(((one?.tokensPerSecond ?? 0) * (one?.bytesPerToken ?? 0)) / 1e9, 9);
-    expect(figures.notes).toEqual([]);
+describe('serve', () => {
+  it('closed loop: throughput and latencies are the script', async () => {
+    const { levels, server } = await serve({ prefillMs: 100, stepMs: 20 });
+    const [level] = levels;
+    // 2 at a time, 0.3 s each, 10 of them.
+    expect(level).toMatchObject({ completed: 10, failed: 0, peakConcurrency: 2, maxConcurrency: 2, requestRate: null });
+    expect(level?.durationS).toBeCloseTo(1.5, 9);
+    expect(level?.outputThroughput).toBeCloseTo(110 / 1.5, 9);
+    expect(level?.totalThroughput).toBeCloseTo((110 + 400) / 1.5, 9);
+    expect(level?.ttftMs?.p99).toBe(100);
+    expect(level?.itlMs).toMatchObject({ p50: 20, p99: 20, count: 100 });
+    expect(level?.tpotMs?.mean).toBeCloseTo(20, 9);
+    expect(level?.e2eMs?.p50).toBe(300);
+    // The warm-up is no part of it.
+    expect(server.asked).toHaveLength(11);
   });
 
-  it('scales the prompt of the prefill to the tokens asked for', async () => {
-    const { prefill } = await run(await start({ stepMs: 1 }));
-    expect(prefill?.promptTokens).toBeGreaterThan(190);
-    expect(prefill?.promptTokens).toBeLessThan(210);
+  it('open loop: a slow server does not slow the arrivals down, and waiting counts', async () => {
+    const levels = [{ requestRate: 20, burstiness: 1, maxConcurrency: 1 }];
+    const { levels: figures } = await serve({ prefillMs: 1000, stepMs: 0.1 }, { levels });
+    const [level] = figures;
+    // 10 requests within about half a second, answered one a second: the last is due 9 s before its turn.
+    expect(level?.requestRate).toBe(20);
+    expect(level?.ttftMs?.max).toBeGreaterThan(9000);
+    expect(level?.lateMs?.max).toBeGreaterThan(8000);
   });
 
-  it('never sends a prompt twice, nor two with the same beginning', async () => {
-    await run(await start({ stepMs: 1 }));
-    const beginnings = seen.map(({ body }) => body.prompt?.split(' ').slice(0, 1).join(' '));
-    expect(new Set(beginnings).size).toBe(seen.length);
+  it('a stall shows in the percentiles of the gaps', async () => {
+    const { levels } = await serve({ stepMs: (i) => (i === 5 ? 500 : 10) });
+    expect(levels[0]?.itlMs).toMatchObject({ p50: 10, max: 500 });
+    expect(levels[0]?.itlMs?.p99).toBe(500);
   });
 
-  it("asks a server of SGLang's kind to go on past the end, and no other", async () => {
-    await run(await start({ stepMs: 1, serverInfo: {}, endAfter: 3 }));
-    expect(seen.every(({ body }) => body.ignore_eos === true)).toBe(true);
-    const { notes } = await run(await start({ stepMs: 1, endAfter: 3 }));
-    expect(seen.some(({ body }) => 'ignore_eos' in body)).toBe(false);
-    expect(notes.join()).toContain('batch 2: 2 of 2 streams ended before 10 tokens');
+  it('what arrives in one read is one arrival, and that is said', async () => {
+    const { levels } = await serve({ prefillMs: 50, stepMs: 10, chunksPerRead: 3 });
+    const level = levels[0];
+    expect(level?.itlMs?.p50).toBe(30);
+    expect(level?.tpotMs?.mean).toBeCloseTo(80 / 10, 1);
+    expect(level?.tokensPerArrival).toBeGreaterThan(2);
+    expect(level && doubtsOf(level).join()).toContain('tokens at a time: ITL is between arrivals');
   });
 
-  it('goes by chat where there are no text completions, and says so', async () => {
-    const { decode, notes } = await run(await start({ stepMs: 1, hasCompletions: false }));
-    expect(decode[0]?.tokensPerSecond).toBeGreaterThan(0);
-    expect(notes.join()).toContain('/v1/chat/completions');
+  it('goodput: the share that kept to the level', async () => {
+    const fault = (n: number) => (n === 3 || n === 6 ? { status: 429 } : null);
+    const { levels } = await serve({ prefillMs: 100, stepMs: 20, fault }, { serviceLevel: { ttft: 150, itl: 30 } });
+    expect(levels[0]).toMatchObject({ completed: 8, failed: 2, failures: { 'http 429': 2 }, goodput: { share: 0.8 } });
+    const strict = await serve({ prefillMs: 100, stepMs: 20 }, { serviceLevel: { ttft: 99 } });
+    expect(strict.levels[0]?.goodput).toEqual({ requestsPerSecond: 0, share: 0 });
   });
 
-  it('counts pieces where the server sends no usage, and says so', async () => {
-    const { decode, prefill, notes } = await run(await start({ stepMs: 1, hasUsage: false }));
-    expect(decode[0]?.tokensPerSecond).toBeGreaterThan(0);
-    expect(prefill).toBeNull();
-    expect(notes.join()).toContain('sends no usage');
-  });
-
-  it('says when a stream breaks', async () => {
-    await expect(run(await start({ stepMs: 1, breakAfter: 3 }))).rejects.toMatchObject({
-      code: 'E_UNAVAILABLE',
-      message: expect.stringContaining('was lost'),
+  it('failures by kind, and the run goes on', async () => {
+    const faults = [{ refuse: true }, { breakAfter: 4 }, { error: 'out of memory' }, { status: 503 }] as const;
+    const { levels } = await serve({ fault: (n) => (n > 0 ? (faults[n - 1] ?? null) : null) });
+    expect(levels[0]).toMatchObject({
+      completed: 6,
+      failed: 4,
+      failures: { connection: 2, stream: 1, 'http 503': 1 },
     });
   });
 
-  it('says when nobody answers', async () => {
-    const url = await start({ stepMs: 1 });
-    await new Promise((resolve) => server?.close(resolve));
-    await expect(run(url)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  it('levels one after the other, each with prompts of its own', async () => {
+    const levels = [1, 2, 4].map((maxConcurrency) => ({
+      ...CLOSED.levels[0],
+      maxConcurrency,
+    })) as ServeOptions['levels'];
+    const { levels: figures, server } = await serve({ stepMs: 10 }, { levels });
+    expect(figures.map(({ peakConcurrency }) => peakConcurrency)).toEqual([1, 2, 4]);
+    const prompts = server.asked.map(({ body }) => body.prompt);
+    expect(new Set(prompts).size).toBe(prompts.length);
+  });
+
+  it('the turns of a conversation hold what was said before', async () => {
+    const what = { route: ROUTES.chat };
+    const { server, levels } = await serve({ stepMs: 1 }, { numPrompts: 1, warmupRequests: 0 }, what, 3);
+    expect(server.asked.map(({ body }) => body.messages?.map(({ role }) => role))).toEqual([
+      ['user'],
+      ['user', 'assistant', 'user'],
+      ['user', 'assistant', 'user', 'assistant', 'user'],
+    ]);
+    expect(server.asked[1]?.body.messages?.[1]?.content).toBe('a'.repeat(11));
+    expect(levels[0]?.completed).toBe(3);
+  });
+
+  it('asks for no more than the duration takes', async () => {
+    const { levels } = await serve({ prefillMs: 100, stepMs: 20 }, { numPrompts: null, durationS: 0.9 });
+    // Each of the two slots begins at 0, 0.3 and 0.6 s.
+    expect(levels[0]?.completed).toBe(6);
   });
 });

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { JsonFields } from '../../../src/model/json-file.js';
+import { loadModel } from '../../../src/model/load.js';
 import { readQuantization } from '../../../src/model/quantization.js';
 
 const read = (quantization: unknown) =>
@@ -41,5 +43,32 @@ describe('quantization_config', () => {
   ])('%j is refused', (given, message) => {
     expect(() => read(given)).toThrow(expect.objectContaining({ code: 'E_MODEL_UNSUPPORTED' }));
     expect(() => read(given)).toThrow(message);
+  });
+});
+
+describe('--quantization', () => {
+  const packed = (name: string) => join(import.meta.dirname, '../../golden/packed', name);
+  const load = (quantization: string, model: string) =>
+    loadModel({ model, loadFormat: 'auto', quantization, skipTokenizerInit: true });
+
+  it.each([
+    ['awq', 'awq'],
+    ['awq_marlin', 'awq'],
+    ['gptq', 'gptq-int8'],
+    ['compressed-tensors', 'ct-int4-symmetric'],
+  ])('%s is what %s is', async (quantization, name) => {
+    expect((await load(quantization, packed(name))).weights.tensors.length).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['gptq', 'awq', /--quantization gptq: .*awq is quantised by awq/],
+    ['gguf', 'ct-int4-symmetric', /is quantised by compressed-tensors/],
+    ['awq', '../tiny/llama', /is not quantised/],
+    ['fp8', 'awq', /--quantization fp8 is not of the native engine/],
+  ])('%s is refused for %s', async (quantization, name, message) => {
+    await expect(load(quantization, packed(name))).rejects.toMatchObject({
+      code: 'E_USAGE',
+      message: expect.stringMatching(message),
+    });
   });
 });

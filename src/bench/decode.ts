@@ -1,0 +1,114 @@
+/** Decoding by number of streams and by context, over HTTP. */
+import { type Bench, complete, vocabularyOf, wasCancelled } from './bench.js';
+import { bytesPerToken, decodeRate, meanContext } from './figures.js';
+import { measurePrefill } from './prefill.js';
+import { seededRandom } from './random.js';
+import type { DecodeRow, PrefillRow } from './result.js';
+import { median, spread } from './stats.js';
+import { type Trace, timeToFirstTokenMs } from './trace.js';
+import { makePrompt, type Vocabulary } from './words.js';
+
+export interface DecodeWorkload {
+  /** Numbers of parallel streams. */
+  batches: number[];
+  /** Tokens of the prompts that decoding starts from. */
+  contexts: number[];
+  /** Tokens each stream decodes. */
+  maxTokens: number;
+  repeats: number;
+  /** Length of the one prompt whose prefill is measured beside it; null: none. */
+  promptTokens: number | null;
+}
+
+export interface DecodeFigures {
+  decode: DecodeRow[];
+  prefill: PrefillRow | null;
+  notes: string[];
+}
+
+export async function measureDecode(bench: Bench, workload: DecodeWorkload): Promise<DecodeFigures> {
+  const { batches, contexts, maxTokens, repeats, promptTokens } = workload;
+  const words = await vocabularyOf(bench);
+  const random = seededRandom(bench.salt);
+  const rows = contexts.flatMap((context) => batches.map((batch) => ({ batch, context })));
+  const numSteps = (rows.length + (promptTokens === null ? 0 : 1)) * repeats;
+  const figures: DecodeFigures = { decode: [], prefill: null, notes: [] };
+  let numDone = 0;
+  for (const { batch, context } of rows) {
+    const what = contexts.length > 1 ? `batch ${batch}, context ${context}` : `batch ${batch}`;
+    const beginMs = bench.clock.now();
+    const runs: Trace[][] = [];
+    for (let i = 0; i < repeats; i++) {
+      bench.progress.update(`decode, ${what}`, numDone++ / numSteps);
+      const prompts = Array.from({ length: batch }, () => makePrompt(words, context, random));
+      const traces = await Promise.all(prompts.map((prompt) => complete(bench, prompt, maxTokens)));
+      if (wasCancelled(traces)) break;
+      runs.push(traces);
+    }
+    // What was repeated less often than asked for is a measurement too.
+    if (runs.length === 0) return figures;
+    const tokens = runs.flat().reduce((sum, { completionTokens }) => sum + completionTokens, 0);
+    const power = bench.window(`decode, ${what}`, beginMs, bench.clock.now(), tokens);
+    figures.decode.push({ ...summarise(bench, batch, runs), power });
+    figures.notes.push(...doubts(what, runs.flat(), maxTokens));
+    if (bench.signal.aborted) return figures;
+  }
+  if (promptTokens !== null)
+    figures.prefill = await onePrefill(bench, workload, words, figures.notes, numDone / numSteps);
+  return figures;
+}
+
+function summarise({ target }: Bench, batch: number, runs: Trace[][]): Omit<DecodeRow, 'power'> {
+  const rates = runs.map(decodeRate).filter((rate) => rate !== null);
+  const traces = runs.flat();
+  const tokensPerSecond = median(rates);
+  const { weightBytes, kvBytesPerToken } = target;
+  const bytes =
+    weightBytes === null || kvBytesPerToken === null
+      ? null
+      : bytesPerToken(weightBytes, kvBytesPerToken, batch, median(traces.map(meanContext)) ?? 0);
+  return {
+    batch,
+    promptTokens: median(traces.flatMap(({ promptTokens }) => promptTokens ?? [])),
+    tokensPerSecond,
+    spread: spread(rates),
+    ttftMs: median(traces.flatMap((trace) => timeToFirstTokenMs(trace) ?? [])),
+    bytesPerToken: bytes,
+    bandwidthGBs: bytes === null || tokensPerSecond === null ? null : (tokensPerSecond * bytes) / 1e9,
+    share: null,
+  };
+}
+
+/** The rows with their share of what the memory can be read at. */
+export function withShares(rows: readonly DecodeRow[], readBandwidthGBs: number | null): DecodeRow[] {
+  return rows.map((row) => ({
+    ...row,
+    share: row.bandwidthGBs === null || readBandwidthGBs === null ? null : row.bandwidthGBs / readBandwidthGBs,
+  }));
+}
+
+function doubts(what: string, traces: Trace[], maxTokens: number): string[] {
+  const short = traces.filter((trace) => trace.completionTokens < maxTokens).length;
+  const notes = [];
+  if (short > 0) notes.push(`${what}: ${short} of ${traces.length} streams ended before ${maxTokens} tokens`);
+  if (traces.some(({ countedBy }) => countedBy === 'pieces')) {
+    notes.push(`${what}: the server sends no usage; a piece of text was counted as one token`);
+  }
+  return notes;
+}
+
+async function onePrefill(
+  bench: Bench,
+  { promptTokens, repeats }: DecodeWorkload,
+  words: Vocabulary,
+  notes: string[],
+  fraction: number,
+): Promise<PrefillRow | null> {
+  const random = seededRandom(~bench.salt);
+  const asked = { batch: 1, promptTokens: promptTokens ?? 0, repeats };
+  const { row, note } = await measurePrefill(bench, asked, words, random, (what) =>
+    bench.progress.update(what, fraction),
+  );
+  if (note !== null) notes.push(note);
+  return row;
+}

@@ -1,0 +1,91 @@
+/** The figures of serving under load. Pure. */
+import type { ServeLevel } from '../result.js';
+import { describeLoad } from '../serve.js';
+import { axis, tones } from './axes.js';
+import { duration, figure, percent, plain, plainDuration } from './format.js';
+import { lineChart, type Series } from './line-chart.js';
+
+export function serveCharts(levels: ServeLevel[]): string[] {
+  const done = levels.filter(({ completed }) => completed > 0);
+  if (done.length === 0) return [];
+  const sweep =
+    done.length > 1
+      ? [
+          againstLatency(done, 'ttftMs', 'Time to the first token'),
+          againstLatency(done, 'itlMs', 'Between arrivals of text'),
+        ]
+      : [];
+  const [only] = done;
+  return [
+    ...sweep,
+    distribution(done, 'ttftMs', 'Time to the first token, distribution'),
+    distribution(done, 'itlMs', 'Between arrivals of text, distribution'),
+    ...(done.length === 1 && only !== undefined ? timelines(only) : []),
+  ];
+}
+
+const shortLoad = ({ requestRate, maxConcurrency }: ServeLevel) =>
+  requestRate !== null ? `${plain(requestRate)}/s` : maxConcurrency !== null ? `${maxConcurrency}` : 'all';
+
+/** A line from level to level: more load goes to the right until the server has no more to give. */
+function againstLatency(levels: ServeLevel[], key: 'ttftMs' | 'itlMs', title: string): string {
+  const series = (['p50', 'p99'] as const).map((quantile, i): Series => {
+    const points = levels.flatMap((level) => {
+      const summary = level[key];
+      if (summary === null) return [];
+      const range = summary.ci95[quantile];
+      return [
+        { x: level.outputThroughput, y: summary[quantile], range, ...(i === 0 ? { label: shortLoad(level) } : {}) },
+      ];
+    });
+    return { name: quantile, tone: i + 1, hasMarks: true, isDashed: quantile === 'p99', points };
+  });
+  const of = levels[0]?.requestRate === null ? 'requests at a time' : 'requests a second';
+  return lineChart({
+    title: `Throughput against latency: ${title.toLowerCase()}`,
+    summary: levels
+      .map(
+        (level) =>
+          `${describeLoad(level)}: ${figure(level.outputThroughput)} tokens a second, p99 ${duration(level[key]?.p99 ?? 0)}`,
+      )
+      .join('; '),
+    x: axis(`output tokens a second (points: ${of})`, 'linear'),
+    y: axis('time', 'log', { format: plainDuration }),
+    series,
+  });
+}
+
+function distribution(levels: ServeLevel[], key: 'ttftMs' | 'itlMs', title: string): string {
+  const series = levels.flatMap((level, i): Series[] => {
+    const curve = level.curves[key];
+    // The last hundredth is a single request: it would take half of the paper.
+    const points = curve.slice(0, 100).map((ms, at) => ({ x: ms, y: at / 100 }));
+    const name = levels.length === 1 ? '' : shortLoad(level);
+    return points.length === 0 ? [] : [{ name, tone: tones(i), points }];
+  });
+  return lineChart({
+    title,
+    summary: levels.map((level) => `${describeLoad(level)}: half within ${duration(level[key]?.p50 ?? 0)}`).join('; '),
+    x: axis('within', 'linear', { format: plainDuration }),
+    y: axis(key === 'ttftMs' ? 'share of the requests' : 'share of the gaps', 'linear', { upTo: 1, format: percent }),
+    series,
+    namesAbove: true,
+  });
+}
+
+/** How a single level went on: whether it was steady, and how many were at work. */
+function timelines({ timeline: { stepS, outputTokensPerSecond, running } }: ServeLevel): string[] {
+  const over = (title: string, unit: string, tone: number, values: number[]) =>
+    lineChart({
+      title,
+      summary: `over ${figure(stepS * values.length)} seconds; at most ${figure(Math.max(0, ...values))}`,
+      x: axis('seconds from the start', 'linear'),
+      y: axis(unit, 'linear'),
+      series: [{ name: '', tone, isArea: true, points: values.map((y, i) => ({ x: (i + 0.5) * stepS, y })) }],
+      height: 240,
+    });
+  return [
+    over('Output over the run', 'tokens a second', 1, outputTokensPerSecond),
+    over('Requests at work', 'requests', 2, running),
+  ];
+}

@@ -1,0 +1,152 @@
+/** Serving under load: levels of request rates or of concurrency, each with requests of its own. */
+import { performance } from 'node:perf_hooks';
+import type { Bench } from './bench.js';
+import { drive, type RunJob } from './drive.js';
+import type { ServiceLevel } from './goodput.js';
+import { seededRandom } from './random.js';
+import { type Message, requestBody } from './request-body.js';
+import type { ServeLevel } from './result.js';
+import { send } from './send.js';
+import { serveFigures } from './serve-figures.js';
+import type { Trace } from './trace.js';
+import type { Job, Workload } from './workload.js';
+
+export interface Load {
+  /** Requests a second; Infinity: closed loop, or all at once. */
+  requestRate: number;
+  burstiness: number;
+  maxConcurrency: number | null;
+}
+
+export interface ServeOptions {
+  levels: Load[];
+  /** Jobs of a level; null: as many as `durationS` takes. */
+  numPrompts: number | null;
+  durationS: number | null;
+  warmupRequests: number;
+  timeoutS: number | null;
+  serviceLevel: ServiceLevel | null;
+}
+
+export async function measureServe(bench: Bench, workload: Workload, options: ServeOptions): Promise<ServeLevel[]> {
+  const { levels, warmupRequests } = options;
+  await Promise.all(Array.from({ length: warmupRequests }, (_, i) => runJob(bench, workload(i), null, options)));
+  const figures: ServeLevel[] = [];
+  // Each level asks for something new: no prefix cache knows it from the level before.
+  let first = warmupRequests;
+  for (const [i, load] of levels.entries()) {
+    if (bench.signal.aborted) break;
+    const { level, numJobs } = await measureLevel(bench, workload, load, options, { first, index: i });
+    if (level !== null) figures.push(level);
+    first += numJobs;
+  }
+  return figures;
+}
+
+async function measureLevel(
+  bench: Bench,
+  workload: Workload,
+  load: Load,
+  options: ServeOptions,
+  { first, index }: { first: number; index: number },
+): Promise<{ level: ServeLevel | null; numJobs: number }> {
+  const { clock, signal } = bench;
+  const durationMs = options.durationS === null ? null : options.durationS * 1000;
+  const what = describeLoad(load);
+  const beginMs = clock.now();
+  let numDone = 0;
+  let numJobs = 0;
+  const tell = () => {
+    const byJobs = options.numPrompts === null ? 0 : numDone / options.numPrompts;
+    const byTime = durationMs === null ? 0 : (clock.now() - beginMs) / durationMs;
+    bench.progress.update(
+      what,
+      (index + Math.min(1, Math.max(byJobs, byTime))) / options.levels.length,
+      `${numDone} answered`,
+    );
+  };
+  tell();
+  const run: RunJob = async (n, dueMs) => {
+    numJobs++;
+    const traces = await runJob(bench, workload(first + n), dueMs, options);
+    numDone++;
+    tell();
+    return traces;
+  };
+  const before = performance.eventLoopUtilization();
+  const random = seededRandom(bench.seed + 7919 * index);
+  const traces = await drive(run, { ...load, numJobs: options.numPrompts, durationMs, clock, random, signal });
+  const clientLoad = performance.eventLoopUtilization(before).utilization;
+  if (traces.every(({ failure }) => failure?.kind === 'cancelled')) return { level: null, numJobs };
+  const figures = serveFigures(traces, beginMs, options.serviceLevel);
+  const { requestRate, maxConcurrency } = load;
+  const power = bench.window(what, beginMs, beginMs + figures.durationS * 1000, figures.outputTokens);
+  const isOpen = Number.isFinite(requestRate);
+  return {
+    level: { requestRate: isOpen ? requestRate : null, maxConcurrency, ...figures, clientLoad, power },
+    numJobs,
+  };
+}
+
+export function describeLoad({
+  requestRate,
+  maxConcurrency,
+}: {
+  requestRate: number | null;
+  maxConcurrency: number | null;
+}) {
+  const rate = requestRate === null || !Number.isFinite(requestRate) ? null : `${requestRate} requests/s`;
+  const most = maxConcurrency === null ? null : `${maxConcurrency} at a time`;
+  return [rate, most].filter((part) => part !== null).join(', ') || 'all at once';
+}
+
+/** The turns of a conversation, each when the one before is answered; the first that fails is the last. */
+async function runJob(bench: Bench, { turns }: Job, dueMs: number | null, options: ServeOptions): Promise<Trace[]> {
+  const { target, clock, signal } = bench;
+  const timeoutMs = options.timeoutS === null ? undefined : options.timeoutS * 1000;
+  const said: Message[] = [];
+  const traces: Trace[] = [];
+  for (const { messages, maxTokens } of turns) {
+    said.push(...messages);
+    const isFirst = traces.length === 0;
+    const { trace, text } = await send(target, requestBody(target, said, maxTokens), {
+      clock,
+      signal,
+      timeoutMs,
+      keepText: turns.length > 1,
+      ...(isFirst && dueMs !== null ? { startMs: dueMs } : {}),
+    });
+    traces.push(trace);
+    if (trace.failure !== null) break;
+    said.push({ role: 'assistant', content: text });
+  }
+  return traces;
+}
+
+/** What is to be known of the figures of a level beside them. */
+export function doubtsOf(level: ServeLevel): string[] {
+  const what = describeLoad(level);
+  const notes: string[] = [];
+  const perArrival = level.tokensPerArrival ?? 1;
+  if (perArrival > 1.05) {
+    notes.push(
+      `${what}: text arrived ${perArrival.toFixed(2)} tokens at a time: ITL is between arrivals, TPOT is of a token`,
+    );
+  }
+  if (level.countedBy !== 'usage') {
+    notes.push(
+      `${what}: the server sends no usage; a piece of text was counted as one token, prompts were not counted`,
+    );
+  }
+  const clientLoad = level.clientLoad ?? 0;
+  if (clientLoad > 0.8) {
+    notes.push(`${what}: this client was busy for ${Math.round(clientLoad * 100)} % of the time: it may be the limit`);
+  }
+  const late = level.lateMs?.p99 ?? 0;
+  if (late > 20 && level.maxConcurrency === null) {
+    notes.push(
+      `${what}: 1 % of the requests went out ${late.toFixed(0)} ms after their time or later (it counts as latency)`,
+    );
+  }
+  return notes;
+}

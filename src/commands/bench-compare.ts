@@ -1,0 +1,69 @@
+/** `jsg bench compare A.json B.json`: ratios of two results, with their noise. */
+import { type Comparison, compare, differences, requireAlike } from '../bench/compare.js';
+import { figure } from '../bench/report/format.js';
+import { type Result, readResult } from '../bench/result.js';
+import { JsgError } from '../errors.js';
+import { formatTable } from '../table.js';
+import type { Options } from './settings.js';
+
+export async function benchCompare(options: Options, args: string[]): Promise<number> {
+  const [pathA, pathB] = args;
+  if (pathA === undefined || pathB === undefined || args.length > 2) {
+    throw new JsgError('E_USAGE', 'two results are compared', { hint: 'jsg bench compare A.json B.json' });
+  }
+  const [a, b] = [readResult(pathA), readResult(pathB)];
+  requireAlike(a, b, options.force === true);
+  const rows = compare(a, b);
+  if (rows.length === 0) throw new JsgError('E_USAGE', 'the two results have no figure in common');
+  const warnings = [
+    ...warningsOf('A', a),
+    ...warningsOf('B', b),
+    ...differences(a, b).map((text) => `differs: ${text}`),
+  ];
+  const sides = { a: sideOf(pathA, a), b: sideOf(pathB, b) };
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ version: 1, ...sides, warnings, comparisons: rows }, null, 2)}\n`
+      : formatComparison(sides, warnings, rows),
+  );
+  return 0;
+}
+
+const sideOf = (path: string, { model, url, server, device, startedAt, invalid, status }: Result) => ({
+  ...{ path, model, url, server, device: device.name, startedAt, invalid, status },
+});
+
+function warningsOf(side: string, { invalid, status }: Result): string[] {
+  return [
+    ...invalid.map((reason) => `${side} is INVALID: ${reason}`),
+    ...(status === 'partial' ? [`${side} is partial: its run was ended`] : []),
+  ];
+}
+
+type Sides = { a: ReturnType<typeof sideOf>; b: ReturnType<typeof sideOf> };
+
+function formatComparison({ a, b }: Sides, warnings: string[], rows: Comparison[]): string {
+  const heads = [
+    ['A', a],
+    ['B', b],
+  ] as const;
+  const lines = heads.map(([side, { path, model, device, server }]) =>
+    [side, path, model, server ?? '', device].join('  '),
+  );
+  const table = formatTable(
+    [
+      ['', 'A', 'B', '', 'B/A', 'MAY BE', ''],
+      ...rows.map(({ what, a: left, b: right, unit, ratio, range, verdict }) => [
+        what,
+        figure(left),
+        figure(right),
+        unit,
+        ratio.toFixed(3),
+        range === null ? '-' : `${range[0].toFixed(2)} to ${range[1].toFixed(2)}`,
+        verdict === 'unknown' ? 'noise not known' : verdict,
+      ]),
+    ],
+    1,
+  );
+  return `${lines.join('\n')}\n${warnings.map((line) => `${line}\n`).join('')}\n${table}`;
+}

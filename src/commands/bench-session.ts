@@ -1,0 +1,243 @@
+/** A bench from its options to its result: a server that runs already or is started, the machine around it, what is written. */
+import { randomInt } from 'node:crypto';
+import type { Bench } from '../bench/bench.js';
+import { CLOCK } from '../bench/clock.js';
+import { boardFacts, hashModel, softwareFacts } from '../bench/facts.js';
+import { Meter } from '../bench/meter.js';
+import { type EndpointName, ROUTES } from '../bench/request-body.js';
+import { type Common, RESULT_VERSION, type Result } from '../bench/result.js';
+import { discoverTarget, gpuOf, settleTarget, type Target } from '../bench/target.js';
+import { changesOf } from '../bench/validity.js';
+import { normaliseUrl } from '../client.js';
+import { type Conditions, probeConditions } from '../device/conditions.js';
+import { type Source, sourceUnder } from '../device/source.js';
+import { isLoopback } from '../engine/address.js';
+import { JsgError } from '../errors.js';
+import { findModel } from '../plan/find-model.js';
+import type { Reference } from '../profile/schema.js';
+import { quoteWord } from '../shell.js';
+import { readBandwidthOf } from './bench-bandwidth.js';
+import { chooseForBench, startChosen } from './bench-engine.js';
+import { choice, real, whole } from './bench-options.js';
+import { emit } from './bench-output.js';
+import { type BenchProgress, benchProgress } from './bench-progress.js';
+import { withoutSecrets } from './hide-secrets.js';
+import { givenFlags, type Options, withApiKey } from './settings.js';
+import { askedToEnd } from './signals.js';
+
+/** A result before what is known of all kinds is added. */
+export type Figures<R extends Result = Result> = R extends Result
+  ? Omit<R, Exclude<keyof Common, 'workload' | 'notes'>>
+  : never;
+
+export interface BenchPlan {
+  /** Parallel streams that the server must take. */
+  streams: number;
+  /** Tokens of the requests that find out what the server understands. */
+  trialTokens: number;
+  /** Null: whatever the server has. */
+  endpoint: EndpointName | null;
+  measure(bench: Bench): Promise<Figures>;
+  /** The figures with what the read bandwidth says about them. */
+  finish?(figures: Figures, readBandwidthGBs: number | null): Figures;
+}
+
+/** Runs it, writes the result where it is wanted, and gives the exit code. */
+export async function runBench(options: Options, plan: BenchPlan): Promise<number> {
+  const progress = benchProgress();
+  const { value, exitCode } = await askedToEnd(async (signal) => {
+    const session = new Session(options, progress, signal);
+    return session.run(plan);
+  });
+  await emit(options, { ...value, status: exitCode === null ? 'complete' : 'partial' });
+  return exitCode ?? 0;
+}
+
+export class Session {
+  readonly source: Source;
+  readonly #root: string;
+  readonly #tolerance: number;
+  readonly #startedAt = new Date();
+  readonly #beginMs = CLOCK.now();
+  readonly #meter: Meter;
+  #stop: () => Promise<void> = async () => {};
+  #reference: Reference | null = null;
+  #numThreads: number;
+  readonly #seed: number;
+
+  constructor(
+    private readonly options: Options,
+    readonly progress: BenchProgress,
+    readonly signal: AbortSignal,
+  ) {
+    this.#root = (options.root as string | undefined) ?? '/';
+    this.source = sourceUnder(this.#root);
+    this.#tolerance = real(options, 'clock-tolerance', 5, { min: 0.1, max: 100 }) / 100;
+    this.#seed = whole(options, 'seed', 0, { min: 0, max: 2 ** 31 - 1 });
+    this.#meter = new Meter(this.source, this.#tolerance);
+    this.#numThreads = givenFlags(options)['num-threads'] ?? 0;
+  }
+
+  async run(plan: BenchPlan): Promise<Result> {
+    const url = urlOption(this.options);
+    const before = await probeConditions(this.source);
+    const target = await (url === undefined ? this.#startEngine(plan) : this.#findServer());
+    const isHere = isLoopback(new URL(target.url).hostname.replace(/^\[|\]$/g, ''));
+    const isOwn = url === undefined;
+    try {
+      // A server of ours has ended by the time its memory is measured; another one stays, idle.
+      const early = isHere && !isOwn ? await this.#readBandwidth(target) : null;
+      const notes = await settleTarget(target, {
+        wanted: plan.endpoint,
+        maxTokens: plan.trialTokens,
+        signal: this.signal,
+      });
+      if (isHere) this.#meter.start();
+      const figures = await plan.measure(this.#bench(target));
+      this.#meter.stop();
+      this.progress.end();
+      const after = await probeConditions(this.source);
+      await this.#stop();
+      const readBandwidthGBs = isOwn ? await this.#readBandwidth(target) : early;
+      const finished = plan.finish?.(figures, readBandwidthGBs) ?? figures;
+      finished.notes.unshift(...notes);
+      if (!isHere) finished.notes.push('the server is elsewhere: device, clocks and power are those of this client');
+      return this.result(target, finished, { before, after, readBandwidthGBs });
+    } finally {
+      this.#meter.stop();
+      this.progress.end();
+      await this.#stop();
+      await target.agent.close();
+    }
+  }
+
+  /** The whole result, and what speaks against it. */
+  async result(
+    target: Target,
+    figures: Figures,
+    run: { before: Conditions; after: Conditions; readBandwidthGBs: number | null },
+  ): Promise<Result> {
+    const { before, after, readBandwidthGBs } = run;
+    const notes = [...figures.notes, ...this.#meter.notes];
+    if (gpuOf(target) !== null && readBandwidthGBs === null && figures.kind !== 'load') {
+      notes.push("the read bandwidth was not measured: the server's GPU is not one that this process can use");
+    }
+    if (target.weightBytes === null && figures.kind === 'decode') {
+      notes.push('bytes a token: the server does not tell the size of its weights');
+    }
+    const common: Common = {
+      version: RESULT_VERSION,
+      startedAt: this.#startedAt.toISOString(),
+      durationS: (CLOCK.now() - this.#beginMs) / 1000,
+      status: 'complete',
+      invalid: [...this.#meter.reasons, ...changesOf(before, after, this.#tolerance)],
+      commandLine: commandLine(),
+      jsg: await softwareFacts(this.source),
+      model: target.model,
+      modelHash: await this.#modelHash(target),
+      url: target.url,
+      server: target.server,
+      endpoint: target.route,
+      runtime: target.runtime,
+      weightBytes: target.weightBytes,
+      kvBytesPerToken: target.kvBytesPerToken,
+      readBandwidthGBs,
+      device: boardFacts(this.source, this.#root),
+      conditions: { before, after },
+      reference: this.#reference,
+      workload: figures.workload,
+      notes,
+    };
+    return { ...figures, ...common } as Result;
+  }
+
+  #bench(target: Target): Bench {
+    return {
+      target,
+      clock: CLOCK,
+      seed: this.#seed,
+      salt: randomInt(2 ** 31),
+      window: (...work) => this.#meter.window(...work),
+      progress: this.progress,
+      signal: this.signal,
+    };
+  }
+
+  #readBandwidth(target: Target): Promise<number | null> {
+    return readBandwidthOf(target, this.#numThreads, (line) => this.progress.tell(line));
+  }
+
+  async #findServer(): Promise<Target> {
+    const { 'api-key': apiKey = null } = withApiKey(givenFlags(this.options));
+    const model = (this.options.model as string | undefined) ?? null;
+    const target = await discoverTarget({ url: normaliseUrl(urlOption(this.options) ?? ''), apiKey }, model);
+    return adjust(target, this.options);
+  }
+
+  async #startEngine(plan: BenchPlan): Promise<Target> {
+    const chosen = chooseForBench(this.options, plan.streams);
+    this.#reference = chosen.profile?.reference ?? null;
+    this.#numThreads = chosen.settings['num-threads'];
+    const { server, apiKey } = await startChosen(chosen, this.progress, this.signal);
+    this.#stop = server.stop;
+    try {
+      return adjust(await discoverTarget({ url: server.url, apiKey }, null), this.options);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  async #modelHash({ modelPath, url }: Target): Promise<Common['modelHash']> {
+    if (this.options.modelHash === false || modelPath === null || this.signal.aborted) return null;
+    if (!isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''))) return null;
+    try {
+      const { path } = await findModel({
+        'model-path': modelPath,
+        revision: null,
+        'load-format': 'auto',
+        dtype: 'auto',
+      });
+      if (path === null) return null;
+      this.progress.tell('hashing the model (--no-model-hash leaves it out)');
+      return await hashModel(path, this.signal);
+    } catch {
+      return null;
+    }
+  }
+}
+
+const urlOption = ({ url, baseUrl }: Options) => (url ?? baseUrl) as string | undefined;
+
+/** Fields that a person wants to be sent, or not. */
+function adjust(target: Target, options: Options): Target {
+  if (options.ignoreEos === true) target.hasIgnoreEos = true;
+  if (options.disableIgnoreEos === true) target.hasIgnoreEos = false;
+  if (options.extraRequestBody !== undefined) target.extraBody = parseBody(String(options.extraRequestBody));
+  return target;
+}
+
+function parseBody(text: string): Record<string, unknown> {
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
+  } catch {
+    // said below
+  }
+  throw new JsgError('E_USAGE', `--extra-request-body: '${text}' is no JSON object`, {
+    hint: `For example '{"top_k": 1}'`,
+  });
+}
+
+/** As it was typed, without secrets. */
+export function commandLine(): string {
+  const [, , ...args] = withoutSecrets(process.argv);
+  return ['jsg', ...args].map(quoteWord).join(' ');
+}
+
+/** `--endpoint`: by name, or by its path as vLLM wants it. */
+export function endpointOption(options: Options): EndpointName | null {
+  const names = Object.keys(ROUTES) as EndpointName[];
+  const byPath = names.find((name) => ROUTES[name] === options.endpoint);
+  return byPath ?? choice(options, 'endpoint', names);
+}
