@@ -76,6 +76,12 @@ export async function measurePrefill(
   const tokens = counted.reduce((sum, count) => sum + count, 0);
   const power = bench.window(what, beginMs, bench.clock.now(), tokens);
   const row = { batch, promptTokens: median(counted) ?? 0, tokensPerSecond, spread: spread(rates), ttftMs, power };
-  const off = row.promptTokens !== promptTokens;
-  return { row, note: off ? `${what}: the prompts have ${row.promptTokens}, by the server's count` : null };
+  return { row, note: doubtOf(what, promptTokens, traces) };
+}
+
+function doubtOf(what: string, promptTokens: number, traces: readonly Trace[]): string | null {
+  const counted = median(traces.flatMap((trace) => trace.promptTokens ?? []));
+  if (counted !== promptTokens) return `${what}: the prompts have ${counted}, by the server's count`;
+  const cached = traces.reduce((sum, { cachedTokens }) => sum + (cachedTokens ?? 0), 0);
+  return cached > 0 ? `${what}: ${cached} tokens came from the server's prefix cache` : null;
 }

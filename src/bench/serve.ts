@@ -142,11 +142,9 @@ export function doubtsOf(level: ServeLevel): string[] {
   if (clientLoad > 0.8) {
     notes.push(`${what}: this client was busy for ${Math.round(clientLoad * 100)} % of the time: it may be the limit`);
   }
-  const late = level.lateMs?.p99 ?? 0;
+  const late = level.lateMs?.max ?? 0;
   if (late > 20 && level.maxConcurrency === null) {
-    notes.push(
-      `${what}: 1 % of the requests went out ${late.toFixed(0)} ms after their time or later (it counts as latency)`,
-    );
+    notes.push(`${what}: requests went out up to ${late.toFixed(0)} ms after their time; it counts as latency`);
   }
   return notes;
 }

@@ -21,7 +21,7 @@ import { chooseForBench, startChosen } from './bench-engine.js';
 import { choice, real, whole } from './bench-options.js';
 import { emit } from './bench-output.js';
 import { type BenchProgress, benchProgress } from './bench-progress.js';
-import { withoutSecrets } from './hide-secrets.js';
+import { hideSecrets, withoutSecrets } from './hide-secrets.js';
 import { givenFlags, type Options, withApiKey } from './settings.js';
 import { askedToEnd } from './signals.js';
 
@@ -44,6 +44,7 @@ export interface BenchPlan {
 
 /** Runs it, writes the result where it is wanted, and gives the exit code. */
 export async function runBench(options: Options, plan: BenchPlan): Promise<number> {
+  hideSecrets();
   const progress = benchProgress();
   const { value, exitCode } = await askedToEnd(async (signal) => {
     const session = new Session(options, progress, signal);
