@@ -141,10 +141,14 @@ function describeEnd({ phase }: Answer): string {
   return phase === 'failed' ? 'No complete answer' : phase === 'stopped' ? 'Stopped' : 'The answer is complete';
 }
 
-/** Chunks come faster than a screen is drawn: they are shown once a frame. */
+const FRAME_MS = 16;
+const MAX_WAIT_MS = 200;
+
+/** Chunks come faster than a screen is drawn: they are shown together, and what is slow to draw is drawn less often. */
 class Pieces {
   #next: Answer;
-  #frame = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #drawingMs = 0;
 
   constructor(private readonly answer: Signal<Answer>) {
     this.#next = answer.value;
@@ -163,7 +167,7 @@ class Pieces {
       firstMs: this.#next.firstMs ?? (hasText ? now : null),
       lastMs: hasText ? now : this.#next.lastMs,
     };
-    this.#frame ||= requestAnimationFrame(() => this.#show());
+    this.#timer ??= setTimeout(() => this.#show(), Math.min(MAX_WAIT_MS, Math.max(FRAME_MS, 4 * this.#drawingMs)));
   }
 
   end(phase: Phase, fault: Fault | null = null): void {
@@ -172,8 +176,13 @@ class Pieces {
   }
 
   #show(): void {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const begunMs = performance.now();
     this.answer.value = this.#next;
+    // Elements are made in a microtask that is queued by now.
+    queueMicrotask(() => {
+      this.#drawingMs = performance.now() - begunMs;
+    });
   }
 }

@@ -10,13 +10,22 @@ export function Markdown({ text }: { text: string }) {
   return <div class="markdown">{blocks(parse(text))}</div>;
 }
 
-/** A text that is nested too deep for the parser is shown as it is. */
+const MAX_DEPTH = 32;
+
+/** A text that is nested without end is shown as it is: parser and page recurse. */
 function parse(text: string): Token[] {
   try {
-    return lexer(text, { gfm: true, breaks: true });
+    const tokens = lexer(text, { gfm: true, breaks: true });
+    if (!isDeeper(tokens, MAX_DEPTH)) return tokens;
   } catch {
-    return [{ type: 'html', raw: text, text } as Token];
+    // The parser's stack was full.
   }
+  return [{ type: 'html', raw: text, text } as Token];
+}
+
+function isDeeper(tokens: readonly Token[], depth: number): boolean {
+  const inner = (token: Token): Token[] => (token as Tokens.List).items ?? (token as Tokens.Generic).tokens ?? [];
+  return tokens.length > 0 && (depth === 0 || tokens.some((token) => isDeeper(inner(token), depth - 1)));
 }
 
 const blocks = (tokens: readonly Token[]) => tokens.map((token, index) => <Block key={index} token={token} />);
