@@ -20,7 +20,7 @@ export default defineConfig({
     reporters: process.env.CI ? ['default', 'json'] : ['default'],
     outputFile: { json: 'build/vitest.json' },
     projects: [
-      // Nothing but src/: no addon, no network, no model.
+      // Nothing but src/ and web/: no addon, no network, no model.
       project('unit', 0, 10_000),
       // The native addon and small model files.
       project('integration', 1, 120_000, alone),

@@ -64,5 +64,13 @@ export async function addToRequests(page: Page, fields: object): Promise<void> {
   );
 }
 
+/** The page's chat requests are answered with these deltas, which this model would not say. */
+export async function answerWith(page: Page, ...deltas: object[]): Promise<void> {
+  const event = (delta: object, finish: string | null) =>
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+  const body = `${deltas.map((delta) => event(delta, null)).join('')}${event({}, 'stop')}data: [DONE]\n\n`;
+  await page.route('**/v1/chat/completions', (route) => route.fulfill({ contentType: 'text/event-stream', body }));
+}
+
 /** An answer that goes on until somebody stops it. */
 export const ENDLESS = { ignore_eos: true, max_tokens: 900 };

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Jsg } from './jsg.js';
 import {
   addToRequests,
+  answerWith,
   ask,
   type Browser,
   ENDLESS,
@@ -45,25 +46,31 @@ describe.skipIf(WHY_NOT)('the page', () => {
   };
 
   it('answers, piece by piece, and counts the tokens', async () => {
-    // What a reader sees while the answer grows.
-    const seen = page.evaluate(
-      () =>
-        new Promise<number>((done) => {
-          const texts = new Set<string>();
-          const observer = new MutationObserver(() => {
-            texts.add(document.querySelector('.answer .markdown')?.textContent ?? '');
-            if (document.querySelector('.answer footer')) done(texts.size);
-          });
-          observer.observe(document.body, { childList: true, subtree: true, characterData: true });
-        }),
-    );
     expect(await ask(page, FRANCE)).toBe('The capital of France is Paris.');
-    expect(await seen).toBeGreaterThan(3);
     await expect
       .poll(() => page.locator('.measured').textContent())
       .toMatch(/^8 tokens · [\d.]+ tok\/s · first after \d+ ms/);
     expect(await page.getByRole('article', { name: 'Answer' }).getAttribute('aria-busy')).toBe('false');
     expect(await page.getByRole('log').getAttribute('aria-live')).toBe('polite');
+  });
+
+  it('shows an answer while it grows', async () => {
+    await page.getByLabel('Message').fill(LONG);
+    const seen = page.evaluate(
+      () =>
+        new Promise<string[]>((done) => {
+          const texts = new Set<string>();
+          const observer = new MutationObserver(() => {
+            texts.add(document.querySelector('.answer .markdown')?.textContent ?? '');
+            if (document.querySelector('.answer footer')) done([...texts]);
+          });
+          observer.observe(document.body, { childList: true, subtree: true, characterData: true });
+        }),
+    );
+    await page.keyboard.press('Enter');
+    const lengths = (await seen).map((text) => text.length);
+    expect(lengths.length).toBeGreaterThan(4);
+    expect(lengths.at(-1)).toBeGreaterThan(lengths[1] ?? 0);
   });
 
   it('sends the conversation so far', async () => {
@@ -141,19 +148,32 @@ describe.skipIf(WHY_NOT)('the page', () => {
   });
 
   it('shows thoughts apart from the answer', async () => {
-    const event = (delta: object, finish: string | null = null) =>
-      `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
-    await page.route('**/v1/chat/completions', (route) =>
-      route.fulfill({
-        contentType: 'text/event-stream',
-        body: `${event({ reasoning_content: 'France. Its capital.' })}${event({ content: 'Paris.' })}${event({}, 'stop')}data: [DONE]\n\n`,
-      }),
-    );
+    await answerWith(page, { reasoning_content: 'France. Its capital.' }, { content: 'Paris.' });
     expect(await ask(page, FRANCE)).toBe('Paris.');
     const thoughts = page.getByText('France. Its capital.');
     expect(await thoughts.isVisible()).toBe(false);
     await page.getByText('Thoughts').click();
     expect(await thoughts.isVisible()).toBe(true);
+  });
+
+  it('sets Markdown', async () => {
+    const code = 'const x = "<b>";';
+    const content = [
+      '# Title',
+      'Some **bold**, *slanted* and `fixed <i>` text & 3 < 4.',
+      '1. one\n2. two\n   - inner',
+      '| a | b |\n|--|--:|\n| 1 | 2 |',
+      `\`\`\`js\n${code}\n\`\`\``,
+    ].join('\n\n');
+    await answerWith(page, { content });
+    await ask(page, FRANCE);
+    const textOf = (selector: string) => page.locator(`.markdown ${selector}`).allTextContents();
+    expect(await textOf('h3')).toEqual(['Title']);
+    expect(await textOf('p')).toEqual(['Some bold, slanted and fixed <i> text & 3 < 4.']);
+    expect(await textOf('ol > li')).toEqual(['one', 'twoinner']);
+    expect(await textOf('li li')).toEqual(['inner']);
+    expect(await textOf('td')).toEqual(['1', '2']);
+    expect(await textOf('pre')).toEqual([code]);
   });
 
   it('tells what the server does, and never 0 for what cannot be read', async () => {
