@@ -2,8 +2,10 @@
  * A request's sequences: submitted together, read side by side, ended together. Every route goes through here, streamed
  * or not, so that what a stream adds up to is what an unstreamed answer says.
  */
+import type { Context } from 'hono';
 import type { TokenEvent } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
+import { callerOf } from './auth.js';
 import type { ServerContext } from './context.js';
 import { RequestError } from './error-response.js';
 import { TIME_OVER } from './lifecycle.js';
@@ -33,20 +35,21 @@ export function admit(server: ServerContext): void {
 
 /**
  * Submits all sequences at once. Throws what the runtime says to any of them (E_QUEUE_FULL, E_INVALID_REQUEST), and
- * then none of them runs. Aborting `signal` (the client is gone) frees them all, and so does `/abort_request` with any
- * of the ids. A request whose time is over ends with what it has and the finish reason `abort`, or with E_TIMEOUT where it
+ * then none of them runs. They are freed when the client of `c` is gone, and by an `/abort_request` of the same caller with
+ * any of the ids. A request whose time is over ends with what it has and the finish reason `abort`, or with E_TIMEOUT where it
  * has no token yet.
  */
 export function startGeneration(
   server: ServerContext,
   requestIds: string | readonly string[],
   plans: readonly SequencePlan[],
-  signal: AbortSignal,
+  c: Context,
 ): Generation {
+  const { signal } = c.req.raw;
   server.lifecycle.admit();
   checkCount(server, plans.length);
   const ids = typeof requestIds === 'string' ? [requestIds] : requestIds;
-  const controller = server.lifecycle.begin(ids);
+  const controller = server.lifecycle.begin(ids, callerOf(c));
   const onGone = () => controller.abort(signal.reason);
   if (signal.aborted) onGone();
   else signal.addEventListener('abort', onGone, { once: true });

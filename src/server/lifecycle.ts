@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Runtime } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
+import type { Caller } from './api-keys.js';
 
 export type Phase = 'starting' | 'ready' | 'draining' | 'failed';
 
@@ -17,7 +18,7 @@ export class Lifecycle {
   #tokenSeen = false;
   #draining = false;
   /** The requests alive, each with the ids that `/abort_request` knows it by. */
-  readonly #active = new Map<AbortController, readonly string[]>();
+  readonly #active = new Map<AbortController, { ids: readonly string[]; caller: Caller }>();
   #idleWaiters: (() => void)[] = [];
 
   constructor(
@@ -48,11 +49,11 @@ export class Lifecycle {
   }
 
   /** A request comes alive; its controller ends all its sequences. */
-  begin(requestIds: readonly string[]): AbortController {
+  begin(ids: readonly string[], caller: Caller): AbortController {
     const controller = new AbortController();
     // One listener a sequence, and a batch may have many.
     setMaxListeners(0, controller.signal);
-    this.#active.set(controller, requestIds);
+    this.#active.set(controller, { ids, caller });
     return controller;
   }
 
@@ -61,22 +62,21 @@ export class Lifecycle {
     if (this.#active.size === 0) for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 
-  /** How many requests were told to end. */
-  abort(requestId: string): number {
+  /** Ends the caller's request of this id, or without an id all that are the caller's: how many were told to end. */
+  abort(caller: Caller, requestId?: string): number {
     let count = 0;
-    for (const [controller, ids] of [...this.#active]) {
-      if (!ids.includes(requestId)) continue;
+    for (const [controller, active] of [...this.#active]) {
+      if (active.caller.namespace !== caller.namespace) continue;
+      if (requestId !== undefined && !active.ids.includes(requestId)) continue;
       controller.abort(ABORT_ASKED);
       count++;
     }
     return count;
   }
 
-  /** With an error, clients get that error; without, a finish reason `abort`. */
-  abortAll(error?: JsgError): number {
-    const controllers = [...this.#active.keys()];
-    for (const controller of controllers) controller.abort(error ?? ABORT_ASKED);
-    return controllers.length;
+  /** Everybody's; clients get the error. */
+  abortAll(error: JsgError): void {
+    for (const controller of [...this.#active.keys()]) controller.abort(error);
   }
 
   /** From now on not ready, and nothing new is admitted. */

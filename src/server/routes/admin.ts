@@ -1,5 +1,6 @@
 /** /flush_cache and /abort_request. */
 import type { Context } from 'hono';
+import { callerOf } from '../auth.js';
 import type { ServerContext } from '../context.js';
 import { RequestError } from '../error-response.js';
 import { readJsonObject } from '../request-body.js';
@@ -13,11 +14,12 @@ export function flushCache(server: ServerContext): Response {
   return jsonResponse({ success: true, message: 'Cache flushed.' });
 }
 
-/** `{"rid": "..."}` or `{"abort_all": true}`. An unknown id is no error: the request may just have ended. */
+/** `{"rid": "..."}` or `{"abort_all": true}`, of the caller's own requests. An unknown id is no error: the request may just have ended. */
 export async function abortRequest(server: ServerContext, c: Context): Promise<Response> {
   const body = await readJsonObject(c);
-  if (body.abort_all === true) return jsonResponse({ success: true, aborted: server.lifecycle.abortAll() });
+  const caller = callerOf(c);
+  if (body.abort_all === true) return jsonResponse({ success: true, aborted: server.lifecycle.abort(caller) });
   const { rid } = body;
   if (typeof rid !== 'string' || rid === '') throw new RequestError('rid: must be a string', { param: 'rid' });
-  return jsonResponse({ success: true, aborted: server.lifecycle.abort(rid) });
+  return jsonResponse({ success: true, aborted: server.lifecycle.abort(caller, rid) });
 }

@@ -34,7 +34,7 @@ export async function chatCompletions(server: ServerContext, c: Context): Promis
     withLogprobs: request.logprobs ?? false,
     includeUsage: request.stream_options?.include_usage ?? false,
   };
-  const generation = startGeneration(server, request.rid ?? id, plans, c.req.raw.signal);
+  const generation = startGeneration(server, request.rid ?? id, plans, c);
   if (request.stream) return streamResponse(c, generation, (stream) => new ChatStream(server, options, stream));
   const answer = new ChatAnswer(server, options);
   await generation.run(answer);

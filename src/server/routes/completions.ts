@@ -51,7 +51,7 @@ export async function completions(server: ServerContext, c: Context): Promise<Re
     withLogprobs: request.logprobs !== undefined,
     includeUsage: request.stream_options?.include_usage ?? false,
   };
-  const generation = startGeneration(server, request.rid ?? id, plans, c.req.raw.signal);
+  const generation = startGeneration(server, request.rid ?? id, plans, c);
   if (request.stream) return streamResponse(c, generation, (stream) => new CompletionStream(server, options, stream));
   const answer = new CompletionAnswer(server, options);
   await generation.run(answer);

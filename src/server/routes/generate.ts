@@ -55,7 +55,7 @@ export async function generate(server: ServerContext, c: Context): Promise<Respo
   }
 
   const isList = inputs.isBatch || plans.length > 1;
-  const generation = startGeneration(server, requestIds, plans, c.req.raw.signal);
+  const generation = startGeneration(server, requestIds, plans, c);
   if (request.stream) {
     return streamResponse(c, generation, (stream) => new GenerateStream(server, items, isList, stream));
   }

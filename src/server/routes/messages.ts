@@ -31,7 +31,7 @@ export async function createMessage(server: ServerContext, c: Context): Promise<
   const { plans, shape, numPromptTokens } = await planChat(server, taskOf(request, callerOf(c)));
 
   const options: MessageOptions = { id: newItemId('msg'), numPromptTokens };
-  const generation = startGeneration(server, request.rid ?? options.id, plans, c.req.raw.signal);
+  const generation = startGeneration(server, request.rid ?? options.id, plans, c);
   if (request.stream) {
     return streamResponse(
       c,

@@ -40,7 +40,7 @@ export async function createResponse(server: ServerContext, c: Context): Promise
     if (request.store !== false) server.storedResponses.add(caller, id, response, all);
     return response;
   };
-  const generation = startGeneration(server, request.rid ?? id, plans, c.req.raw.signal);
+  const generation = startGeneration(server, request.rid ?? id, plans, c);
   if (request.stream) {
     return streamResponse(
       c,

@@ -243,6 +243,21 @@ describe('cancelling', () => {
     expect(runtime.numLive).toBe(0);
   });
 
+  it('/abort_request ends requests of the same key alone', async () => {
+    const { post, runtime } = testApp({ script: endless, delayMs: 1, server: { apiKeys: ['one', 'two'] } });
+    const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+    const mine = post(CHAT_PATH, { ...CHAT, rid: 'same' }, as('one'));
+    const others = post(CHAT_PATH, { ...CHAT, rid: 'same' }, as('two'));
+    await tick();
+    expect(runtime.numLive).toBe(2);
+    expect(await (await post('/abort_request', { rid: 'same' }, as('one'))).json()).toMatchObject({ aborted: 1 });
+    await mine;
+    expect(await (await post('/abort_request', { abort_all: true }, as('one'))).json()).toMatchObject({ aborted: 0 });
+    expect(runtime.numLive).toBe(1);
+    expect(await (await post('/abort_request', { abort_all: true }, as('two'))).json()).toMatchObject({ aborted: 1 });
+    await others;
+  });
+
   it('/abort_request ends everything, or says what is wrong', async () => {
     const { post, runtime } = testApp({ script: endless, delayMs: 1 });
     const pending = [post(CHAT_PATH, CHAT), post(CHAT_PATH, CHAT)];
