@@ -23,9 +23,18 @@ const model = z.object({
   owned_by: text,
   root: text,
   max_model_len: count,
+  type: z.literal('model'),
+  display_name: text,
+  created_at: text,
 });
 export const modelCard = model;
-export const modelList = z.object({ object: z.literal('list'), data: z.array(model) });
+export const modelList = z.object({
+  object: z.literal('list'),
+  data: z.array(model),
+  has_more: z.literal(false),
+  first_id: id,
+  last_id: id,
+});
 
 const usage = z.object({
   prompt_tokens: count,

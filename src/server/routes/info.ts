@@ -14,11 +14,16 @@ function modelCard({ options }: ServerContext): object {
     owned_by: 'jsg',
     root: options.modelPath,
     max_model_len: options.contextLength,
+    // Anthropic's names for the same.
+    type: 'model',
+    display_name: options.servedModelName,
+    created_at: new Date(startedAt * 1000).toISOString(),
   };
 }
 
 export function listModels(server: ServerContext): Response {
-  return jsonResponse({ object: 'list', data: [modelCard(server)] });
+  const { servedModelName: id } = server.options;
+  return jsonResponse({ object: 'list', data: [modelCard(server)], has_more: false, first_id: id, last_id: id });
 }
 
 /** Model names hold slashes, so the rest of the path is the name. */
