@@ -69,7 +69,7 @@ export class Conversation {
     const text = parseTextParts(content, `${param}.content`, TEXT_PARTS);
     if (role === 'assistant') this.#assistant().content = text;
     // What OpenAI now calls developer is what chat templates know as system.
-    else this.messages.push({ role: role === 'developer' ? 'system' : role, content: text });
+    else this.#push({ role: role === 'developer' ? 'system' : role, content: text });
   }
 
   #addCall(item: Item, param: string): void {
@@ -91,7 +91,7 @@ export class Conversation {
     if (!this.#callIds.has(id))
       throw fault(`${param}.call_id`, `no function call has the id ${JSON.stringify(id.slice(0, 64))}`);
     if (isUnset(output)) throw fault(`${param}.output`, 'is required');
-    this.messages.push({
+    this.#push({
       role: 'tool',
       tool_call_id: id,
       content: parseTextParts(output, `${param}.output`, TEXT_PARTS),
@@ -104,6 +104,12 @@ export class Conversation {
     const field = isEmpty ? 'summary' : 'content';
     const told = isEmpty ? (summary ?? []) : content;
     this.#thoughts = parseTextParts(told, `${param}.${field}`, THOUGHT_PARTS) || null;
+  }
+
+  /** Of somebody else: thoughts that led to nothing before are nobody's. */
+  #push(message: ChatMessage): void {
+    this.#thoughts = null;
+    this.messages.push(message);
   }
 
   /** The assistant's message that goes on, or a new one. `mayAddCalls`: one that has text is open to calls. */

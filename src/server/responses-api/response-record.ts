@@ -9,6 +9,7 @@ import type { SequencePlan } from '../sequence-reader.js';
 import { isObject } from '../tools/tools.js';
 import type { Item } from './conversation.js';
 import { newOutputId, outputItem } from './output-items.js';
+import { toolsAsUsed } from './response-tools.js';
 
 export interface RecordOptions {
   id: string;
@@ -98,7 +99,7 @@ export class ResponseRecord {
       temperature: plan.submit.sampling.temperature,
       text: { ...text, format: text.format ?? { type: 'text' } },
       tool_choice: request.tool_choice ?? 'auto',
-      tools: request.tools ?? [],
+      tools: toolsAsUsed(request.tools),
       top_logprobs: request.top_logprobs ?? 0,
       top_p: plan.submit.sampling.topP,
       truncation: 'disabled',

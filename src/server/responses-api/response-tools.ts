@@ -45,3 +45,15 @@ function parseChoice(value: unknown, tools: readonly Tool[]): ToolChoice | 'none
   }
   throw fault('tool_choice', 'must be auto, required, none, or {"type": "function", "name": ...}');
 }
+
+/** Checked tools as the response names them: arguments always follow the schema. */
+export function toolsAsUsed(tools: unknown): object[] {
+  if (!Array.isArray(tools)) return [];
+  return (tools as Record<string, unknown>[]).map(({ name, description, parameters, strict }) => ({
+    type: 'function',
+    name,
+    description: description ?? null,
+    parameters: parameters ?? { type: 'object', properties: {} },
+    strict: strict ?? true,
+  }));
+}

@@ -49,6 +49,14 @@ describe('a text', () => {
     expect(body.usage.total_tokens).toBe(body.usage.input_tokens + 14);
   });
 
+  it('names its tools as they are used', async () => {
+    const { post } = testApp(SAYS('x'));
+    const body: Json = await (await post(PATH, { input: 'Hi', tools: [{ type: 'function', name: 'f' }] })).json();
+    expect(body.tools).toEqual([
+      { type: 'function', name: 'f', description: null, parameters: { type: 'object', properties: {} }, strict: true },
+    ]);
+  });
+
   it('is streamed in numbered events that add up to the last one', async () => {
     const { post } = testApp(SAYS('Hello, world!'));
     const found = await events(await post(PATH, { input: 'Hi', stream: true }));
@@ -153,6 +161,20 @@ describe('items', () => {
     ]);
     expect(last().options.tools).toEqual([
       { type: 'function', function: { name: 'weather', parameters: WEATHER.parameters } },
+    ]);
+  });
+
+  it('forget thoughts that led to nothing', async () => {
+    const { post } = testApp(SAYS('ok'));
+    const input = [
+      { type: 'reasoning', summary: [{ type: 'summary_text', text: 'Cut off' }] },
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello' },
+    ];
+    expect((await post(PATH, { input })).status).toBe(200);
+    expect(last().messages).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello' },
     ]);
   });
 
