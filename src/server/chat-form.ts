@@ -13,6 +13,8 @@ export interface FormRequest {
   /** The form that the answer is to have; null: any. */
   asked: AnswerFormat | null;
   toolUse: ToolUse | null;
+  /** What the answer begins with, where that is given. */
+  prefill?: string;
   /** Thoughts are told apart from the answer, where the server knows how the model writes them. */
   separatesReasoning: boolean;
   /** Thoughts go out as they come, not in one piece. */
@@ -36,7 +38,8 @@ export function toolFormatOf(server: Pick<ServerContext, 'model' | 'options'>): 
 export function chatForm(server: ServerContext, request: FormRequest, prompt: string): ChatForm {
   const { asked, toolUse } = request;
   const toolFormat = toolFormatOf(server);
-  const parser = server.options.reasoningParser ?? null;
+  // An answer whose beginning is given is past its thoughts.
+  const parser = request.prefill === undefined ? (server.options.reasoningParser ?? null) : null;
   const isInside = parser !== null && beginsInside(parser, prompt);
   const format = withTools(asked, toolUse, toolFormat, server.grammars != null);
   const isSplit = parser !== null && request.separatesReasoning;

@@ -47,6 +47,7 @@ export interface PlannedChat {
 
 /** Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming the field. */
 export async function planChat(server: ServerContext, task: ChatTask): Promise<PlannedChat> {
+  checkPrefill(task);
   const prompt = renderChat(server, task);
   const form = chatForm(server, task, prompt);
   const promptIds = encodeChat(server, prompt, task.param);
@@ -66,6 +67,14 @@ export async function planChat(server: ServerContext, task: ChatTask): Promise<P
     },
   );
   return { plans, shape: form.shape, numPromptTokens: promptIds.length };
+}
+
+/** Throws E_INVALID_REQUEST where the answer must begin otherwise. */
+function checkPrefill({ prefill, asked, toolUse, param }: ChatTask): void {
+  if (prefill === undefined || (asked === null && (toolUse === null || toolUse.choice === 'auto'))) return;
+  throw new RequestError(`${param}: an answer that must have a form cannot go on from the assistant's last message`, {
+    param,
+  });
 }
 
 /** Token ids of the prompt. Throws E_INVALID_REQUEST naming the field. */

@@ -44,7 +44,7 @@ export async function chatCompletions(server: ServerContext, c: Context): Promis
 function taskOf(request: ChatRequest): Omit<ChatTask, 'caller'> {
   return {
     toolUse: parseToolUse(request),
-    messages: parseMessages(request.messages),
+    ...messagesOf(request),
     param: 'messages',
     asked: parseAnswerFormat(request),
     separatesReasoning: request.separate_reasoning !== false,
@@ -57,6 +57,19 @@ function taskOf(request: ChatRequest): Omit<ChatTask, 'caller'> {
     maxTokensParam: request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
     topLogprobs: request.logprobs ? (request.top_logprobs ?? 0) : -1,
   };
+}
+
+/** `continue_final_message`: the answer begins with the last message, which is the assistant's. */
+function messagesOf(request: ChatRequest): Pick<ChatTask, 'messages' | 'prefill'> {
+  const messages = parseMessages(request.messages);
+  if (!request.continue_final_message) return { messages };
+  const last = messages.at(-1);
+  if (last?.role === 'assistant' && typeof last.content === 'string' && !last.tool_calls) {
+    return { messages: messages.slice(0, -1), prefill: last.content };
+  }
+  throw new RequestError("continue_final_message: the last message must be the assistant's, of text", {
+    param: 'continue_final_message',
+  });
 }
 
 function templateKwargs(request: ChatRequest): Record<string, unknown> {

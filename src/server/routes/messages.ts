@@ -85,17 +85,11 @@ function promptOf(request: CountTokensRequest): ChatPrompt {
 
 function taskOf(request: MessagesRequest, caller: Caller): ChatTask {
   const prompt = promptOf(request);
-  const asked = parseOutputFormat(request);
-  const isFree = asked === null && (prompt.toolUse === null || prompt.toolUse.choice === 'auto');
-  if (prompt.prefill !== undefined && !isFree) {
-    throw fault('messages', 'an answer that must have a form cannot begin with the assistant’s last message');
-  }
   return {
     ...prompt,
     caller,
-    asked,
-    // An answer whose beginning is given is past its thoughts.
-    separatesReasoning: prompt.prefill === undefined,
+    asked: parseOutputFormat(request),
+    separatesReasoning: true,
     streamsReasoning: true,
     sampling: { ...request, stop: request.stop_sequences },
     maxTokens: request.max_tokens,

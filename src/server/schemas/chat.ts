@@ -38,6 +38,7 @@ const schema = z.object({
   logprobs: boolean(),
   top_logprobs: integer(0, LIMITS.topLogprobs),
   add_generation_prompt: boolean(),
+  continue_final_message: boolean(),
   /** Checked by `parseToolUse`. */
   tools: byHand(chatToolsForm),
   tool_choice: byHand(chatToolChoiceForm),

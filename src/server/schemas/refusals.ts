@@ -48,7 +48,6 @@ export const CHAT_REFUSALS: Refusals = {
   ),
   web_search_options: unless(isUnset, 'web search is not available'),
   chat_template: unless(isUnset, 'a request cannot bring its own chat template'),
-  continue_final_message: unless(isUnset, 'continuing a message is not available'),
 };
 
 const NO_BACKGROUND = 'responses are not made in the background: wait, or stream';

@@ -13,6 +13,22 @@ const textOf = (events: Json[], index = 0) =>
     .join('');
 
 describe('chat completions', () => {
+  it('goes on from the last message where it is asked to', async () => {
+    const { post, runtime } = testApp({ script: () => [...bytesOf(' world'), EOS] });
+    const messages = [...CHAT.messages, { role: 'assistant', content: 'Hello' }];
+    const asked = { messages, continue_final_message: true };
+    const body: Json = await (await post(CHAT_PATH, asked)).json();
+    expect(body.choices[0].message.content).toBe(' world');
+    expect(Array.from(runtime.submitted[0]?.promptIds ?? [])).toEqual([...prompt, ...bytesOf('Hello')]);
+    expect(textOf(await readEvents(await post(CHAT_PATH, { ...asked, stream: true })))).toBe(' world');
+
+    const param = async (fields: object) =>
+      ((await (await post(CHAT_PATH, { ...asked, ...fields })).json()) as Json).error.param;
+    expect(await param({ messages: CHAT.messages })).toBe('continue_final_message');
+    const tool = { type: 'function', function: { name: 'f' } };
+    expect(await param({ tools: [tool], tool_choice: 'required' })).toBe('messages');
+  });
+
   it('answers whole', async () => {
     const { post, runtime } = testApp();
     const response = await post(CHAT_PATH, CHAT);
