@@ -98,7 +98,8 @@ describe.each(postRoutes())('%s', (path) => {
       for (const number of NUMBERS) {
         const { status, param, text } = await post(path, jsonWith(body, field, number));
         const what = `${field.join('.')} = ${number}: ${status} ${text.slice(0, 200)}`;
-        expect([200, 400], what).toContain(status);
+        // A second may be too short on a busy machine.
+        expect(field.at(-1) === 'timeout' ? [200, 400, 504] : [200, 400], what).toContain(status);
         if (status === 400) expect(names(param, field), what).toBe(true);
       }
     }

@@ -9,6 +9,7 @@ const TYPES: Partial<Record<ErrorCode, string>> = {
   E_REQUEST_TOO_LARGE: 'request_too_large',
   E_QUEUE_FULL: 'rate_limit_error',
   E_UNAVAILABLE: 'overloaded_error',
+  E_TIMEOUT: 'timeout_error',
 };
 
 export interface AnthropicErrorBody {

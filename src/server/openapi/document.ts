@@ -24,6 +24,7 @@ const REASONS: Record<number, string> = {
   429: 'The queue is full; try again after `Retry-After` seconds',
   500: 'The server failed',
   503: 'Starting, draining or failed',
+  504: 'No token came within the `timeout` of the request',
 };
 
 /** Throws for a route that is not described. */

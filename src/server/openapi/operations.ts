@@ -40,8 +40,8 @@ const body = (name: string, { schema }: { schema: z.ZodType }, ...required: stri
   required,
 });
 
-/** Of everything that generates: the queue is full; starting, draining or failed. */
-const BUSY = [429, 500, 503];
+/** Of everything that generates: the queue is full; starting, draining or failed; out of the time that the request gave. */
+const BUSY = [429, 500, 503, 504];
 
 const TOKENIZE: Operation = {
   summary: 'Text or messages to token ids',
