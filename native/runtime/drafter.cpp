@@ -1,11 +1,14 @@
 #include "runtime/drafter.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace jsg {
 namespace {
 
 constexpr float kLearningRate = 1.0f / 8;
+constexpr int kLeastCopy = 4;  // tokens
+constexpr int kNear = 32;      // tokens that may be changed or left out
 
 }  // namespace
 
@@ -23,12 +26,18 @@ void Drafter::follow(std::span<const int32_t> tokens) {
     const bool expected = match_.length > 0;
     const bool is_right = expected && tokens[match_.next] == tokens[n_followed_];
     if (expected) {
-      float& rate = rates_[class_of(match_.length)];
+      float& rate = (resumes_ ? resumed_rates_ : rates_)[class_of(match_.length)];
       rate += kLearningRate * (static_cast<float>(is_right) - rate);
     }
-    const NgramIndex::Match found = index_.extend(tokens.first(n_followed_ + 1));
+    if (expected && !is_right && match_.length >= kLeastCopy) left_at_ = match_.next + 1;
+    const NgramIndex::Match found = index_.extend(tokens.first(n_followed_ + 1), left_at_);
     // A copy is followed on where it is, not jumped out of for another place that looks as good.
-    match_ = is_right ? NgramIndex::Match{match_.next + 1, match_.length + 1} : found;
+    if (is_right) {
+      match_ = {match_.next + 1, match_.length + 1};
+    } else {
+      match_ = found;
+      resumes_ = left_at_ >= 0 && std::abs(found.next - left_at_) <= kNear;
+    }
   }
 }
 
@@ -38,12 +47,13 @@ void Drafter::guess(std::span<const int32_t> tokens, int max, std::vector<int32_
   chances.clear();
   if (match_.length == 0) return;
   const int n_tokens = static_cast<int>(tokens.size());
+  const Rates& rates = resumes_ ? resumed_rates_ : rates_;
   float chance = 1;
   for (int i = 0; i < max; ++i) {
     const int source = match_.next + i;
     // Beyond the end the guesses repeat themselves, as a loop does.
     guesses.push_back(source < n_tokens ? tokens[source] : guesses[source - n_tokens]);
-    chances.push_back(chance *= rates_[class_of(match_.length + i)]);
+    chances.push_back(chance *= rates[class_of(match_.length + i)]);
   }
 }
 

@@ -1,5 +1,6 @@
 // Guesses how a sequence goes on from where its last tokens have come before, and how likely each guess is right. The
-// likelihood is counted for each length of a match: every token that comes is held against the one that was expected,
+// likelihood is counted for each length of a match, apart for those that take up a copy near where it was left (as an
+// answer does that repeats a text with changes): every token that comes is held against the one that was expected,
 // whether or not a step had computed it, so that finding out costs no row.
 #pragma once
 #include <array>
@@ -28,9 +29,12 @@ class Drafter {
 
   NgramIndex index_;
   NgramIndex::Match match_;
+  bool resumes_ = false;  // match_ is near left_at_
+  int left_at_ = -1;      // where the last copy of some length would have gone on
   int n_followed_ = 0;
-  // By class of length: what share of the guesses is right. At first of text that repeats itself now and then.
-  std::array<float, kClasses> rates_ = {0.2f, 0.3f, 0.4f, 0.55f, 0.65f, 0.75f};
+  using Rates = std::array<float, kClasses>;  // by class of length: what share of the guesses is right
+  // At first those of a text that repeats itself now and then; and where copies are resumed.
+  Rates rates_ = {0.2f, 0.3f, 0.4f, 0.55f, 0.65f, 0.75f}, resumed_rates_ = {0.5f, 0.6f, 0.7f, 0.75f, 0.8f, 0.85f};
 };
 
 }  // namespace jsg

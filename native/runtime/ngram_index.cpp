@@ -1,6 +1,7 @@
 #include "runtime/ngram_index.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "runtime/rng.h"
@@ -13,7 +14,7 @@ constexpr size_t kLeastHeads = 256;
 
 }  // namespace
 
-NgramIndex::Match NgramIndex::extend(std::span<const int32_t> text) {
+NgramIndex::Match NgramIndex::extend(std::span<const int32_t> text, int near) {
   const int end = static_cast<int>(text.size());
   // The place of the newest pair is no match of itself, and so put in after the search.
   for (int position = static_cast<int>(previous_.size()); position + 1 < end; ++position) insert(text, position);
@@ -23,8 +24,10 @@ NgramIndex::Match NgramIndex::extend(std::span<const int32_t> text) {
   int32_t place = static_cast<int>(previous_.size()) == end ? previous_.back() : head(text, end - 1);
   for (int i = 0; i < kMaxCandidates && place >= 0; ++i, place = previous_[place]) {
     const int length = match_length(text, end, place + 1);
-    if (length >= kLeastLength && length > best.length) best = {place + 1, length};
-    if (best.length == max_length_) break;
+    if (length < kLeastLength || length < best.length) continue;
+    const bool is_nearer = near >= 0 && std::abs(place + 1 - near) < std::abs(best.next - near);
+    if (length > best.length || is_nearer) best = {place + 1, length};
+    if (best.length == max_length_ && near < 0) break;
   }
   if (static_cast<int>(previous_.size()) < end) insert(text, end - 1);
   return best;

@@ -20,8 +20,9 @@ class NgramIndex {
   explicit NgramIndex(int max_length) : max_length_(max_length) {}
 
   // Takes in what has been added to the text since the last call, and finds the longest match of its end; of equals the
-  // newest. Only some of the newest places are looked at where the last two tokens have come often.
-  Match extend(std::span<const int32_t> text);
+  // one whose `next` is nearest to `near`, or without that (-1) the newest. Only some of the newest places are looked
+  // at where the last two tokens have come often.
+  Match extend(std::span<const int32_t> text, int near = -1);
 
  private:
   void insert(std::span<const int32_t> text, int position);

@@ -116,6 +116,45 @@ TEST(guesses_follow_a_copy_and_get_surer) {
   CHECK(chances[0] < 0.97f);
 }
 
+TEST(of_equal_matches_the_nearest_is_taken_where_there_is_a_place) {
+  // 1 2 comes at 0, 10, 20 and 30, each with another token behind it.
+  std::vector<int32_t> text;
+  for (int32_t i = 0; i < 4; ++i) {
+    for (const int32_t token : {1, 2, 50 + i, 60 + i, 70 + i, 80 + i, 90 + i, 100 + i, 110 + i, 120 + i}) {
+      text.push_back(token);
+    }
+  }
+  text.push_back(1);
+  text.push_back(2);
+  for (const auto& [near, next] : {std::pair{-1, 32}, {40, 32}, {25, 22}, {14, 12}, {0, 2}}) {
+    CHECK(NgramIndex(18).extend(text, near).next == next);
+  }
+}
+
+TEST(a_copy_is_taken_up_behind_a_change) {
+  std::mt19937 random(6);
+  std::vector<int32_t> text(150);
+  for (int32_t& token : text) token = static_cast<int32_t>(random() % 30000);
+  const std::vector<int32_t> original = text;
+  Drafter drafter(18);
+  std::vector<int32_t> guesses;
+  std::vector<float> chances;
+  drafter.follow(text);
+  const auto add = [&](int32_t token) {
+    text.push_back(token);
+    drafter.follow(text);
+    drafter.guess(text, 4, guesses, chances);
+  };
+  for (int i = 0; i < 20; ++i) add(original[i]);
+  add(40000);  // for original[20]
+  for (int i = 21; i < 23; ++i) add(original[i]);
+  CHECK(std::equal(guesses.begin(), guesses.end(), original.begin() + 23) && guesses.size() == 4);
+  const float resumed = chances[0];
+  for (int i = 100; i < 102; ++i) add(original[i]);  // far away
+  CHECK(guesses[0] == original[102]);
+  CHECK(chances[0] < resumed);
+}
+
 TEST(a_loop_is_guessed_beyond_its_end) {
   std::vector<int32_t> text = {9, 1, 2, 3, 1, 2, 3, 1};
   Drafter drafter(18);
