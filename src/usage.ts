@@ -7,7 +7,7 @@ import { nearest } from './nearest.js';
 const NOT_YET = new Set(
   `tp dp trust-remote-code
   random-seed schedule-policy schedule-conservativeness cuda-graph-max-bs enable-torch-compile
-  enable-metrics speculative-algorithm lora-paths tokenizer-mode max-prefill-tokens`
+  enable-metrics lora-paths tokenizer-mode max-prefill-tokens`
     .split(/\s+/)
     .map((name) => `--${name}`),
 );

@@ -10,6 +10,7 @@ constexpr int64_t kMaxSafeInteger = (int64_t{1} << 53) - 1;
 // Against absurd sizes, before anything is multiplied.
 constexpr int64_t kMaxSize = 1 << 30;
 constexpr size_t kMaxStopIds = 1024;
+constexpr int64_t kMaxDrafts = 254;  // and the token before them are counted in a byte
 
 void parse_rope_scaling(const Fields& fields, ModelConfig& config) {
   if (fields.is_null("ropeScaling")) return;
@@ -134,6 +135,9 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   spec.engine.chunked_prefill_size = static_cast<int>(fields.integer("chunkedPrefillSize", 1, kMaxSize));
   spec.engine.max_queued_tokens = fields.integer("maxQueuedTokens", 0, kMaxSafeInteger);
   spec.engine.shares_prefixes = fields.boolean("sharesPrefixes");
+  const Fields speculation = fields.object("speculation");
+  spec.engine.speculation = {static_cast<int>(speculation.integer("maxDraftTokens", 0, kMaxDrafts)),
+                             static_cast<int>(speculation.integer("maxMatchTokens", NgramIndex::kLeastLength, kMaxSize))};
   spec.load.max_running = spec.engine.max_running;
   spec.load.max_rows = spec.engine.chunked_prefill_size + spec.engine.max_running;
   return spec;

@@ -5,7 +5,7 @@
 namespace jsg {
 namespace {
 
-constexpr size_t kNumStats = 11;  // of StepStats, in the order of STEP_STATS in src/addon/binding.ts
+constexpr size_t kNumStats = 13;  // of StepStats, in the order of STEP_STATS in src/addon/binding.ts
 constexpr size_t kMinCapacity = 64;
 
 size_t grown(size_t capacity, size_t needed) { return std::max({needed, 2 * capacity, kMinCapacity}); }
@@ -36,7 +36,7 @@ void StepWriter::make_object(Napi::Env env, size_t n_events, size_t n_top, size_
   top_capacity_ = grown(top_capacity_, n_top);
   start_capacity_ = grown(start_capacity_, n_starts);
   const Napi::ArrayBuffer buffer =
-      Napi::ArrayBuffer::New(env, kNumStats * sizeof(double) + event_capacity_ * (3 * sizeof(int32_t) + 3) +
+      Napi::ArrayBuffer::New(env, kNumStats * sizeof(double) + event_capacity_ * (3 * sizeof(int32_t) + 4) +
                                       (top_capacity_ + start_capacity_) * 2 * sizeof(int32_t));
   Napi::Object object = Napi::Object::New(env);
   Layout layout(object, buffer);
@@ -51,6 +51,7 @@ void StepWriter::make_object(Napi::Env env, size_t n_events, size_t n_top, size_
   layout.add<Napi::Uint8Array>("finish", event_capacity_, finish_);
   layout.add<Napi::Uint8Array>("isPrompt", event_capacity_, is_prompt_);
   layout.add<Napi::Uint8Array>("topCounts", event_capacity_, top_counts_);
+  layout.add<Napi::Uint8Array>("checkedCounts", event_capacity_, checked_counts_);
   object.Set("error", env.Null());
   object_ = Napi::Persistent(object);
   buffer_ = Napi::Persistent(buffer);
@@ -71,6 +72,7 @@ Napi::Object StepWriter::write(Napi::Env env, const StepEvents& events) {
     finish_[i] = static_cast<uint8_t>(event.finish);
     is_prompt_[i] = event.is_prompt;
     top_counts_[i] = event.n_top;
+    checked_counts_[i] = event.n_checked;
   }
   for (size_t i = 0; i < n_top; ++i) {
     top_ids_[i] = events.top[i].token;
@@ -84,6 +86,7 @@ Napi::Object StepWriter::write(Napi::Env env, const StepEvents& events) {
   const double figures[kNumStats] = {
       static_cast<double>(stats.prefill_seqs),  static_cast<double>(stats.prefill_tokens),
       static_cast<double>(stats.cached_tokens), static_cast<double>(stats.decode_seqs),
+      static_cast<double>(stats.n_drafts), static_cast<double>(stats.n_accepted),
       static_cast<double>(stats.n_running),     static_cast<double>(stats.n_queued),
       static_cast<double>(stats.used_tokens),   static_cast<double>(stats.total_tokens),
       static_cast<double>(stats.n_retracted),   stats.elapsed_us,

@@ -41,6 +41,7 @@ class StepWriter {
   uint8_t* finish_ = nullptr;
   uint8_t* is_prompt_ = nullptr;
   uint8_t* top_counts_ = nullptr;
+  uint8_t* checked_counts_ = nullptr;
 };
 
 }  // namespace jsg

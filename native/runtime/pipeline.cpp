@@ -140,7 +140,7 @@ void Pipeline::finish_oldest(StepEvents& events) {
   last_result_ = now;
   step.stats.elapsed_us = std::chrono::duration<double, std::micro>(elapsed).count();
   step.stats.graph = output.graph;
-  scheduler_.observe(n_decodes, step.n_paced_rows, step.stats.elapsed_us);
+  if (step.stats.n_drafts == 0) scheduler_.observe(n_decodes, step.n_paced_rows, step.stats.elapsed_us);
   events.stats = step.stats;
 }
 

@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 10;
+export const CONTRACT = 11;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -124,6 +124,11 @@ export interface RuntimeSpec {
   chunkedPrefillSize: number;
   /** KV of what was computed is kept and found again by requests that begin with it. */
   sharesPrefixes: boolean;
+  /**
+   * Drafts from where an answer's last tokens have come before, checked in one step: `maxDraftTokens` (0: none) of a
+   * sequence in a step, found by comparing at most `maxMatchTokens`.
+   */
+  speculation: { maxDraftTokens: number; maxMatchTokens: number };
   /** 0: one thread a core of this process's affinity mask and cgroup quota. */
   numThreads: number;
 }
@@ -234,6 +239,11 @@ export interface StepEvents {
   logprobs: Float32Array;
   /** Alternatives of each event; `topIds` and `topLogprobs` hold them one event after the other. */
   topCounts: Uint8Array;
+  /**
+   * Of the first token that a step which goes on with an answer has for it: 1 and the drafts that the step checked.
+   * Otherwise 0.
+   */
+  checkedCounts: Uint8Array;
   topIds: Int32Array;
   topLogprobs: Float32Array;
   /** Requests that have started, and how many tokens of their prompts came from the prefix cache. */
@@ -250,6 +260,8 @@ export const STEP_STATS = [
   'prefillTokens',
   'cachedTokens',
   'decodeSeqs',
+  'draftTokens',
+  'acceptedTokens',
   'numRunning',
   'numQueued',
   'usedTokens',
@@ -267,6 +279,9 @@ export interface StepStats {
   cachedTokens: number;
   /** Sequences that decoded one token in this step; what was computed for one that had ended meanwhile does not count. */
   decodeSeqs: number;
+  /** Drafts that the step checked beside those, and how many were right: each is one more token decoded. */
+  draftTokens: number;
+  acceptedTokens: number;
   /** After the step. */
   numRunning: number;
   numQueued: number;

@@ -28,6 +28,11 @@ export interface TokenEvent {
   /** NaN where not asked for (and for the first prompt token). */
   logprob: number;
   topLogprobs: { tokenId: number; logprob: number }[];
+  /**
+   * Of the first token that a step which goes on with an answer has for it: 1 and the drafts that the step checked.
+   * Otherwise 0, the default.
+   */
+  checkedCount?: number;
   /** Tokens of the request's prompt that came from the prefix cache; none by default. */
   cachedTokens?: number;
 }
@@ -180,6 +185,7 @@ export class NativeEngineRuntime implements Runtime {
             isPrompt: events.isPrompt[i] === 1,
             logprob: events.logprobs[i] as number,
             topLogprobs: numTop === 0 ? NO_TOP_LOGPROBS : topLogprobs(events, top, numTop),
+            checkedCount: events.checkedCounts[i] as number,
             cachedTokens: live.cachedTokens,
           });
         }

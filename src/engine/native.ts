@@ -3,6 +3,7 @@ import { loadBinding, type NativeBinding, type RuntimeSpec } from '../addon/bind
 import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import { machineReader } from '../device/readings.js';
 import { sourceUnder } from '../device/source.js';
+import { JsgError } from '../errors.js';
 import { log } from '../log.js';
 import { loadModel } from '../model/load.js';
 import type { LoadedModel } from '../model/model.js';
@@ -10,7 +11,7 @@ import { requireKnownQuantization } from '../model/quantization.js';
 import { foreseeDownload } from '../plan/find-model.js';
 import { describePlan, type MemoryPlan, type Model, mebibytes, planMemory } from '../plan/memory.js';
 import { asLoaded } from '../plan/weight-format.js';
-import type { Settings } from '../profile/flags.js';
+import type { FlagName, Settings } from '../profile/flags.js';
 import { createApp, type ServerApp, type ServerDeps, type ServerOptions } from '../server/app.js';
 import { parseOrigins } from '../server/cors.js';
 import { listen } from '../server/listen.js';
@@ -23,6 +24,11 @@ import { requireGrammars, startGrammars } from './grammars.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
 import { superviseServer } from './supervise.js';
 
+/** Most drafts of a sequence in a step: with the token before them a bucket of recorded sizes. */
+const DRAFT_TOKENS = 15;
+
+const SPECULATION = ['speculative-num-draft-tokens', 'speculative-ngram-max-trie-depth'] as const;
+
 /** Decode steps between two `Decode batch` lines, as SGLang. */
 const DECODE_LOG_INTERVAL = 40;
 
@@ -31,6 +37,7 @@ export const nativeEngine: Engine = {
     // What can be refused at once is refused before anything is loaded.
     const modelPath = requireModelPath(settings);
     requireSafeAddress(settings);
+    requireAlgorithm(settings, given);
     parseOrigins(settings['cors-origin']);
     if (settings.quantization !== null) requireKnownQuantization(settings.quantization);
     await requireFreePort(settings.host, settings.port);
@@ -72,6 +79,16 @@ export const nativeEngine: Engine = {
     }
   },
 };
+
+/** Refuses what would have no effect. */
+function requireAlgorithm(settings: Settings, given: ReadonlySet<FlagName> | undefined): void {
+  if (speculates(settings)) return;
+  const idle = SPECULATION.find((name) => given?.has(name));
+  if (idle === undefined) return;
+  throw new JsgError('E_USAGE', `--${idle} does nothing without --speculative-algorithm`, {
+    hint: 'Add --speculative-algorithm NGRAM.',
+  });
+}
 
 /** Shows a phase while it runs. `work` gives its result and what to say of it. */
 async function phase<T>(progress: Progress, name: string, work: () => Promise<[T, string]>): Promise<T> {
@@ -127,6 +144,10 @@ function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, 
     maxQueuedTokens: settings['max-queued-tokens'] ?? Number.MAX_SAFE_INTEGER,
     chunkedPrefillSize: settings['chunked-prefill-size'],
     sharesPrefixes: !settings['disable-radix-cache'],
+    speculation: {
+      maxDraftTokens: speculates(settings) ? (settings['speculative-num-draft-tokens'] ?? DRAFT_TOKENS) : 0,
+      maxMatchTokens: settings['speculative-ngram-max-trie-depth'],
+    },
     numThreads: settings['num-threads'],
   };
 }
@@ -135,6 +156,8 @@ function priorityOrder(settings: Settings): 'high-first' | 'low-first' | null {
   if (!settings['enable-priority-scheduling']) return null;
   return settings['schedule-low-priority-values-first'] ? 'low-first' : 'high-first';
 }
+
+const speculates = (settings: Settings) => settings['speculative-algorithm'] !== null;
 
 function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPlan): ServerOptions {
   const { 'api-key': _, ...shown } = settings;
@@ -153,6 +176,7 @@ function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPla
     reasoningParser: settings['reasoning-parser'],
     drainTimeoutMs: settings['drain-timeout'] * 1000,
     decodeLogInterval: DECODE_LOG_INTERVAL,
+    speculates: speculates(settings),
     serverInfo: toServerInfo(shown),
   };
 }

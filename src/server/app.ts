@@ -70,13 +70,14 @@ export const ROUTES: readonly RouteEntry[] = [
 
 export function createApp(deps: ServerDeps): ServerApp {
   const { runtime, model, options } = deps;
-  const serverMetrics = new Metrics(options.servedModelName, runtime);
+  const serverMetrics = new Metrics(options.servedModelName, runtime, options.speculates ?? false);
   const lifecycle: Lifecycle = new Lifecycle(runtime, async () => {
     await produceToken(runtime, model);
     lifecycle.tokenProduced();
   });
-  const stepLog = new StepLog(options.decodeLogInterval, (tokensPerSecond) => {
-    serverMetrics.genThroughput = tokensPerSecond;
+  const stepLog = new StepLog({ interval: options.decodeLogInterval, speculates: options.speculates }, (figures) => {
+    serverMetrics.genThroughput = figures.tokensPerSecond;
+    if (figures.acceptance) serverMetrics.acceptance = figures.acceptance;
   });
   runtime.onStep((stats) => {
     stepLog.step(stats);

@@ -35,6 +35,8 @@ export interface ServerOptions {
   drainTimeoutMs: number;
   /** Decode steps between two `Decode batch` lines. */
   decodeLogInterval: number;
+  /** Drafts are checked: logs, metrics and `meta_info` tell how many were right. */
+  speculates?: boolean;
   /** What to do about it, where there are no `grammars`. */
   grammarsOffReason?: string;
   /** How the model writes calls of tools; by default as its chat template says. */

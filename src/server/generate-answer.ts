@@ -2,6 +2,7 @@
 import type { TokenEvent } from '../addon/runtime.js';
 import type { JsgError } from '../errors.js';
 import type { ServerContext } from './context.js';
+import { DraftCounts } from './draft-counts.js';
 import { failedStream } from './openai.js';
 import type { StreamSink } from './responses.js';
 import type { Finish, GenerationSink } from './sequence-reader.js';
@@ -35,6 +36,7 @@ class Item {
   cachedTokens = 0;
   finish: Finish | null = null;
   readonly #begin = performance.now();
+  readonly #drafts = new DraftCounts();
   readonly #inputLogprobs: TokenLogprob[] = [];
   readonly #inputTop: (TokenLogprob[] | null)[] = [];
   readonly #outputLogprobs: TokenLogprob[] = [];
@@ -58,6 +60,7 @@ class Item {
     this.ids.push(event.tokenId);
     this.numTokens++;
     this.cachedTokens = event.cachedTokens ?? 0;
+    this.#drafts.push(event);
     if (!this.spec.logprobs) return;
     this.#outputLogprobs.push(this.#entry(event.tokenId, event.logprob));
     this.#outputTop.push(this.#top(event));
@@ -76,6 +79,7 @@ class Item {
       ...this.#logprobInfo(),
       completion_tokens: this.numTokens,
       cached_tokens: this.cachedTokens,
+      ...(this.server.options.speculates ? this.#drafts.toMetaInfo() : {}),
       ...(this.finish ? { e2e_latency: (performance.now() - this.#begin) / 1000 } : {}),
     };
   }

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { StepStats } from '../addon/binding.js';
 import type { Runtime } from '../addon/runtime.js';
+import type { Acceptance } from './draft-counts.js';
 
 // SGLang's bounds, with finer ones at the low end: small models answer faster than its dashboards expect.
 const LATENCY_BUCKETS = [
@@ -33,7 +34,10 @@ export class Metrics {
   #numCached = 0;
   #numPrefilled = 0;
 
-  constructor(modelName: string, runtime: Runtime) {
+  /** Over the last interval in which something was decoded. */
+  acceptance: Acceptance = { acceptLength: 0, acceptRate: 0 };
+
+  constructor(modelName: string, runtime: Runtime, speculates: boolean) {
     const labels = { model_name: modelName };
     const labelNames = ['model_name'] as const;
     const registers = [this.registry];
@@ -92,6 +96,9 @@ export class Metrics {
       return total > 0 ? this.#numCached / total : 0;
     });
     gauge('gen_throughput', 'The generation throughput (token/s).', () => this.genThroughput);
+    if (!speculates) return;
+    gauge('spec_accept_length', 'Tokens of a sequence in a step.', () => this.acceptance.acceptLength);
+    gauge('spec_accept_rate', 'Share of the drafts that were right.', () => this.acceptance.acceptRate);
   }
 
   /** Once a step. */

@@ -5,14 +5,32 @@
  */
 import type { StepStats } from '../addon/binding.js';
 import { log } from '../log.js';
+import { type Acceptance, acceptance } from './draft-counts.js';
 
 /** Lines at the end of a stream are no closer than this while other streams go on. */
 const MIN_GAP_MS = 100;
+
+export interface StepLogOptions {
+  /** Decode steps between two lines. */
+  interval: number;
+  /** Lines tell how many drafts were right. */
+  speculates?: boolean | undefined;
+}
+
+/** Of the last interval. */
+export interface DecodeFigures {
+  tokensPerSecond: number;
+  acceptance?: Acceptance | undefined;
+}
 
 export class StepLog {
   /** Steps and tokens since the last decode line. */
   #steps = 0;
   #tokens = 0;
+  /** Drafts since, those that were right, and the steps of each sequence. */
+  #drafts = 0;
+  #accepted = 0;
+  #sequenceSteps = 0;
   /** When the interval began, ms; null while nothing runs. */
   #begin: number | null = null;
   /** Time that steps took since, ms. */
@@ -22,8 +40,8 @@ export class StepLog {
   #usedGraph = false;
 
   constructor(
-    private readonly interval: number,
-    private readonly onThroughput: (tokensPerSecond: number) => void,
+    private readonly options: StepLogOptions,
+    private readonly onFigures: (figures: DecodeFigures) => void,
     private readonly write: (line: string) => void = log.info,
     private readonly now: () => number = () => performance.now(),
   ) {}
@@ -35,7 +53,10 @@ export class StepLog {
     if (stats.decodeSeqs > 0) {
       if (this.#begin === null) this.#start(now - stats.elapsedUs / 1000);
       this.#steps++;
-      this.#tokens += stats.decodeSeqs;
+      this.#tokens += stats.decodeSeqs + stats.acceptedTokens;
+      this.#drafts += stats.draftTokens;
+      this.#accepted += stats.acceptedTokens;
+      this.#sequenceSteps += stats.decodeSeqs;
       this.#usedGraph = stats.cudaGraph !== 0;
     }
     this.#busyMs += stats.elapsedUs / 1000;
@@ -43,13 +64,13 @@ export class StepLog {
     if (this.#steps > 0 && this.#isDue(stats, isIdle, now)) this.#writeDecode(stats, now);
     if (isIdle && stats.numQueued === 0) {
       this.#begin = null;
-      this.onThroughput(0);
+      this.onFigures({ tokensPerSecond: 0 });
     }
     this.#previous = stats;
   }
 
   #isDue(stats: StepStats, isIdle: boolean, now: number): boolean {
-    if (isIdle || this.#steps >= this.interval) return true;
+    if (isIdle || this.#steps >= this.options.interval) return true;
     const before = this.#previous;
     const hasEnded = before !== null && stats.numRunning + stats.numRetracted < before.numRunning;
     return hasEnded && now - (this.#begin ?? now) >= MIN_GAP_MS;
@@ -69,18 +90,24 @@ export class StepLog {
     const throughput = ms > 0 ? (this.#tokens * 1000) / ms : 0;
     // A step that ended sequences has freed their tokens already; the line tells what the batch ran with.
     const usedTokens = Math.max(stats.usedTokens, stats.numRunning === 0 ? (this.#previous?.usedTokens ?? 0) : 0);
+    const accepted = this.options.speculates
+      ? acceptance(this.#sequenceSteps, this.#drafts, this.#accepted)
+      : undefined;
     const running = Math.max(stats.numRunning, stats.decodeSeqs);
     this.write(
       `Decode batch, #running-req: ${running}, #token: ${usedTokens}, token usage: ${usage(usedTokens, stats)}, ` +
-        `cuda graph: ${this.#usedGraph ? 'True' : 'False'}, gen throughput (token/s): ${throughput.toFixed(2)}, #queue-req: ${stats.numQueued}`,
+        `${accepted ? describe(accepted) : ''}cuda graph: ${this.#usedGraph ? 'True' : 'False'}, gen throughput (token/s): ${throughput.toFixed(2)}, #queue-req: ${stats.numQueued}`,
     );
-    this.onThroughput(throughput);
+    this.onFigures({ tokensPerSecond: throughput, acceptance: accepted });
     this.#start(now);
   }
 
   #start(now: number): void {
     this.#steps = 0;
     this.#tokens = 0;
+    this.#drafts = 0;
+    this.#accepted = 0;
+    this.#sequenceSteps = 0;
     this.#busyMs = 0;
     this.#begin = now;
   }
@@ -88,4 +115,9 @@ export class StepLog {
 
 function usage(usedTokens: number, { totalTokens }: StepStats): string {
   return (totalTokens > 0 ? usedTokens / totalTokens : 0).toFixed(2);
+}
+
+/** As SGLang writes it. */
+function describe({ acceptLength, acceptRate }: Acceptance): string {
+  return `accept len: ${acceptLength.toFixed(2)}, accept rate: ${acceptRate.toFixed(2)}, `;
 }

@@ -61,6 +61,7 @@ export function startRuntime(weights: ModelWeights, overrides: Partial<RuntimeSp
     chunkedPrefillSize: 512,
     sharesPrefixes: true,
     maxQueuedTokens: Number.MAX_SAFE_INTEGER,
+    speculation: { maxDraftTokens: 0, maxMatchTokens: 18 },
     numThreads: 2,
     ...overrides,
   });

@@ -41,6 +41,7 @@ export function dummySpec(overrides: Partial<RuntimeSpec> = {}, shape: Partial<M
     chunkedPrefillSize: 128,
     sharesPrefixes: true,
     maxQueuedTokens: Number.MAX_SAFE_INTEGER,
+    speculation: { maxDraftTokens: 0, maxMatchTokens: 18 },
     numThreads: 1,
     ...overrides,
   };

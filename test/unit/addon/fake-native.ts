@@ -14,6 +14,7 @@ export interface FakeEvent {
   finish?: number;
   isPrompt?: boolean;
   logprob?: number;
+  checked?: number;
   top?: [number, number][];
 }
 
@@ -89,6 +90,7 @@ export class FakeNative implements NativeRuntime {
         isPrompt: Uint8Array.from(room, ({ isPrompt }) => (isPrompt ? 1 : 0)),
         logprobs: Float32Array.from(room, ({ logprob }) => logprob ?? Number.NaN),
         topCounts: Uint8Array.from(room, (event) => event.top?.length ?? 0),
+        checkedCounts: Uint8Array.from(room, (event) => event.checked ?? 0),
         topIds: Int32Array.from(top, ([id]) => id),
         topLogprobs: Float32Array.from(top, ([, logprob]) => logprob),
         startIds: Uint32Array.from([...starts, [1, 99]], ([id]) => id as number),

@@ -115,6 +115,7 @@ describe('events', () => {
           { tokenId: 3, logprob: -1 },
         ],
         cachedTokens: 0,
+        checkedCount: 0,
       },
     ]);
     expect(await collect(b)).toMatchObject([

@@ -145,6 +145,8 @@ export const IDLE_STEP: StepStats = {
   prefillTokens: 0,
   cachedTokens: 0,
   decodeSeqs: 0,
+  draftTokens: 0,
+  acceptedTokens: 0,
   numRunning: 0,
   numQueued: 0,
   usedTokens: 0,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { StepStats } from '../../../src/addon/binding.js';
+import type { Acceptance } from '../../../src/server/draft-counts.js';
 import { StepLog } from '../../../src/server/step-log.js';
 import { IDLE_STEP } from './fake-runtime.js';
 
@@ -8,13 +9,17 @@ const FORM_A =
 const FORM_B =
   /^Decode batch, #running-req: (\d+), #token: (\d+), token usage: ([\d.]+), cuda graph: (True|False), gen throughput \(token\/s\): ([\d.]+), #queue-req: (\d+)$/;
 
-function recorder(interval = 40) {
+function recorder(interval = 40, speculates = false) {
   const lines: string[] = [];
   const throughputs: number[] = [];
+  const acceptances: Acceptance[] = [];
   let now = 0;
   const stepLog = new StepLog(
-    interval,
-    (value) => throughputs.push(value),
+    { interval, speculates },
+    ({ tokensPerSecond, acceptance }) => {
+      throughputs.push(tokensPerSecond);
+      if (acceptance) acceptances.push(acceptance);
+    },
     (line) => lines.push(line),
     () => now,
   );
@@ -23,7 +28,7 @@ function recorder(interval = 40) {
     stepLog.step({ ...IDLE_STEP, elapsedUs: ms * 1000, ...stats });
   };
   const decode = () => lines.filter((line) => line.startsWith('Decode')).map((line) => FORM_B.exec(line) ?? [line]);
-  return { lines, throughputs, step, decode, wait: (ms: number) => (now += ms) };
+  return { lines, throughputs, acceptances, step, decode, wait: (ms: number) => (now += ms) };
 }
 
 describe('StepLog', () => {
@@ -32,6 +37,23 @@ describe('StepLog', () => {
     step({ prefillSeqs: 1, prefillTokens: 64, numRunning: 1, usedTokens: 64, numQueued: 2 });
     expect(lines).toEqual([
       'Prefill batch, #new-seq: 1, #new-token: 64, #cached-token: 0, token usage: 0.02, #running-req: 0, #queue-req: 2',
+    ]);
+  });
+
+  it('tells of drafts where there may be some, between usage and graph', () => {
+    const { step, lines, throughputs, acceptances } = recorder(4, true);
+    step({ prefillSeqs: 1, prefillTokens: 8, numRunning: 1, usedTokens: 8 });
+    for (let i = 1; i <= 4; i++)
+      step({ decodeSeqs: 1, draftTokens: 5, acceptedTokens: 3, numRunning: 1, usedTokens: 8 + i });
+    for (let i = 1; i <= 4; i++) step({ decodeSeqs: 1, numRunning: 1, usedTokens: 12 + i });
+    expect(lines[1]).toMatch(
+      /token usage: 0\.00, accept len: 4\.00, accept rate: 0\.60, cuda graph: False, gen throughput \(token\/s\): 400\.00/,
+    );
+    expect(lines[2]).toContain('accept len: 1.00, accept rate: 0.00, cuda graph');
+    expect(throughputs).toEqual([400, 100]);
+    expect(acceptances).toEqual([
+      { acceptLength: 4, acceptRate: 0.6 },
+      { acceptLength: 1, acceptRate: 0 },
     ]);
   });
 

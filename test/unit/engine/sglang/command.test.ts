@@ -47,6 +47,17 @@ describe('a command', () => {
     expect(args).not.toContain('--chunked-prefill-size');
   });
 
+  it('hands drafts by prompt lookup on under their names', () => {
+    const { args } = commandOf('triton', {
+      'speculative-algorithm': 'NGRAM',
+      'speculative-num-draft-tokens': 8,
+      'speculative-ngram-max-trie-depth': 12,
+    });
+    expect(args.join(' ')).toContain(
+      '--speculative-algorithm NGRAM --speculative-num-draft-tokens 8 --speculative-ngram-max-trie-depth 12',
+    );
+  });
+
   it('ends with the flags that jsg does not know', () => {
     const { args } = commandOf('triton', {}, ['--enable-metrics', '--schedule-policy', 'lpm']);
     expect(args.slice(-3)).toEqual(['--enable-metrics', '--schedule-policy', 'lpm']);
