@@ -64,7 +64,7 @@ describe.skipIf(WHY_NOT)('the page, for everybody', () => {
 
   it('is usable by the keyboard alone', async () => {
     await visit();
-    expect(await focused()).toBe('question');
+    await expect.poll(focused).toBe('question');
     await addToRequests(page, ENDLESS);
     await page.keyboard.type('Count from 1 to 1000,');
     await page.keyboard.press('Shift+Enter');
@@ -129,10 +129,10 @@ describe.skipIf(WHY_NOT)('the page, for everybody', () => {
     expect(await page.getByLabel('Temperature', { exact: true }).isVisible()).toBe(false);
     await page.getByRole('button', { name: 'Settings', exact: true }).click();
     expect(await page.getByLabel('Temperature', { exact: true }).isVisible()).toBe(true);
-    expect(await focused()).toBe('Close settings');
+    await expect.poll(focused).toBe('Close settings');
     await page.keyboard.press('Escape');
     expect(await page.getByLabel('Temperature', { exact: true }).isVisible()).toBe(false);
-    expect(await focused()).toBe('open-settings');
+    await expect.poll(focused).toBe('open-settings');
   });
 
   it('shows markup in an answer as text, and fetches nothing that it names', async () => {
