@@ -1,6 +1,6 @@
 /** Where the question is typed. Enter sends, Shift+Enter begins a new line, Escape stops the answer. */
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { isBusy, send, stop } from './conversation.js';
 import { SendIcon, StopIcon } from './icons.js';
 
@@ -11,8 +11,17 @@ export function focusComposer(): void {
   if (matchMedia('(pointer: fine)').matches) document.getElementById('question')?.focus();
 }
 
+/** As high as its text, where the browser does not do that by itself (field-sizing in the style sheet). */
+function growToText(area: HTMLTextAreaElement | null): void {
+  if (area === null || CSS.supports('field-sizing', 'content')) return;
+  area.style.height = 'auto';
+  area.style.height = `${area.scrollHeight + 2}px`;
+}
+
 export function Composer() {
+  const area = useRef<HTMLTextAreaElement>(null);
   useEffect(focusComposer, []);
+  useEffect(() => growToText(area.current), [draft.value]);
   const submit = () => {
     const question = draft.value.trim();
     if (question === '' || isBusy.value) return;
@@ -42,6 +51,7 @@ export function Composer() {
       </label>
       <textarea
         id="question"
+        ref={area}
         rows={1}
         value={draft.value}
         placeholder="Write a message"

@@ -86,6 +86,7 @@ function describe({ phase, usage, sentMs, firstMs, lastMs, finishReason }: Answe
   return [
     phase === 'stopped' && 'stopped',
     finishReason === 'length' && 'cut at max tokens',
+    finishReason === 'abort' && 'ended by the server',
     count > 0 && `${count} ${count === 1 ? 'token' : 'tokens'}`,
     count > 1 && seconds > 0 && `${((count - 1) / seconds).toFixed(1)} tok/s`,
     firstMs !== null && `first after ${(firstMs - sentMs).toFixed(0)} ms`,
