@@ -35,8 +35,7 @@ export function workloadOf({ config, tensors }: Model, footprint: Footprint, pla
   const projections = tensors.filter(({ name }) => isProjection(name));
   return {
     config,
-    projections: projections.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-    head: config.vocabSize * config.hiddenSize,
+    ...parametersOf({ config, tensors }),
     weightsRead: footprint.weightsRead,
     format: formatClassOf(tensors),
     int8Activations: projections.some(({ int8Activations }) => int8Activations),
@@ -116,13 +115,41 @@ function provenGBs(workload: Workload, rates: Rates, clocks: ClockBounds | null)
   return wanted > 1.1 * proven ? proven : null;
 }
 
-/** Of one prompt of so many tokens. */
-export function prefillRate(workload: Workload, rates: Rates, tokens: number): number | null {
-  const { config, placement, projections, head, weightsRead, int8Activations } = workload;
-  if (rates.fp16Tflops === null || placement.backend === 'cpu') return null;
+/** Operations of one prompt of so many tokens; a fused multiply-add counts as two. */
+export function prefillFlops(
+  { config, projections, head }: Pick<Workload, 'config' | 'projections' | 'head'>,
+  tokens: number,
+): number {
   // Scores and their sums over values: each token sees half of the prompt on average.
   const attention = 4 * config.numLayers * config.numHeads * config.headDim * (tokens / 2);
-  const flops = tokens * (2 * projections + attention) + 2 * head;
+  return tokens * (2 * projections + attention) + 2 * head;
+}
+
+/** Prompt tokens a second if the tensor cores did nothing but multiply in fp16; null: their rate is not known. */
+export function prefillPeak(
+  { config, tensors }: Model,
+  rates: Pick<Rates, 'fp16Tflops'>,
+  tokens: number,
+): number | null {
+  if (rates.fp16Tflops === null) return null;
+  const flops = prefillFlops({ config, ...parametersOf({ config, tensors }) }, tokens);
+  return (tokens * rates.fp16Tflops * 1e12) / flops;
+}
+
+/** Of the linear layers, and of the head. */
+function parametersOf({ config, tensors }: Model): Pick<Workload, 'projections' | 'head'> {
+  const projections = tensors.filter(({ name }) => isProjection(name));
+  return {
+    projections: projections.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    head: config.vocabSize * config.hiddenSize,
+  };
+}
+
+/** Of one prompt of so many tokens. */
+export function prefillRate(workload: Workload, rates: Rates, tokens: number): number | null {
+  const { placement, weightsRead, int8Activations } = workload;
+  if (rates.fp16Tflops === null || placement.backend === 'cpu') return null;
+  const flops = prefillFlops(workload, tokens);
   const speedup = int8Activations ? INT8_PREFILL.speedup : 1;
   const computing = flops / (rates.fp16Tflops * 1e12 * PREFILL.share * speedup);
   const read = readGBs(workload, rates);

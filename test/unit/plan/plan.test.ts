@@ -6,7 +6,7 @@ import { tensorsOf } from '../../../src/plan/find-model.js';
 import { machineOfBoard } from '../../../src/plan/machine.js';
 import { makePlan, type Plan } from '../../../src/plan/plan.js';
 import { knownModel } from '../../../src/plan/shapes.js';
-import { decodeRate, workloadOf } from '../../../src/plan/speed.js';
+import { decodeRate, prefillPeak, workloadOf } from '../../../src/plan/speed.js';
 import { asLoaded } from '../../../src/plan/weight-format.js';
 import type { GivenSettings } from '../../../src/profile/flags.js';
 import { loadProfile } from '../../../src/profile/profile.js';
@@ -269,4 +269,16 @@ describe('what would fit', () => {
     expect(ways).toHaveLength(1);
     expect(ways[0]?.what).toMatch(/smaller model, for one --model-path \S+$/);
   });
+});
+
+it('the peak of prefill: operations of Llama 8B by the fp16 rate of an AGX Orin', () => {
+  const known = knownModel('meta-llama/Llama-3.1-8B');
+  if (known === null) throw new Error('no such model');
+  const { rates } = machineOfBoard(findBoard('agx-orin-64gb'), { mode: null, headless: true });
+  // 6.979 G weights in linear layers and 0.525 G in the head, which the last token alone needs; 16 SMs at 1.3 GHz.
+  const attention = 4 * 32 * 4096 * 256;
+  const flops = 512 * (2 * 6_979_321_856 + attention) + 2 * 525_336_576;
+  const peak = prefillPeak(tensorsOf(known), rates, 512) ?? 0;
+  expect(peak).toBeCloseTo((512 * 16 * 2048 * 1300.5e6) / flops, 3);
+  expect(prefillPeak(tensorsOf(known), { fp16Tflops: null }, 512)).toBeNull();
 });
