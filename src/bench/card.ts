@@ -12,11 +12,11 @@ export function cardOf(result: Result): Card {
   return {
     board: device.name,
     module: device.partNumber ?? 'not a Jetson',
-    memory: bytes(device.memoryBytes),
+    memory: device.memoryBytes === 0 ? 'unknown' : bytes(device.memoryBytes),
     L4T: l4t,
     'operating system': `${device.os ?? 'unknown'}, kernel ${device.kernel}`,
     GPU: device.gpu === null ? 'none' : [device.gpu, driverOf(result)].filter(Boolean).join(', '),
-    CPU: `${device.cpu}, ${device.numCores} cores`,
+    CPU: device.numCores === 0 ? device.cpu : `${device.cpu}, ${device.numCores} cores`,
     'power mode': conditions.before.powerMode ?? 'none',
     'clocks before': clocksOf(conditions.before),
     'clocks after': conditions.after === null ? 'not read' : clocksOf(conditions.after),

@@ -41,6 +41,14 @@ export async function measurePrefills(bench: Bench, workload: PrefillWorkload): 
   return figures;
 }
 
+/** Rows with their share of what the tensor cores could do; `peakOf`: tokens a second at so many tokens a prompt. */
+export function withPeaks(rows: readonly PrefillRow[], peakOf: (tokens: number) => number | null): PrefillRow[] {
+  return rows.map((row) => {
+    const peak = peakOf(row.promptTokens);
+    return { ...row, peakShare: peak === null ? null : row.tokensPerSecond / peak };
+  });
+}
+
 interface Asked {
   batch: number;
   promptTokens: number;
@@ -75,7 +83,8 @@ export async function measurePrefill(
   }
   const tokens = counted.reduce((sum, count) => sum + count, 0);
   const power = bench.window(what, beginMs, bench.clock.now(), tokens);
-  const row = { batch, promptTokens: median(counted) ?? 0, tokensPerSecond, spread: spread(rates), ttftMs, power };
+  const middle = median(counted) ?? 0;
+  const row = { batch, promptTokens: middle, tokensPerSecond, spread: spread(rates), ttftMs, peakShare: null, power };
   return { row, note: doubtOf(what, promptTokens, traces) };
 }
 

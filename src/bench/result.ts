@@ -54,6 +54,8 @@ const prefillRow = z.object({
   tokensPerSecond: z.number(),
   spread: range.nullable(),
   ttftMs: z.number(),
+  /** Of what the board's tensor cores could do in fp16. */
+  peakShare: number,
   power: power.nullable(),
 });
 
@@ -68,6 +70,8 @@ const serveLevel = z.object({
   /** Kind of failure -> how many. */
   failures: z.record(z.string(), z.number()),
   inputTokens: z.number(),
+  /** What the workload asked for; null: prompts whose length is not known beforehand. */
+  inputTokensAsked: number,
   /** Of them, from the server's prefix cache; null: it does not tell. */
   cachedTokens: number,
   outputTokens: z.number(),

@@ -11,7 +11,10 @@ import {
   timeToFirstTokenMs,
 } from './trace.js';
 
-export type ServeFigures = Omit<ServeLevel, 'requestRate' | 'maxConcurrency' | 'clientLoad' | 'power'>;
+export type ServeFigures = Omit<
+  ServeLevel,
+  'requestRate' | 'maxConcurrency' | 'inputTokensAsked' | 'clientLoad' | 'power'
+>;
 
 /** Parts of a run that its throughput is compared over, and points of its timeline. */
 const NUM_PARTS = 10;

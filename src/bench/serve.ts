@@ -43,49 +43,84 @@ export async function measureServe(bench: Bench, workload: Workload, options: Se
   return figures;
 }
 
+interface Place {
+  /** Number of the level's first job. */
+  first: number;
+  /** Of the level among all. */
+  index: number;
+}
+
 async function measureLevel(
   bench: Bench,
   workload: Workload,
   load: Load,
   options: ServeOptions,
-  { first, index }: { first: number; index: number },
+  place: Place,
 ): Promise<{ level: ServeLevel | null; numJobs: number }> {
+  const what = describeLoad(load);
+  const beginMs = bench.clock.now();
+  const before = performance.eventLoopUtilization();
+  const { traces, numJobs, inputTokensAsked } = await driveLevel(bench, workload, load, options, place);
+  const clientLoad = performance.eventLoopUtilization(before).utilization;
+  if (traces.every(({ failure }) => failure?.kind === 'cancelled')) return { level: null, numJobs };
+  const figures = serveFigures(traces, beginMs, options.serviceLevel);
+  const power = bench.window(what, beginMs, beginMs + figures.durationS * 1000, figures.outputTokens);
+  const requestRate = Number.isFinite(load.requestRate) ? load.requestRate : null;
+  const driven = { requestRate, maxConcurrency: load.maxConcurrency, inputTokensAsked };
+  return { level: { ...driven, ...figures, clientLoad, power }, numJobs };
+}
+
+interface Driven {
+  traces: Trace[];
+  numJobs: number;
+  /** Of the prompts that were answered; null: not known beforehand. */
+  inputTokensAsked: number | null;
+}
+
+async function driveLevel(
+  bench: Bench,
+  workload: Workload,
+  load: Load,
+  options: ServeOptions,
+  { first, index }: Place,
+): Promise<Driven> {
   const { clock, signal } = bench;
-  const durationMs = options.durationS === null ? null : options.durationS * 1000;
+  const { numPrompts, durationS, levels } = options;
+  const durationMs = durationS === null ? null : durationS * 1000;
   const what = describeLoad(load);
   const beginMs = clock.now();
+  const driven: Driven = { traces: [], numJobs: 0, inputTokensAsked: 0 };
   let numDone = 0;
-  let numJobs = 0;
   const tell = () => {
-    const byJobs = options.numPrompts === null ? 0 : numDone / options.numPrompts;
+    const byJobs = numPrompts === null ? 0 : numDone / numPrompts;
     const byTime = durationMs === null ? 0 : (clock.now() - beginMs) / durationMs;
-    bench.progress.update(
-      what,
-      (index + Math.min(1, Math.max(byJobs, byTime))) / options.levels.length,
-      `${numDone} answered`,
-    );
+    const share = Math.min(1, Math.max(byJobs, byTime));
+    bench.progress.update(what, (index + share) / levels.length, `${numDone} answered`);
   };
-  tell();
   const run: RunJob = async (n, dueMs) => {
-    numJobs++;
-    const traces = await runJob(bench, workload(first + n), dueMs, options);
+    driven.numJobs++;
+    const job = workload(first + n);
+    const traces = await runJob(bench, job, dueMs, options);
+    if (traces.every(({ failure }) => failure === null)) count(driven, job);
     numDone++;
     tell();
     return traces;
   };
-  const before = performance.eventLoopUtilization();
+  tell();
   const random = seededRandom(bench.seed + 7919 * index);
-  const traces = await drive(run, { ...load, numJobs: options.numPrompts, durationMs, clock, random, signal });
-  const clientLoad = performance.eventLoopUtilization(before).utilization;
-  if (traces.every(({ failure }) => failure?.kind === 'cancelled')) return { level: null, numJobs };
-  const figures = serveFigures(traces, beginMs, options.serviceLevel);
-  const { requestRate, maxConcurrency } = load;
-  const power = bench.window(what, beginMs, beginMs + figures.durationS * 1000, figures.outputTokens);
-  const isOpen = Number.isFinite(requestRate);
-  return {
-    level: { requestRate: isOpen ? requestRate : null, maxConcurrency, ...figures, clientLoad, power },
-    numJobs,
-  };
+  driven.traces = await drive(run, { ...load, numJobs: numPrompts, durationMs, clock, random, signal });
+  return driven;
+}
+
+function count(driven: Driven, job: Job): void {
+  const asked = askedOf(job);
+  const before = driven.inputTokensAsked;
+  driven.inputTokensAsked = asked === null || before === null ? null : before + asked;
+}
+
+/** Tokens of a prompt that stands alone; null: a conversation holds its template and answers too. */
+function askedOf({ turns }: Job): number | null {
+  return turns.length === 1 ? (turns[0]?.inputTokens ?? null) : null;
 }
 
 export function describeLoad({
@@ -137,6 +172,10 @@ export function doubtsOf(level: ServeLevel): string[] {
     notes.push(
       `${what}: the server sends no usage; a piece of text was counted as one token, prompts were not counted`,
     );
+  }
+  const { inputTokens, inputTokensAsked: asked } = level;
+  if (asked !== null && asked !== inputTokens && level.countedBy === 'usage') {
+    notes.push(`${what}: the prompts have ${inputTokens} tokens by the server's count, not ${asked}`);
   }
   const clientLoad = level.clientLoad ?? 0;
   if (clientLoad > 0.8) {

@@ -1,5 +1,5 @@
 /** `jsg bench prefill`: prompt tokens a second by length of the prompt and by number of prompts. */
-import { measurePrefills } from '../bench/prefill.js';
+import { measurePrefills, withPeaks } from '../bench/prefill.js';
 import { whole, wholes } from './bench-options.js';
 import { endpointOption, runBench } from './bench-session.js';
 import type { Options } from './settings.js';
@@ -16,6 +16,9 @@ export async function benchPrefill(options: Options): Promise<number> {
     endpoint: endpointOption(options),
     async measure(run) {
       return { kind: 'prefill', workload: { ...workload }, ...(await measurePrefills(run, workload)) };
+    },
+    finish(figures, { peakOfPrefill }) {
+      return figures.kind === 'prefill' ? { ...figures, prefill: withPeaks(figures.prefill, peakOfPrefill) } : figures;
     },
   });
 }

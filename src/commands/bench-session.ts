@@ -6,7 +6,7 @@ import { boardFacts, hashModel, softwareFacts } from '../bench/facts.js';
 import { Meter } from '../bench/meter.js';
 import { type EndpointName, ROUTES } from '../bench/request-body.js';
 import { type Common, RESULT_VERSION, type Result } from '../bench/result.js';
-import { discoverTarget, gpuOf, settleTarget, type Target } from '../bench/target.js';
+import { discoverTarget, settleTarget, type Target } from '../bench/target.js';
 import { changesOf } from '../bench/validity.js';
 import { normaliseUrl } from '../client.js';
 import { type Conditions, probeConditions } from '../device/conditions.js';
@@ -16,11 +16,12 @@ import { JsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
 import type { Reference } from '../profile/schema.js';
 import { quoteWord } from '../shell.js';
-import { readBandwidthOf } from './bench-bandwidth.js';
+import { type ReadBandwidth, readBandwidthOf } from './bench-bandwidth.js';
 import { chooseForBench, startChosen } from './bench-engine.js';
 import { choice, real, whole } from './bench-options.js';
 import { emit } from './bench-output.js';
 import { type BenchProgress, benchProgress } from './bench-progress.js';
+import { type PeakOf, peakOfPrefill } from './bench-roofline.js';
 import { hideSecrets, withoutSecrets } from './hide-secrets.js';
 import { givenFlags, type Options, withApiKey } from './settings.js';
 import { askedToEnd } from './signals.js';
@@ -30,6 +31,11 @@ export type Figures<R extends Result = Result> = R extends Result
   ? Omit<R, Exclude<keyof Common, 'workload' | 'notes'>>
   : never;
 
+export interface Limits {
+  readBandwidthGBs: number | null;
+  peakOfPrefill: PeakOf;
+}
+
 export interface BenchPlan {
   /** Parallel streams that the server must take. */
   streams: number;
@@ -38,8 +44,8 @@ export interface BenchPlan {
   /** Null: whatever the server has. */
   endpoint: EndpointName | null;
   measure(bench: Bench): Promise<Figures>;
-  /** The figures with what the read bandwidth says about them. */
-  finish?(figures: Figures, readBandwidthGBs: number | null): Figures;
+  /** The figures with what limits say about them. */
+  finish?(figures: Figures, limits: Limits): Figures;
 }
 
 /** Runs it, writes the result where it is wanted, and gives the exit code. */
@@ -99,9 +105,12 @@ export class Session {
       this.progress.end();
       const after = await probeConditions(this.source);
       await this.#stop();
-      const readBandwidthGBs = isOwn ? await this.#readBandwidth(target) : early;
-      const finished = plan.finish?.(figures, readBandwidthGBs) ?? figures;
+      const bandwidth = isOwn ? await this.#readBandwidth(target) : early;
+      const readBandwidthGBs = bandwidth?.gigabytes ?? null;
+      const limits = { readBandwidthGBs, peakOfPrefill: await peakOfPrefill(target, this.source) };
+      const finished = plan.finish?.(figures, limits) ?? figures;
       finished.notes.unshift(...notes);
+      if (bandwidth?.note) finished.notes.push(bandwidth.note);
       if (!isHere) finished.notes.push('the server is elsewhere: device, clocks and power are those of this client');
       return this.result(target, finished, { before, after, readBandwidthGBs });
     } finally {
@@ -120,9 +129,6 @@ export class Session {
   ): Promise<Result> {
     const { before, after, readBandwidthGBs } = run;
     const notes = [...figures.notes, ...this.#meter.notes];
-    if (gpuOf(target) !== null && readBandwidthGBs === null && figures.kind !== 'load') {
-      notes.push("the read bandwidth was not measured: the server's GPU is not one that this process can use");
-    }
     if (target.weightBytes === null && figures.kind === 'decode') {
       notes.push('bytes a token: the server does not tell the size of its weights');
     }
@@ -164,7 +170,7 @@ export class Session {
     };
   }
 
-  #readBandwidth(target: Target): Promise<number | null> {
+  #readBandwidth(target: Target): Promise<ReadBandwidth> {
     return readBandwidthOf(target, this.#numThreads, (line) => this.progress.tell(line));
   }
 

@@ -1,5 +1,6 @@
 /** `jsg bench` and `jsg bench decode`: tokens a second over HTTP, beside what the memory's read bandwidth allows. */
 import { type DecodeWorkload, measureDecode, withShares } from '../bench/decode.js';
+import { withPeaks } from '../bench/prefill.js';
 import { whole, wholes } from './bench-options.js';
 import { endpointOption, runBench } from './bench-session.js';
 import type { Options } from './settings.js';
@@ -23,9 +24,11 @@ export async function bench(options: Options): Promise<number> {
     async measure(run) {
       return { kind: 'decode', workload: { ...workload }, ...(await measureDecode(run, workload)) };
     },
-    finish(figures, readBandwidthGBs) {
+    finish(figures, { readBandwidthGBs, peakOfPrefill }) {
       if (figures.kind !== 'decode') return figures;
-      return { ...figures, decode: withShares(figures.decode, readBandwidthGBs) };
+      const { decode, prefill } = figures;
+      const [row = null] = prefill === null ? [] : withPeaks([prefill], peakOfPrefill);
+      return { ...figures, decode: withShares(decode, readBandwidthGBs), prefill: row };
     },
   });
 }

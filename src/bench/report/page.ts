@@ -193,7 +193,7 @@ function keyFigures(result: Result): Tile[] {
   }
 }
 
-const NO_ROW = { batch: 0, promptTokens: 0, tokensPerSecond: 0, spread: null, ttftMs: 0, power: null };
+const NO_ROW = { batch: 0, promptTokens: 0, tokensPerSecond: 0, spread: null, ttftMs: 0, peakShare: null, power: null };
 
 function powerTile(power: Power | null): Tile[] {
   if (power === null) return [];

@@ -76,13 +76,14 @@ function decodeRows({ decode }: Extract<Result, { kind: 'decode' }>): Rows {
 
 function prefillRows(rows: Extract<Result, { kind: 'prefill' }>['prefill']): Rows {
   return [
-    ['prompts', 'tokens of each', 'token/s', 'repeats', 'TTFT ms', ...POWER_HEAD],
+    ['prompts', 'tokens of each', 'token/s', 'repeats', 'TTFT ms', 'of fp16 peak', ...POWER_HEAD],
     ...rows.map((row) => [
       String(row.batch),
       whole(row.promptTokens),
       fixed(row.tokensPerSecond, 1),
       rangeOf(row.spread),
       fixed(row.ttftMs, 1),
+      percent(row.peakShare),
       ...powerCells(row.power),
     ]),
   ];

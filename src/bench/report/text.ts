@@ -80,12 +80,18 @@ function decodeTable(rows: readonly DecodeRow[]): string {
 
 function prefillTable(rows: readonly PrefillRow[]): string {
   const hasPower = rows.some(({ power }) => power !== null);
-  const head = ['PREFILL', 'TOKENS', 'TOKEN/S', 'TTFT MS', ...(hasPower ? POWER_HEAD : [])];
+  const hasPeak = rows.some(({ peakShare }) => peakShare !== null);
+  const head = [
+    ...['PREFILL', 'TOKENS', 'TOKEN/S', 'TTFT MS'],
+    ...(hasPeak ? ['OF FP16 PEAK'] : []),
+    ...(hasPower ? POWER_HEAD : []),
+  ];
   const cells = rows.map((row) => [
     `batch ${row.batch}`,
     whole(row.promptTokens),
     fixed(row.tokensPerSecond, 1),
     fixed(row.ttftMs, 1),
+    ...(hasPeak ? [percent(row.peakShare)] : []),
     ...(hasPower ? powerCells(row.power) : []),
   ]);
   return formatTable([head, ...cells], 1);

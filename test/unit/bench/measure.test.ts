@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Bench } from '../../../src/bench/bench.js';
 import { measureDecode, withShares } from '../../../src/bench/decode.js';
-import { measurePrefills } from '../../../src/bench/prefill.js';
+import { measurePrefills, withPeaks } from '../../../src/bench/prefill.js';
 import { ROUTES } from '../../../src/bench/request-body.js';
 import { doubtsOf, measureServe, type ServeOptions } from '../../../src/bench/serve.js';
 import type { Target } from '../../../src/bench/target.js';
@@ -137,6 +137,9 @@ describe('prefill', () => {
     expect(short?.tokensPerSecond).toBeCloseTo(100 / 0.07, 6);
     expect(long?.tokensPerSecond).toBeCloseTo(400 / 0.22, 6);
     expect(together?.tokensPerSecond).toBeCloseTo(400 / 0.07, 6);
+    const peaks = withPeaks(prefill, (tokens) => (tokens === 100 ? 10_000 : null));
+    expect(peaks[0]?.peakShare).toBeCloseTo(100 / 0.07 / 10_000, 9);
+    expect(peaks[1]?.peakShare).toBeNull();
     expect(notes).toEqual([]);
   });
 });
@@ -172,6 +175,9 @@ describe('serve', () => {
     expect(level?.itlMs).toMatchObject({ p50: 20, p99: 20, count: 100 });
     expect(level?.tpotMs?.mean).toBeCloseTo(20, 9);
     expect(level?.e2eMs?.p50).toBe(300);
+    expect(level).toMatchObject({ inputTokens: 400, inputTokensAsked: 400 });
+    // A clock that never waits keeps the loop busy.
+    expect(level && doubtsOf({ ...level, clientLoad: 0.1 })).toEqual([]);
     // The warm-up is no part of it.
     expect(server.asked).toHaveLength(11);
   });
@@ -240,6 +246,13 @@ describe('serve', () => {
     ]);
     expect(server.asked[1]?.body.messages?.[1]?.content).toBe('a'.repeat(11));
     expect(levels[0]?.completed).toBe(3);
+  });
+
+  it('says where the server counts otherwise', async () => {
+    const { levels } = await serve({ stepMs: 1, promptOverhead: 5 });
+    expect(levels[0] && doubtsOf(levels[0])).toContain(
+      "2 at a time: the prompts have 450 tokens by the server's count, not 400",
+    );
   });
 
   it('asks for no more than the duration takes', async () => {

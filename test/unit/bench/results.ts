@@ -76,7 +76,15 @@ export const decodeResult = (what: Partial<ResultOf<'decode'>> = {}): ResultOf<'
   kind: 'decode',
   workload: { batches: [1, 8], maxTokens: 128 },
   decode: [decodeRow(1, 150), decodeRow(8, 1100)],
-  prefill: { batch: 1, promptTokens: 512, tokensPerSecond: 4000, spread: [3900, 4100], ttftMs: 128, power: null },
+  prefill: {
+    batch: 1,
+    promptTokens: 512,
+    tokensPerSecond: 4000,
+    spread: [3900, 4100],
+    ttftMs: 128,
+    peakShare: 0.5,
+    power: null,
+  },
   ...what,
 });
 
@@ -87,7 +95,7 @@ export function serveLevel(maxConcurrency: number, stepMs: number): ResultOf<'se
     return trace({ startMs: i * 500, pieceMs, promptTokens: 64, completionTokens: 20 });
   });
   const figures = serveFigures(traces, 0, { ttft: 105 });
-  return { requestRate: null, maxConcurrency, ...figures, clientLoad: 0.05, power: null };
+  return { requestRate: null, maxConcurrency, inputTokensAsked: null, ...figures, clientLoad: 0.05, power: null };
 }
 
 export const serveResult = (what: Partial<ResultOf<'serve'>> = {}): ResultOf<'serve'> => ({
@@ -109,6 +117,7 @@ export const prefillResult = (): ResultOf<'prefill'> => ({
       tokensPerSecond: 4000,
       spread: null,
       ttftMs: promptTokens / 4,
+      peakShare: null,
       power,
     })),
   ),
