@@ -210,6 +210,7 @@ class GrammarCompiler::Worker {
     {
       const Budget budget({std::chrono::milliseconds(limits_.compile_ms), limits_.compile_bytes});
       const xgrammar::Grammar parsed = grammar_of(source);
+      refuse_warnings(collector);
       try {
         compiled = compile_parsed(source);
       } catch (const BudgetExceeded&) {
@@ -218,11 +219,23 @@ class GrammarCompiler::Worker {
         // It cannot tell every rule from every other for its cache, and fails where it cannot.
         compiled = uncached_.CompileGrammar(parsed);
       }
+      if (!has_first_token(*compiled)) throw Error("E_GRAMMAR_INVALID", "no text of the model's tokens fits it");
     }
-    if (!collector.warnings().empty()) throw Error("E_GRAMMAR_INVALID", collector.warnings().front());
+    refuse_warnings(collector);
     const BudgetLimits per_step{std::chrono::milliseconds(limits_.step_ms), limits_.step_bytes};
     return std::make_shared<XgrammarGrammar>(std::move(*compiled), vocabulary_, per_step,
                                              source.kind == GrammarKind::kJsonSchema);
+  }
+
+  static void refuse_warnings(const WarningCollector& collector) {
+    if (!collector.warnings().empty()) throw Error("E_GRAMMAR_INVALID", collector.warnings().front());
+  }
+
+  // False for `root ::= root "a"`, which never gets to a character.
+  bool has_first_token(const xgrammar::CompiledGrammar& compiled) const {
+    xgrammar::GrammarMatcher matcher(compiled);
+    std::vector<uint32_t> mask(mask_words(vocabulary_->spec().vocab_size));
+    return fill_mask(matcher, mask) != Allowed::kNone;
   }
 
   // Of a source that has been parsed without fault: the library would keep what is wrong as well. Not by way of the

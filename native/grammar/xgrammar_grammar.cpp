@@ -37,6 +37,23 @@ auto within(const BudgetLimits& limits, F&& call) -> decltype(call()) {
   }
 }
 
+}  // namespace
+
+Allowed fill_mask(xgrammar::GrammarMatcher& matcher, std::span<uint32_t> mask) {
+  int64_t shape = static_cast<int64_t>(mask.size());
+  DLTensor tensor{};
+  tensor.data = mask.data();
+  tensor.device = {kDLCPU, 0};
+  tensor.ndim = 1;
+  tensor.dtype = xgrammar::GetBitmaskDLType();
+  tensor.shape = &shape;
+  if (!matcher.FillNextTokenBitmask(&tensor)) return Allowed::kAll;
+  return std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; }) ? Allowed::kSome
+                                                                                        : Allowed::kNone;
+}
+
+namespace {
+
 class XgrammarMatcher final : public TokenMatcher {
  public:
   XgrammarMatcher(xgrammar::GrammarMatcher matcher, std::shared_ptr<const Vocabulary> vocabulary, BudgetLimits limits,
@@ -48,7 +65,7 @@ class XgrammarMatcher final : public TokenMatcher {
 
   Allowed fill(std::span<uint32_t> mask) override {
     if (matcher_.IsTerminated()) return Allowed::kNone;
-    return spend([&] { return fill_mask(mask); });
+    return spend([&] { return fill_mask(matcher_, mask); });
   }
 
   bool accept(int32_t token) override {
@@ -79,19 +96,6 @@ class XgrammarMatcher final : public TokenMatcher {
     allowance_ns_ -= thread_cpu_ns() - before;
     if (allowance_ns_ >= 0) return result;
     throw Error("E_GRAMMAR_LIMIT", "following the grammar takes too long");
-  }
-
-  Allowed fill_mask(std::span<uint32_t> mask) {
-    int64_t shape = static_cast<int64_t>(mask.size());
-    DLTensor tensor{};
-    tensor.data = mask.data();
-    tensor.device = {kDLCPU, 0};
-    tensor.ndim = 1;
-    tensor.dtype = xgrammar::GetBitmaskDLType();
-    tensor.shape = &shape;
-    if (!matcher_.FillNextTokenBitmask(&tensor)) return Allowed::kAll;
-    return std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; }) ? Allowed::kSome
-                                                                                          : Allowed::kNone;
   }
 
   bool spell_forced(int max, std::vector<int32_t>& tokens) {
@@ -146,7 +150,7 @@ class XgrammarMatcher final : public TokenMatcher {
   bool is_extended(std::string_view text) {
     const auto longer = vocabulary_->extensions(text);
     if (longer.empty()) return false;
-    const Allowed allowed = fill_mask(mask_);
+    const Allowed allowed = fill_mask(matcher_, mask_);
     if (allowed != Allowed::kSome) return allowed == Allowed::kAll;
     return std::any_of(longer.begin(), longer.end(),
                        [&](int32_t token) { return mask_[token / 32] >> (token % 32) & 1; });

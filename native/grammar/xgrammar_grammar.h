@@ -4,6 +4,7 @@
 #include <xgrammar/matcher.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "runtime/token_matcher.h"
 
 namespace jsg {
+
+// Which tokens may come next: bits of `mask`, (vocabulary,), set where all of them are not.
+Allowed fill_mask(xgrammar::GrammarMatcher& matcher, std::span<uint32_t> mask);
 
 class XgrammarGrammar final : public Grammar {
  public:
