@@ -15,8 +15,10 @@ export const XGRAMMAR = {
 /** What the static library and its users need of the archive. */
 const MEMBERS = ['cpp', 'include', '3rdparty/picojson', '3rdparty/dlpack/include', 'LICENSE', 'NOTICE'];
 /**
- * Faults of this version that are mended in the unpacked sources; each text must be there. A string with a minLength or
- * maxLength could hold raw control characters, which is no JSON, and halves of surrogate pairs, which are no UTF-8.
+ * What is changed in the unpacked sources of this version; each text must be there.
+ * A string with a minLength or maxLength could hold raw control characters, which is no JSON, and halves of surrogate
+ * pairs, which are no UTF-8. And a pattern that begins with the character 1 is a grammar of the text between the quotes,
+ * for what expressions cannot say within bounds (`src/server/grammar/text/`).
  */
 const FIXES = [
   {
@@ -25,6 +27,14 @@ const FIXES = [
           builder_.AddCharacterClass({{'"', '"'}, {'\\', '\\'}, {'\r', '\r'}, {'\n', '\n'}}, true);`,
     to: String.raw`      int32_t character =
           builder_.AddCharacterClass({{0, 0x1f}, {'"', '"'}, {'\\', '\\'}, {0xd800, 0xdfff}}, true);`,
+  },
+  {
+    file: 'cpp/json_schema_converter.cc',
+    from: `  bool can_use_fsm = !force_cfg_expansion;
+  if (json_string) {`,
+    to: String.raw`  if (regex[0] == '\x01') return AddSubGrammar(Grammar::FromEBNF(regex.substr(1)));
+  bool can_use_fsm = !force_cfg_expansion;
+  if (json_string) {`,
   },
 ];
 const PIP_SECONDS = 180;
