@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
 import { byHand } from '../schemas/fields.js';
 import { responseFormatForm, schemaForm, tagForm, textOnlyForm } from '../schemas/forms.js';
-import { type AnswerFormat, checkText, fault, schemaFormat } from './format-source.js';
+import { type AnswerFormat, checkRegex, checkText, fault, schemaFormat } from './format-source.js';
 import { isObject } from './schema-context.js';
 import { parseStructuralTag } from './structural-tag.js';
 
@@ -91,13 +91,14 @@ export function namedSchemaFormat(named: Record<string, unknown>, param: string)
 function textFormat(kind: 'regex' | 'ebnf', value: unknown, maxBytes: number, param: string): AnswerFormat {
   if (typeof value !== 'string') throw fault(param, 'must be a string');
   checkText(value, maxBytes, param);
+  if (kind === 'regex') checkRegex(value, param);
   return { kind, text: value, strict: true, anyOrder: false, param };
 }
 
 /** SGLang sends schemas as text. */
 function parseJsonText(text: string, param: string): unknown {
-  if (Buffer.byteLength(text) > LIMITS.schemaBytes) {
-    throw new RequestError(`${param}: must be at most ${LIMITS.schemaBytes} bytes long`, {
+  if (Buffer.byteLength(text) > LIMITS.schemaTextBytes) {
+    throw new RequestError(`${param}: must be at most ${LIMITS.schemaTextBytes} bytes long`, {
       param,
       code: 'E_GRAMMAR_LIMIT',
     });

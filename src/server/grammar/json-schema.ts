@@ -6,10 +6,14 @@
 import { RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { isObject, type Path, type SchemaContext } from './schema-context.js';
-import { ALL_TYPES, TYPE_KEYWORDS, UNSUPPORTED } from './schema-keywords.js';
+import { endlessDefinitions, pointedAt } from './schema-finite.js';
+import { ALL_TYPES, LOGIC, REST, TYPE_KEYWORDS, UNSUPPORTED } from './schema-keywords.js';
 import { assertionsOf, mergeSchemas, NotMergeable, type Schema, type SchemaObject, valuesOf } from './schema-merge.js';
+import { impliedBy, NotNegatable, negate } from './schema-negation.js';
+import { OverlapFinder } from './schema-overlap.js';
 import { normalizeOfType } from './schema-types.js';
 import { acceptsValue } from './schema-values.js';
+import { limitWork, TooMuchWork, work } from './text/work.js';
 
 export interface NormalizeOptions {
   /**
@@ -23,16 +27,28 @@ export interface NormalizeOptions {
 
 /** Schemas that one request may come to, once references are resolved and options multiplied. */
 const MAX_NODES = 20_000;
+/** Steps of work on its expressions: half a second at most. */
+const MAX_WORK = 5_000_000;
+const STEPS_PER_SCHEMA = 200;
 
 /** Throws E_GRAMMAR_INVALID naming keyword and place, or E_GRAMMAR_LIMIT. */
 export function normalizeSchema(schema: unknown, options: NormalizeOptions): Schema {
   if (typeof schema !== 'boolean' && !isObject(schema)) {
     throw invalid(options.param, 'must be a JSON schema: an object, true or false');
   }
-  const bytes = Buffer.byteLength(JSON.stringify(schema));
+  const bytes = Buffer.byteLength(JSON.stringify(schema, withoutNotes));
   if (bytes > LIMITS.schemaBytes) throw limit(options.param, `must be at most ${LIMITS.schemaBytes} bytes long`);
-  return new Normalizer(schema, options).run();
+  try {
+    return limitWork(MAX_WORK, () => new Normalizer(schema, options).run());
+  } catch (error) {
+    if (!(error instanceof TooMuchWork)) throw error;
+    throw limit(options.param, 'takes too much work: its patterns are too large, or its options too many');
+  }
 }
+
+/** Texts for people: they are in no grammar. */
+const NOTES = new Set(['title', 'description', 'markdownDescription', '$comment', '$id', '$schema']);
+const withoutNotes = (key: string, value: unknown) => (typeof value === 'string' && NOTES.has(key) ? undefined : value);
 
 function invalid(param: string, message: string): RequestError {
   return new RequestError(`${param}: ${message}`, { param, code: 'E_GRAMMAR_INVALID' });
@@ -47,9 +63,16 @@ class Normalizer implements SchemaContext {
   /** By the pointer that references give; filled while they are worked on, so that a schema may contain itself. */
   readonly #names = new Map<string, string>();
   readonly #definitions: Record<string, Schema> = {};
+  /** Names of definitions that accept everything or nothing. */
+  readonly #constants = new Map<string, boolean>();
   /** In drafts before 2019-09, what stands beside a `$ref` is not looked at. */
   readonly #refStandsAlone: boolean;
   #nodes = 0;
+  readonly #overlaps = new OverlapFinder({
+    flatten: (schema) => this.#flatten(schema as Schema, [], 0),
+    merge: (a, b) => this.#merge(a, b, []),
+    accepts: (value, schema) => acceptsValue(this, value, schema, []),
+  });
 
   constructor(
     private readonly root: Schema,
@@ -63,6 +86,13 @@ class Normalizer implements SchemaContext {
   run(): Schema {
     const schema = this.schema(this.root, [], 0);
     if (schema === false) throw invalid(this.options.param, 'no value satisfies this schema');
+    const pointed = pointedAt([schema, this.#definitions]);
+    for (const name of Object.keys(this.#definitions)) if (!pointed.has(name)) delete this.#definitions[name];
+    const [endless] = endlessDefinitions(this.#definitions);
+    if (endless !== undefined) {
+      const pointer = [...this.#names].find(([, name]) => name === endless)?.[0];
+      throw invalid(this.options.param, `the "$ref" ${pointer} asks for itself without end: no value satisfies it`);
+    }
     if (Object.keys(this.#definitions).length === 0) return schema;
     return { ...(schema === true ? {} : schema), $defs: this.#definitions };
   }
@@ -77,10 +107,9 @@ class Normalizer implements SchemaContext {
       throw limit(this.options.param, 'comes to too many schemas once its parts are combined');
     this.#checkKeywords(value, path);
     const own = assertionsOf(value);
-    if (typeof own.$ref === 'string' && (this.#refStandsAlone || Object.keys(own).length === 1)) {
-      return this.#reference(own.$ref, path);
-    }
-    const flat = this.#flatten(own, path, 0);
+    const isBare = Object.keys(own).length === 1 && !LOGIC.some((key) => value[key] !== undefined);
+    if (typeof own.$ref === 'string' && (this.#refStandsAlone || isBare)) return this.#reference(own.$ref, path);
+    const flat = this.#flatten(value, path, 0);
     if (typeof flat === 'boolean') return flat;
     return this.#lower(flat, path, depth);
   }
@@ -94,6 +123,7 @@ class Normalizer implements SchemaContext {
   #flatten(schema: Schema, path: Path, hops: number): Schema {
     if (typeof schema === 'boolean') return schema;
     if (hops > LIMITS.schemaDepth) throw this.refuse(path, 'the "$ref" leads back to itself');
+    work(STEPS_PER_SCHEMA);
     if (++this.#nodes > MAX_NODES)
       throw limit(this.options.param, 'comes to too many schemas once its parts are combined');
     this.#checkKeywords(schema, path);
@@ -105,6 +135,7 @@ class Normalizer implements SchemaContext {
       if (!Array.isArray(allOf)) throw this.refuse(path, '"allOf" must be a list');
       parts.push(...allOf);
     }
+    if (!(this.#refStandsAlone && $ref !== undefined)) parts.push(...this.#implied(schema, path));
     for (const part of parts) {
       if (typeof part !== 'boolean' && !isObject(part)) throw this.refuse(path, '"allOf" must be a list of schemas');
       out = this.#merge(out, this.#flatten(part, path, hops + 1), path);
@@ -112,7 +143,17 @@ class Normalizer implements SchemaContext {
     return out;
   }
 
+  #implied(schema: SchemaObject, path: Path): Schema[] {
+    try {
+      return impliedBy(schema, (pointer) => this.#resolve(pointer, path));
+    } catch (error) {
+      if (error instanceof NotNegatable) throw this.refuse(path, `the schema keyword ${why(error, schema)}`);
+      throw error;
+    }
+  }
+
   #merge(a: Schema, b: Schema, path: Path): Schema {
+    for (const each of [a, b]) if (isObject(each)) for (const key in each) work(sizeOf(each[key]));
     try {
       return mergeSchemas(a, b);
     } catch (error) {
@@ -123,12 +164,18 @@ class Normalizer implements SchemaContext {
 
   /** Options, values and types, of which XGrammar takes the first it finds. */
   #lower(schema: SchemaObject, path: Path, depth: number): Schema {
-    for (const key of ['anyOf', 'oneOf'] as const) {
+    for (const key of ['anyOf', 'oneOf', REST.some] as const) {
       if (schema[key] === undefined) continue;
       const { [key]: options, ...base } = schema;
       if (!Array.isArray(options) || options.length === 0)
         throw this.refuse(path, `"${key}" must be a list that is not empty`);
       return this.#options(key, options, base, path, depth);
+    }
+    if (schema[REST.unsaid] !== undefined) {
+      throw this.refuse(
+        path,
+        `the schema keyword "${schema[REST.unsaid]}" is not supported where its opposite is asked for,`,
+      );
     }
     const values = valuesOf(schema);
     if (values !== null) return this.#values(values, schema, path);
@@ -139,18 +186,33 @@ class Normalizer implements SchemaContext {
     return { anyOf: each };
   }
 
-  #options(key: 'anyOf' | 'oneOf', options: unknown[], base: SchemaObject, path: Path, depth: number): Schema {
-    const isPlain = Object.keys(base).length === 0;
-    const lowered = options
-      .map((option, index) => {
-        const at = [...path, key, String(index)];
-        if (isPlain) return this.schema(option, at, depth + 1);
-        if (typeof option !== 'boolean' && !isObject(option)) throw this.refuse(at, 'must be a schema');
-        return this.schema(this.#merge(base, this.#flatten(option, at, 0), at), at, depth + 1);
-      })
-      .filter((option) => option !== false);
-    if (lowered.length <= 1) return lowered[0] ?? false;
-    return { [key]: lowered };
+  #options(key: string, options: unknown[], base: SchemaObject, path: Path, depth: number): Schema {
+    const lower = (option: unknown, index: number): Schema => {
+      const at = key === REST.some ? path : [...path, key, String(index)];
+      const others = key === 'oneOf' ? this.#overlapping(options, index, base, at) : [];
+      if (Object.keys(base).length === 0 && others.length === 0) return this.schema(option, at, depth + 1);
+      if (typeof option !== 'boolean' && !isObject(option)) throw this.refuse(at, 'must be a schema');
+      const alone = others.reduce<Schema>((out, other) => this.#merge(out, this.#flatten(other, at, 0), at), option);
+      return this.schema(this.#merge(base, this.#flatten(alone, at, 0), at), at, depth + 1);
+    };
+    const lowered = key === REST.some ? firstOf(options, lower) : options.map(lower);
+    const left = lowered.filter((option) => option !== false);
+    return left.length <= 1 ? (left[0] ?? false) : { anyOf: left };
+  }
+
+  /** The opposites of the other options of a `oneOf` that a value of this one may satisfy. */
+  #overlapping(options: unknown[], index: number, base: SchemaObject, path: Path): Schema[] {
+    const own = { allOf: [base, options[index]] };
+    const others = options.filter((other, at) => at !== index && !this.#overlaps.areDisjoint(own, other));
+    try {
+      return others.map((other) => negate(other, (pointer) => this.#resolve(pointer, path)));
+    } catch (error) {
+      if (!(error instanceof NotNegatable)) throw error;
+      throw this.refuse(
+        path,
+        `the schema keyword "oneOf" is not supported for options that overlap here: ${error.message}`,
+      );
+    }
   }
 
   #values(values: unknown[], schema: SchemaObject, path: Path): Schema {
@@ -172,13 +234,14 @@ class Normalizer implements SchemaContext {
     const spoken = Object.keys(TYPE_KEYWORDS).filter((each) =>
       TYPE_KEYWORDS[each]?.some((key) => Object.hasOwn(schema, key)),
     );
+    if (schema[REST.notOneOf] !== undefined) return [...ALL_TYPES];
     if (spoken.length === 0) return [];
     return this.strict ? spoken : [...ALL_TYPES];
   }
 
   #reference(pointer: string, path: Path): Schema {
     const known = this.#names.get(pointer);
-    if (known !== undefined) return { $ref: `#/$defs/${known}` };
+    if (known !== undefined) return this.#constants.get(known) ?? { $ref: `#/$defs/${known}` };
     const target = this.#resolve(pointer, path);
     const name = `r${this.#names.size}`;
     this.#names.set(pointer, name);
@@ -186,9 +249,10 @@ class Normalizer implements SchemaContext {
     if (isObject(target) && target.$ref === pointer)
       throw this.refuse(path, `the "$ref" ${pointer} leads back to itself`);
     const schema = this.schema(target, [pointer], 0);
-    if (typeof schema === 'boolean') return schema;
-    this.#definitions[name] = schema;
-    return { $ref: `#/$defs/${name}` };
+    if (typeof schema === 'boolean') this.#constants.set(name, schema);
+    // Inside itself it has been pointed to already.
+    this.#definitions[name] = schema === true ? {} : schema;
+    return this.#constants.get(name) ?? { $ref: `#/$defs/${name}` };
   }
 
   #resolve(pointer: string, path: Path): Schema {
@@ -213,6 +277,33 @@ class Normalizer implements SchemaContext {
       throw this.refuse(path, `the schema keyword "${key}" is not supported`);
     }
   }
+}
+
+/** What comes of those that are supported. Throws the RequestError of one where none is left. */
+function firstOf(options: unknown[], lower: (option: unknown, index: number) => Schema): Schema[] {
+  let missing = null as RequestError | null;
+  const lowered = options.map((option, index) => {
+    try {
+      return lower(option, index);
+    } catch (error) {
+      if (!(error instanceof RequestError) || error.code !== 'E_GRAMMAR_INVALID') throw error;
+      missing = error;
+      return false;
+    }
+  });
+  if (missing !== null && !lowered.some((each) => each !== false)) throw missing;
+  return lowered;
+}
+
+/** Steps that merging a keyword takes: more for long lists. */
+function sizeOf(value: unknown): number {
+  return typeof value === 'object' && value !== null ? 20 * (1 + Object.keys(value).length) : 20;
+}
+
+/** Which keyword asks for the opposite, and of what. */
+function why(error: NotNegatable, schema: SchemaObject): string {
+  const asking = LOGIC.find((key) => schema[key] !== undefined);
+  return `"${asking}" is not supported here: ${error.message}`;
 }
 
 function unescapePart(part: string): string {

@@ -1,90 +1,80 @@
 /** What a schema says of objects, in the words of the grammar compiler. */
+import { keyRegions, PropertyRules } from './object-keys.js';
 import { copyCounts, isObject, type Path, type SchemaContext, stringList } from './schema-context.js';
+import { REST } from './schema-keywords.js';
 import type { Schema, SchemaObject } from './schema-merge.js';
 
-export function objectSchema(context: SchemaContext, given: SchemaObject, path: Path, depth: number): Schema {
-  const schema = given.patternProperties === undefined ? given : settlePatterns(context, given, path);
+export function objectSchema(context: SchemaContext, schema: SchemaObject, path: Path, depth: number): Schema {
+  const others = schema[REST.others];
+  if (Array.isArray(others) && others.length > 0) return withOther(context, schema, others, path, depth);
+  const required = stringList(context, schema.required, 'required', path);
+  const rules = propertyRules(context, schema, path);
   const out: SchemaObject = { type: 'object' };
-  const sub = (key: string) => context.schema(schema[key], [...path, key], depth + 1);
-  const map = (key: string) => {
-    const value = schema[key];
+  const counts: { minProperties?: number; maxProperties?: number } = {};
+  copyCounts(context, schema, counts as SchemaObject, ['minProperties', 'maxProperties'], path);
+  const { minProperties = 0, maxProperties = Number.POSITIVE_INFINITY } = counts;
+  if (minProperties > maxProperties || new Set(required).size > maxProperties) return false;
+
+  const properties: Record<string, Schema> = {};
+  const banned: string[] = [];
+  for (const name of new Set([...Object.keys(rules.named), ...required])) {
+    const lowered = context.schema(rules.schemaOf(name), [...path, 'properties', name], depth + 1);
+    if (lowered !== false) properties[name] = lowered;
+    else if (required.includes(name)) return false;
+    else banned.push(name);
+  }
+  const rest = keyRegions(context, rules, { named: Object.keys(properties), banned }, path);
+  const keys: Record<string, Schema> = {};
+  for (const { expression, schema: value } of rest.regions) {
+    const lowered = context.schema(value, [...path, 'patternProperties', expression], depth + 1);
+    if (lowered !== false) keys[expression] = lowered;
+  }
+  if (Object.keys(properties).length > 0) out.properties = properties;
+  if (required.length > 0) out.required = [...new Set(required)];
+  if (Object.keys(keys).length > 0) out.patternProperties = keys;
+  if (rest.names !== null) out.propertyNames = context.schema(rest.names, [...path, 'propertyNames'], depth + 1);
+  if (rest.additional !== undefined) {
+    out.additionalProperties = context.schema(rest.additional, [...path, 'additionalProperties'], depth + 1);
+  }
+  const isClosed = rest.additional === false || (rest.additional === undefined && context.strict);
+  if (isClosed && Object.keys(keys).length === 0 && Object.keys(properties).length < minProperties) return false;
+  return { ...out, ...counts };
+}
+
+/** `\0others`: some property beside those of a list, which is one of those that the schema names. */
+function withOther(
+  context: SchemaContext,
+  schema: SchemaObject,
+  [known, ...more]: unknown[],
+  path: Path,
+  depth: number,
+): Schema {
+  const { [REST.others]: _, ...rest } = schema;
+  const rules = propertyRules(context, schema, path);
+  if (rules.rest !== false || Object.keys(rules.patterns).length > 0) {
+    throw context.refuse(path, 'objects that need a property beside those that are named are not supported');
+  }
+  const names = Object.keys(rules.named).filter((name) => !(known as string[]).includes(name));
+  const ways = names
+    .map((name) => {
+      const required = [...stringList(context, schema.required, 'required', path), name];
+      return objectSchema(context, { ...rest, required, ...(more.length > 0 && { [REST.others]: more }) }, path, depth);
+    })
+    .filter((way) => way !== false);
+  return ways.length <= 1 ? (ways[0] ?? false) : { anyOf: ways };
+}
+
+function propertyRules(context: SchemaContext, schema: SchemaObject, path: Path): PropertyRules {
+  const map = (key: string): SchemaObject => {
+    const value = schema[key] ?? {};
     if (!isObject(value)) throw context.refuse(path, `"${key}" must be an object`);
-    return mapValues(value, (each, name) => context.schema(each, [...path, key, name], depth + 1));
+    return value;
   };
-  const required = new Set(stringList(context, schema.required, 'required', path));
-  const rest = schema.additionalProperties ?? schema.unevaluatedProperties;
-  const restKey = schema.additionalProperties === undefined ? 'unevaluatedProperties' : 'additionalProperties';
-  const closed = rest === false || (rest === undefined && context.strict && schema.patternProperties === undefined);
-  const properties = schema.properties === undefined ? {} : map('properties');
-  for (const [name, property] of Object.entries(properties)) {
-    if (property !== false) continue;
-    if (required.has(name)) return false;
-    if (!closed)
-      throw context.refuse(
-        [...path, 'properties', name],
-        'a property that may not be there (false) is only supported with "additionalProperties": false',
-      );
-    delete properties[name];
-  }
-  if (schema.patternProperties !== undefined) out.patternProperties = map('patternProperties');
-  const additional = rest === undefined ? undefined : sub(restKey);
-  for (const name of required) {
-    if (Object.hasOwn(properties, name) || schema.patternProperties !== undefined) continue;
-    if (rest === false) return false;
-    properties[name] = additional ?? true;
-  }
-  if (Object.keys(properties).length > 0) out.properties = properties;
-  if (required.size > 0) out.required = [...required];
-  if (additional !== undefined) out.additionalProperties = additional;
-  if (schema.propertyNames !== undefined && schema.propertyNames !== true) out.propertyNames = sub('propertyNames');
-  copyCounts(context, schema, out, ['minProperties', 'maxProperties'], path);
-  return out;
-}
-
-/** A pattern that every name matches. */
-const MATCHES_ALL = /^\^?(\.\*)?\$?$/;
-/** Repetitions of repetitions, which take a backtracking engine for ever. */
-const NESTED = /\)[*+?{]/;
-
-/**
- * The compiler gives a property the first schema that its name leads to; the specification gives it all. Patterns that
- * every name matches become `additionalProperties`; named properties get those of the patterns they match; and beside
- * patterns there are no additional ones, which could match them.
- */
-function settlePatterns(context: SchemaContext, schema: SchemaObject, path: Path): SchemaObject {
-  const patterns = schema.patternProperties;
-  if (!isObject(patterns)) throw context.refuse(path, '"patternProperties" must be an object');
-  const { patternProperties: _, ...out } = schema;
-  const properties: SchemaObject = isObject(schema.properties) ? { ...schema.properties } : {};
-  const kept: SchemaObject = {};
-  for (const [pattern, value] of Object.entries(patterns)) {
-    if (MATCHES_ALL.test(pattern)) out.additionalProperties = both(out.additionalProperties ?? true, value);
-    else kept[pattern] = value;
-    for (const name of Object.keys(properties)) {
-      if (matches(context, pattern, name, path)) properties[name] = both(properties[name], value);
-    }
-  }
-  if (Object.keys(properties).length > 0) out.properties = properties;
-  if (Object.keys(kept).length === 0) return out;
-  return { ...out, patternProperties: kept, additionalProperties: false };
-}
-
-function both(a: unknown, b: unknown): unknown {
-  return a === true ? b : b === true ? a : { allOf: [a, b] };
-}
-
-function matches(context: SchemaContext, pattern: string, name: string, path: Path): boolean {
-  if (MATCHES_ALL.test(pattern)) return true;
-  if (NESTED.test(pattern)) {
-    throw context.refuse(path, 'repeated groups in "patternProperties" beside "properties" are not supported');
-  }
-  try {
-    return new RegExp(pattern, 'u').test(name);
-  } catch {
-    throw context.refuse(path, `the pattern ${JSON.stringify(pattern.slice(0, 100))} is no regular expression`);
-  }
-}
-
-function mapValues<T>(values: SchemaObject, make: (value: unknown, name: string) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, make(value, name)]));
+  const schemas = {
+    named: map('properties'),
+    patterns: map('patternProperties'),
+    rest: schema.additionalProperties ?? schema.unevaluatedProperties,
+    names: schema.propertyNames ?? true,
+  };
+  return new PropertyRules(context, schemas, path);
 }

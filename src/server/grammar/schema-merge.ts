@@ -1,6 +1,8 @@
 /** The schema of what two schemas both accept, keyword by keyword. */
 import { isDeepStrictEqual } from 'node:util';
-import { ASSERTIONS } from './schema-keywords.js';
+import { ASSERTIONS, REST } from './schema-keywords.js';
+import { isFormat } from './text/formats.js';
+import type { TextRule } from './text/texts.js';
 
 export type SchemaObject = Record<string, unknown>;
 export type Schema = boolean | SchemaObject;
@@ -66,6 +68,21 @@ function mergeKeyword(out: SchemaObject, key: string, x: unknown, y: unknown): b
       if (Array.isArray(x) || Array.isArray(y)) throw new NotMergeable(key);
       out.items = both(x, y);
       return true;
+    case 'pattern':
+      addRule(out, { pattern: y as string });
+      return true;
+    case 'format':
+      if (!isFormat(String(x))) out.format = y;
+      else if (isFormat(String(y))) addRule(out, { format: y as string });
+      return true;
+    case REST.notOneOf:
+    case REST.texts:
+    case REST.notMultipleOf:
+    case REST.others:
+      out[key] = [...(x as unknown[]), ...(y as unknown[])];
+      return true;
+    case REST.unsaid:
+      return true;
     case 'propertyNames':
     case 'unevaluatedProperties':
     case 'unevaluatedItems':
@@ -73,11 +90,16 @@ function mergeKeyword(out: SchemaObject, key: string, x: unknown, y: unknown): b
       return true;
     case 'anyOf':
     case 'oneOf':
+    case REST.some:
       out[key] = (x as unknown[]).map((option) => ({ allOf: [option, { [key]: y }] }));
       return true;
     default:
       throw new NotMergeable(key);
   }
+}
+
+function addRule(out: SchemaObject, rule: TextRule): void {
+  out[REST.texts] = [...((out[REST.texts] as TextRule[] | undefined) ?? []), rule];
 }
 
 function intersectTypes(xs: string[], ys: string[]): string[] {

@@ -1,6 +1,8 @@
 /** What a schema says of one type of values, in the words of the grammar compiler. */
+import { numberSchema } from './number-schema.js';
 import { objectSchema } from './object-schema.js';
-import { copyCounts, type Path, type SchemaContext } from './schema-context.js';
+import { copyCounts, isObject, type Path, type SchemaContext } from './schema-context.js';
+import { REST } from './schema-keywords.js';
 import type { Schema, SchemaObject } from './schema-merge.js';
 import { stringSchema } from './string-schema.js';
 
@@ -14,73 +16,64 @@ export function normalizeOfType(
 ): Schema {
   switch (type) {
     case 'object':
-      return objectSchema(context, schema, path, depth);
+      return objectSchema(context, withoutEmpty(context, 'object', schema, path), path, depth);
     case 'array':
-      return arraySchema(context, schema, path, depth);
+      return arraySchema(context, withoutEmpty(context, 'array', schema, path), path, depth);
     case 'string':
       return stringSchema(context, schema, path);
     case 'number':
     case 'integer':
       return numberSchema(context, type, schema, path);
-    default:
-      return { type };
+    default: {
+      const left = (type === 'null' ? [null] : [true, false]).filter((value) => !excluded(schema).includes(value));
+      return left.length === (type === 'null' ? 1 : 2) ? { type } : left.length > 0 && { enum: left };
+    }
   }
+}
+
+/** Values that it is not. */
+function excluded(schema: SchemaObject): unknown[] {
+  const values = schema[REST.notOneOf];
+  return Array.isArray(values) ? values : [];
+}
+
+/** Of objects and lists, only the empty one can be left out. */
+function withoutEmpty(
+  context: SchemaContext,
+  type: 'object' | 'array',
+  schema: SchemaObject,
+  path: Path,
+): SchemaObject {
+  const isList = type === 'array';
+  const values = excluded(schema).filter((value) => (isList ? Array.isArray(value) : isObject(value)));
+  if (values.length === 0) return schema;
+  if (values.some((value) => Object.keys(value as object).length > 0)) {
+    throw context.refuse(path, `"not" of a single ${isList ? 'list' : 'object'} is not supported`);
+  }
+  const key = isList ? 'minItems' : 'minProperties';
+  return { ...schema, [key]: Math.max(1, Number(schema[key] ?? 0)) };
 }
 
 function arraySchema(context: SchemaContext, schema: SchemaObject, path: Path, depth: number): Schema {
-  const out: SchemaObject = { type: 'array' };
   // Before 2020-12 a list of `items` was what `prefixItems` is, and `additionalItems` the rest.
   const isTuple = Array.isArray(schema.items);
-  const prefix = schema.prefixItems ?? (isTuple ? schema.items : undefined);
+  const prefix = schema.prefixItems ?? (isTuple ? schema.items : []);
   const rest = (isTuple ? schema.additionalItems : schema.items) ?? schema.unevaluatedItems;
-  if (prefix !== undefined) {
-    if (!Array.isArray(prefix)) throw context.refuse(path, '"prefixItems" must be a list');
-    const items = prefix.map((item, index) => context.schema(item, [...path, 'prefixItems', String(index)], depth + 1));
-    if (items.length > 0) out.prefixItems = items;
-  }
-  if (rest !== undefined) out.items = context.schema(rest, [...path, 'items'], depth + 1);
-  // A list of anything is no list of nothing.
-  else if (context.strict && prefix === undefined) out.items = true;
+  if (!Array.isArray(prefix)) throw context.refuse(path, '"prefixItems" must be a list');
+  const out: SchemaObject = { type: 'array' };
   copyCounts(context, schema, out, ['minItems', 'maxItems'], path);
+  const items = prefix.map((item, index) => context.schema(item, [...path, 'prefixItems', String(index)], depth + 1));
+  const others = rest === undefined ? undefined : context.schema(rest, [...path, 'items'], depth + 1);
+  // A list ends before the first item that nothing satisfies.
+  const end = items.indexOf(false);
+  if (end >= 0) items.length = end;
+  const isClosed = end >= 0 || others === false;
+  if (isClosed && Number(out.maxItems ?? Number.POSITIVE_INFINITY) > items.length) out.maxItems = items.length;
+  if (Number(out.minItems ?? 0) > Number(out.maxItems ?? Number.POSITIVE_INFINITY)) return false;
+  if (items.length > 0) out.prefixItems = items;
+  if (isClosed) out.items = items.length === 0;
+  else if (others !== undefined) out.items = others;
+  // A list of anything is no list of nothing.
+  else if (context.strict && items.length === 0) out.items = true;
   return out;
-}
-
-function numberSchema(context: SchemaContext, type: 'number' | 'integer', schema: SchemaObject, path: Path): Schema {
-  const out: SchemaObject = { type };
-  for (const key of ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'] as const) {
-    const value = schema[key];
-    if (value === undefined || typeof value === 'boolean') continue;
-    if (typeof value !== 'number') throw context.refuse(path, `"${key}" must be a number`);
-    out[key] = value;
-  }
-  // Draft 4: exclusiveMinimum says whether minimum is.
-  for (const [bound, exclusive] of [
-    ['minimum', 'exclusiveMinimum'],
-    ['maximum', 'exclusiveMaximum'],
-  ] as const) {
-    if (schema[exclusive] !== true || out[bound] === undefined) continue;
-    out[exclusive] = out[bound];
-    delete out[bound];
-  }
-  if (out.multipleOf === 1) {
-    out.type = 'integer';
-    delete out.multipleOf;
-  }
-  if (out.type === 'integer') wholeBounds(out);
-  else if (out.multipleOf !== undefined)
-    throw context.refuse(path, 'the schema keyword "multipleOf" is only supported for integers');
-  return out;
-}
-
-function wholeBounds(out: SchemaObject): void {
-  const round = (key: string, inclusive: string, rounding: (x: number) => number) => {
-    const value = out[key];
-    if (typeof value !== 'number' || Number.isInteger(value)) return;
-    delete out[key];
-    out[inclusive] = rounding(value);
-  };
-  round('minimum', 'minimum', Math.ceil);
-  round('maximum', 'maximum', Math.floor);
-  round('exclusiveMinimum', 'minimum', Math.ceil);
-  round('exclusiveMaximum', 'maximum', Math.floor);
 }

@@ -1,7 +1,7 @@
 /** Structural tags: text in which some parts follow a grammar. XGrammar's own format, and SGLang's older one. */
 import { RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
-import { type AnswerFormat, checkText, fault, schemaText } from './format-source.js';
+import { type AnswerFormat, checkRegex, checkText, fault, schemaText } from './format-source.js';
 import { isObject } from './schema-context.js';
 
 /** Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming the place. */
@@ -56,7 +56,10 @@ function checkFormat(value: unknown, param: string, depth: number): unknown {
     Object.entries(value).map(([key, each]) => {
       const at = `${param}.${key}`;
       if (key === 'json_schema') return [key, JSON.parse(schemaText(each, true, at))];
-      if (key === 'pattern' && typeof each === 'string') checkText(each, LIMITS.regexBytes, at);
+      if (key === 'pattern' && typeof each === 'string') {
+        checkText(each, LIMITS.regexBytes, at);
+        checkRegex(each, at);
+      }
       if (key === 'grammar' && typeof each === 'string') checkText(each, LIMITS.ebnfBytes, at);
       return [key, checkFormat(each, at, depth + 1)];
     }),
