@@ -21,8 +21,9 @@ the defaults.
 --engine sglang runs python -m sglang.launch_server with the flags that were chosen, and supervises it. Its other flags go
 after --: jsg launch --engine sglang --profile triton -- --enable-metrics. See docs/sglang.md.
 
-Limits on requests: body ${LIMITS.bodyBytes / 2 ** 20} MiB, headers ${LIMITS.headerBytes / 2 ** 10} KiB, ${LIMITS.messages} messages, n ${LIMITS.n},
-top_logprobs ${LIMITS.topLogprobs}, ${LIMITS.stopStrings} stop strings of ${LIMITS.stopBytes} bytes, ${LIMITS.logitBias} logit_bias entries; beyond
+Limits on requests: body ${LIMITS.bodyBytes / 2 ** 20} MiB, headers ${LIMITS.headerBytes / 2 ** 10} KiB, ${LIMITS.messages} messages, ${LIMITS.prompts} prompts, n ${LIMITS.n}, top_logprobs
+${LIMITS.topLogprobs}, ${LIMITS.stopStrings} stop strings of ${LIMITS.stopBytes} bytes, ${LIMITS.logitBias} logit_bias entries, ${LIMITS.tools} tools, schemas of ${LIMITS.schemaBytes / 2 ** 10} KiB and depth ${LIMITS.schemaDepth}, regular
+expressions of ${LIMITS.regexBytes / 2 ** 10} KiB, ${LIMITS.tokenizeChars / 2 ** 10} Ki characters to /tokenize; ${LIMITS.storedResponsesBytes / 2 ** 20} MiB of responses are kept, for ${LIMITS.storedResponseMs / 3_600_000} hours. Beyond
 --max-queued-requests the answer is 429 with Retry-After.`;
 
 const PLAN_NOTES = `
