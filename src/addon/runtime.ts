@@ -52,6 +52,8 @@ export interface SubmitRequest {
   cacheSalt: number;
 }
 
+export type Residency = 'loaded' | 'unloaded' | 'loading';
+
 /**
  * Implemented over the native addon by `NativeEngineRuntime` in this file, and by a scripted stand-in in the server's
  * unit tests.
@@ -65,11 +67,15 @@ export interface Runtime {
    */
   submit(request: SubmitRequest, signal?: AbortSignal): AsyncIterable<TokenEvent>;
   stats(): RuntimeStats;
+  /** Requests that have been submitted and have not ended. */
+  readonly numLive: number;
   flushCache(): boolean;
   /** Called once a step, after its token events have been delivered. */
   onStep(listener: (stats: StepStats) => void): () => void;
   /** Null while the runtime works; the reason once it has failed. */
   readonly failure: Error | null;
+  /** Whether the model is in memory; always, unless there is a word on it. */
+  readonly residency?: Residency;
   stop(): Promise<void>;
 }
 
@@ -143,6 +149,10 @@ export class NativeEngineRuntime implements Runtime {
     signal?.addEventListener('abort', cancel, { once: true });
     this.#live.set(id, { stream, cachedTokens: 0, detach });
     return stream;
+  }
+
+  get numLive(): number {
+    return this.#live.size;
   }
 
   stats(): RuntimeStats {

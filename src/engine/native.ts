@@ -1,6 +1,7 @@
 /** The native engine: model files, memory plan, runtime, warm-up, server. */
 import { loadBinding, type NativeBinding, type RuntimeSpec } from '../addon/binding.js';
 import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
+import { probeMemory } from '../device/probe.js';
 import { machineReader } from '../device/readings.js';
 import { sourceUnder } from '../device/source.js';
 import { JsgError } from '../errors.js';
@@ -21,6 +22,7 @@ import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js'
 import { type BackendSpec, chooseBackend } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { requireGrammars, startGrammars } from './grammars.js';
+import { unloadWhenIdle } from './idle-unload.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
 import { superviseServer } from './supervise.js';
 
@@ -43,12 +45,12 @@ export const nativeEngine: Engine = {
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
     requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);
-    const planFor = (weights: Model) => {
-      const backend = chooseBackend(settings, weights.tensors, device, binding);
+    const planFor = (weights: Model, { wanted = settings, on = device } = {}) => {
+      const backend = chooseBackend(wanted, weights.tensors, on, binding);
       const placement = { ...backend.spec, integrated: backend.integrated };
       return {
         backend,
-        plan: planMemory(asLoaded(weights, settings), settings, placement, backend.availableBytes, { force }),
+        plan: planMemory(asLoaded(weights, wanted), wanted, placement, backend.availableBytes, { force }),
       };
     };
     // Better now than after a download of many gigabytes.
@@ -62,11 +64,16 @@ export const nativeEngine: Engine = {
     const { backend, plan } = planFor(model.weights);
     log.info(backend.description);
     log.debug(describePlan(plan, settings));
+    // For loading it again: the same sizes, within all the memory that is free then.
+    const sizes = { 'context-length': plan.contextLength, 'max-total-tokens': plan.maxTotalTokens };
+    const requireRoom = () => {
+      const wanted = { ...settings, ...sizes, 'mem-fraction-static': 1 };
+      planFor(model.weights, { wanted, on: { ...device, memory: probeMemory(sourceUnder()) } });
+    };
+    const spec = toSpec(model, settings, plan, backend.spec);
     const runtime = await phase(progress, 'loading weights', async () => {
-      const loaded = await NativeEngineRuntime.start(toSpec(model, settings, plan, backend.spec), (done) =>
-        progress.update(done),
-      );
-      return [loaded, describeRuntime(loaded, plan)];
+      const loaded = await NativeEngineRuntime.start(spec, (done) => progress.update(done));
+      return [unloadWhenIdle(loaded, settings, spec, requireRoom), describeRuntime(loaded, plan)];
     });
     try {
       const readMachine = machineReader(sourceUnder(), { gpu: backend.spec.backend === 'cuda' && !backend.integrated });

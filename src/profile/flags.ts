@@ -336,6 +336,15 @@ export const FLAGS = {
     default: 30,
     help: 'how long running streams may finish after SIGTERM',
   },
+  'idle-unload': {
+    group: 'Server',
+    kind: 'number',
+    metavar: 'SECONDS',
+    min: 0.1,
+    max: 31_536_000,
+    default: null,
+    help: 'give the memory of the model back after so long without requests; the next one loads it again (default: never)',
+  },
   'log-level': {
     group: 'Server',
     kind: 'choice',

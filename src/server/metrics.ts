@@ -95,6 +95,17 @@ export class Metrics {
       const total = this.#numCached + this.#numPrefilled;
       return total > 0 ? this.#numCached / total : 0;
     });
+    if (runtime.residency) {
+      new Gauge({
+        name: 'jsg:model_loaded',
+        help: 'Whether the model is in memory.',
+        labelNames,
+        registers,
+        collect() {
+          this.set(labels, Number(runtime.residency === 'loaded'));
+        },
+      });
+    }
     gauge('gen_throughput', 'The generation throughput (token/s).', () => this.genThroughput);
     if (!speculates) return;
     gauge('spec_accept_length', 'Tokens of a sequence in a step.', () => this.acceptance.acceptLength);

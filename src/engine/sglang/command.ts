@@ -51,6 +51,7 @@ const NATIVE_ONLY = [
   'num-threads',
   'strict-model-name',
   'cors-origin',
+  'idle-unload',
   'no-ui',
 ] as const satisfies readonly FlagName[];
 

@@ -17,7 +17,8 @@ const REASONS: Record<Exclude<Phase, 'ready'>, string> = {
 export function health(server: ServerContext): Response {
   const { phase } = server.lifecycle;
   if (phase !== 'ready') throw new JsgError('E_UNAVAILABLE', REASONS[phase]);
-  return jsonResponse({ status: 'ok' });
+  const { residency } = server.runtime;
+  return jsonResponse({ status: 'ok', ...(residency && { model: residency }) });
 }
 
 export async function healthGenerate(server: ServerContext): Promise<Response> {

@@ -65,6 +65,7 @@ export function serverInfo({ options, runtime, metrics, lifecycle }: ServerConte
   return jsonResponse({
     ...options.serverInfo,
     status: lifecycle.phase,
+    model: runtime.residency ?? 'loaded',
     served_model_name: options.servedModelName,
     max_total_num_tokens: info.totalTokens,
     max_running_requests: options.maxRunningRequests,

@@ -4,13 +4,14 @@ import { jsonResponse } from '../responses.js';
 
 const startedMs = Date.now();
 
-export async function status({ options, lifecycle, readMachine }: ServerContext): Promise<Response> {
+export async function status({ options, lifecycle, runtime, readMachine }: ServerContext): Promise<Response> {
   const machine = await readMachine?.();
   const memory = (usage: { usedBytes: number; totalBytes: number } | null | undefined) =>
     usage ? { used_bytes: usage.usedBytes, total_bytes: usage.totalBytes } : null;
   const { power, temperature } = machine ?? {};
   return jsonResponse({
     status: lifecycle.phase,
+    model: runtime.residency ?? 'loaded',
     served_model_name: options.servedModelName,
     profile: options.profileName ?? null,
     uptime_seconds: Math.round((Date.now() - startedMs) / 1000),

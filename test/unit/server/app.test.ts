@@ -88,6 +88,7 @@ describe('/v1/status', () => {
     const { app } = testApp({ server: { profileName: 'smollm2' }, readMachine });
     expect(await (await app.request('/v1/status')).json()).toEqual({
       status: 'starting',
+      model: 'loaded',
       served_model_name: 'fake-model',
       profile: 'smollm2',
       uptime_seconds: expect.any(Number),
