@@ -90,6 +90,9 @@ export function withShares(rows: readonly DecodeRow[], readBandwidthGBs: number 
 function doubts(what: string, traces: Trace[], maxTokens: number): string[] {
   const short = traces.filter((trace) => trace.completionTokens < maxTokens).length;
   const notes = [];
+  if (traces.every(({ pieceMs }) => pieceMs.length < 2 || pieceMs.at(-1) === pieceMs[0])) {
+    notes.push(`${what}: all text arrived at once: there is no rate to be seen`);
+  }
   if (short > 0) notes.push(`${what}: ${short} of ${traces.length} streams ended before ${maxTokens} tokens`);
   if (traces.some(({ countedBy }) => countedBy === 'pieces')) {
     notes.push(`${what}: the server sends no usage; a piece of text was counted as one token`);

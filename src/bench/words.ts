@@ -35,11 +35,10 @@ export async function learnVocabulary(countTokens: (text: string) => Promise<num
     numProbes++;
     return countTokens(textOf(words));
   };
-  const once = await count(WORDS);
-  const twice = await count([...WORDS, ...WORDS]);
-  if (once === null || twice === null) return UNCOUNTED;
-  const perList = twice - once;
-  const overhead = once - perList;
+  const overhead = await count([]);
+  const withAll = await count(WORDS);
+  if (overhead === null || withAll === null) return UNCOUNTED;
+  const perList = withAll - overhead;
   /** Those that are one token each: by halves, where a half as a whole is more than its words. */
   const singles = async (words: readonly string[]): Promise<string[]> => {
     if (numProbes >= MOST_PROBES) return [];

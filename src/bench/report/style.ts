@@ -84,10 +84,15 @@ footer { color: var(--soft); font-size: 13px; margin-top: 44px; }
     --t0: #666666; --t1: #0b67b2; --t2: #c2500a; --t3: #0a7f5e; --t4: #8a4fbf; --t5: #a3750a; --t6: #b3325f;
     --bad: #b3261e; --bad-sheet: #ffffff; --warn: #8a5a00; --warn-sheet: #ffffff; --good: #0a7f5e;
   }
-  body { font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  @page { margin: 14mm; }
+  body { font-size: 9.5pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  h1 { font-size: 17pt; } .tiles dd { font-size: 14pt; }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); } .tiles div { padding: 8px 10px; }
+  .scroll { overflow: visible; } table, .facts { font-size: 8.5pt; }
+  th { white-space: normal; font-size: 8pt; } th, td { padding: 3px 6px; }
   main { max-width: none; padding: 0; }
   figure, .tiles, tr, .alert { break-inside: avoid; }
-  h2 { break-after: avoid; }
+  h2, h3 { break-after: avoid; }
   .charts { grid-template-columns: 1fr 1fr; gap: 24px; }
 }
 `;

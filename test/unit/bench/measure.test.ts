@@ -73,6 +73,10 @@ describe('decode', () => {
     const short = benchOf({ endAfter: 10 });
     const { notes } = await short.clock.run(measureDecode(short.bench, DECODE));
     expect(notes).toContain('batch 4: 8 of 8 streams ended before 51 tokens');
+    const atOnce = benchOf({ chunksPerRead: 1000 });
+    const blind = await atOnce.clock.run(measureDecode(atOnce.bench, { ...DECODE, batches: [1] }));
+    expect(blind.decode[0]?.tokensPerSecond).toBeNull();
+    expect(blind.notes).toEqual(['batch 1: all text arrived at once: there is no rate to be seen']);
     const silent = benchOf({ hasUsage: false });
     const uncounted = await silent.clock.run(measureDecode(silent.bench, { ...DECODE, promptTokens: 64 }));
     expect(uncounted.decode[0]?.tokensPerSecond).toBeCloseTo(100, 6);
