@@ -61,7 +61,7 @@ const CITY = {
   required: ['city', 'size'],
   additionalProperties: false,
 };
-const WRONG = { type: 'object', properties: { a: { not: {} } } };
+const WRONG = { type: 'object', properties: { a: { type: 'wizard' } } };
 
 async function ask(path: string, body: object): Promise<{ status: number; text: string; json: Json }> {
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
