@@ -41,7 +41,7 @@ async function judge(index) {
     return;
   }
   const [{ message, finish_reason: reason }] = json.choices;
-  // One that says it was cut although it was not is no answer.
+  // What max_tokens ends is closed in time where that is possible, and is whole then.
   if (reason === 'length' && json.usage.completion_tokens >= maxTokens) {
     counts.cut += 1;
     return;
@@ -49,7 +49,7 @@ async function judge(index) {
   counts.finished += 1;
   let isValid = false;
   try {
-    isValid = reason === 'stop' && ajv.validate(schema, JSON.parse(message.content));
+    isValid = (reason === 'stop' || reason === 'length') && ajv.validate(schema, JSON.parse(message.content));
   } catch {
     // No JSON: not valid.
   }
