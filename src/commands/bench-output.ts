@@ -1,7 +1,7 @@
 /** Where a result goes: stdout, a file, a page. */
 import { resolve } from 'node:path';
 
-import type { Documented } from '../bench/report/decode-charts.js';
+import type { Documented } from '../bench/report/documented-chart.js';
 import { renderPage } from '../bench/report/page.js';
 import { formatResult } from '../bench/report/text.js';
 import { type Result, resultSchema } from '../bench/result.js';

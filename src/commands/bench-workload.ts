@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { type Bench, vocabularyOf } from '../bench/bench.js';
 import { type Conversation, parseDataset } from '../bench/dataset.js';
 import { DISTRIBUTIONS, type Lengths } from '../bench/lengths.js';
-import type { Vocabulary } from '../bench/words.js';
+import { UNCOUNTED, type Vocabulary } from '../bench/words.js';
 import { type Decided, fileWorkload, randomWorkload, sharedPrefixWorkload, type Workload } from '../bench/workload.js';
 import { JsgError } from '../errors.js';
 import { choice, real, whole } from './bench-options.js';
@@ -47,9 +47,9 @@ export async function makeWorkload(dataset: Dataset, run: Bench): Promise<{ work
     words === null || words.isExact
       ? []
       : [
-          words.tokensPerWord === 1
+          words === UNCOUNTED
             ? 'the server does not count prompts: their lengths are those of their words'
-            : `lengths of prompts are near what was asked for: words have ${words.tokensPerWord.toFixed(2)} tokens here`,
+            : 'lengths of prompts are near what was asked for: words are not always as many tokens here',
         ];
   return { workload: dataset.make(words, run), notes };
 }

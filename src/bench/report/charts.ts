@@ -2,7 +2,8 @@
 import type { LoadRow, PrefillRow, Result } from '../result.js';
 import { axis, tones, unique } from './axes.js';
 import { barChart } from './bar-chart.js';
-import { type Documented, decodeCharts } from './decode-charts.js';
+import { decodeCharts } from './decode-charts.js';
+import type { Documented } from './documented-chart.js';
 import { duration, figure, plainDuration } from './format.js';
 import { lineChart, type Point, type Series } from './line-chart.js';
 import { serveCharts } from './serve-charts.js';
@@ -14,7 +15,7 @@ export function chartsOf(result: Result, documented: readonly Documented[]): str
     case 'prefill':
       return prefillCharts(result.prefill);
     case 'serve':
-      return serveCharts(result.serve);
+      return serveCharts(result, documented);
     case 'load':
       return [loadChart(result.load)];
   }

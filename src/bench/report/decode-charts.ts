@@ -2,17 +2,9 @@
 import type { DecodeRow, ResultOf } from '../result.js';
 import { axis, tones, unique } from './axes.js';
 import { type Bar, barChart } from './bar-chart.js';
-import { figure, lastPart, percent, plain } from './format.js';
+import { type Documented, documentedChart, type Own } from './documented-chart.js';
+import { figure, percent, plain } from './format.js';
 import { lineChart, type Point, type Series } from './line-chart.js';
-
-/** A figure that somebody has published, of a profile that jsg has. */
-export interface Documented {
-  profile: string;
-  model: string;
-  board: string;
-  tokensPerSecond: number;
-  source: string;
-}
 
 export function decodeCharts(result: ResultOf<'decode'>, documented: readonly Documented[]): string[] {
   const rows = result.decode.filter(({ tokensPerSecond }) => tokensPerSecond !== null);
@@ -21,9 +13,16 @@ export function decodeCharts(result: ResultOf<'decode'>, documented: readonly Do
     throughputChart(rows, result.readBandwidthGBs),
     ...(rows.some(({ share }) => share !== null) ? [shareChart(rows)] : []),
     ...(rows.some(({ power }) => power !== null) ? [energyChart(rows)] : []),
-    documentedChart(result, documented),
+    documentedChart(ownOf(result), documented),
   ];
 }
+
+const ownOf = ({ decode: [first], model, device }: ResultOf<'decode'>): Own => ({
+  load: `batch ${first?.batch ?? 1}`,
+  model,
+  board: device.name,
+  tokensPerSecond: first?.tokensPerSecond ?? 0,
+});
 
 /** Measured and allowed by the read bandwidth, over the number of streams, on logarithmic axes: a limit is a line there. */
 function throughputChart(rows: DecodeRow[], readGBs: number | null): string {
@@ -114,30 +113,4 @@ function byBatch(rows: DecodeRow[], measureOf: (row: DecodeRow) => number | null
   });
   const x = axis('parallel streams', 'log', { ticks: unique(rows.map(({ batch }) => batch)) });
   return lineChart({ title, summary, x, y: axis(unit, 'linear', { format, ...end }), series });
-}
-
-/** This run beside what has been published, each with its board: not the same machine, and seldom the same model. */
-function documentedChart({ decode, model, device }: ResultOf<'decode'>, documented: readonly Documented[]): string {
-  const [first] = decode;
-  const own = {
-    name: `this run, batch ${first?.batch ?? 1}`,
-    note: `${lastPart(model)} on ${device.name}`,
-    value: first?.tokensPerSecond ?? 0,
-    text: figure(first?.tokensPerSecond ?? null),
-    tone: 1,
-  };
-  const others = documented.map(({ profile, model: of, board, tokensPerSecond }) => ({
-    name: profile,
-    note: `${lastPart(of)} on ${board}`,
-    value: tokensPerSecond,
-    text: String(tokensPerSecond),
-    tone: 2,
-  }));
-  return barChart({
-    title: 'Beside the documented figures',
-    summary: [own, ...others].map(({ name, note, text }) => `${name}, ${note}: ${text}`).join('; '),
-    unit: 'tokens a second, one stream; another board and another model unless it says so',
-    bars: [own, ...others],
-    width: 1080,
-  });
 }

@@ -2,7 +2,7 @@
 import { cardOf, headline } from '../card.js';
 import type { Power, Result } from '../result.js';
 import { chartsOf } from './charts.js';
-import type { Documented } from './decode-charts.js';
+import type { Documented } from './documented-chart.js';
 import { bytes, duration, figure, percent } from './format.js';
 import { escapeText, tag } from './markup.js';
 import { STYLE } from './style.js';
@@ -209,7 +209,7 @@ function powerTile(power: Power | null): Tile[] {
 }
 
 function documentedSection(result: Result, documented: readonly Documented[]): string {
-  if (result.kind !== 'decode' || documented.length === 0) return '';
+  if (!['decode', 'serve'].includes(result.kind) || documented.length === 0) return '';
   const lines = documented.map(
     ({ profile, model, board, tokensPerSecond, source }) =>
       `${profile}: ${tokensPerSecond} tokens a second, ${model} on ${board} (${source})`,

@@ -1,13 +1,15 @@
 /** The figures of serving under load. Pure. */
-import type { ServeLevel } from '../result.js';
+import type { ResultOf, ServeLevel } from '../result.js';
 import { describeLoad } from '../serve.js';
 import { axis, tones } from './axes.js';
+import { type Documented, documentedChart, type Own } from './documented-chart.js';
 import { duration, figure, percent, plain, plainDuration } from './format.js';
 import { lineChart, type Series } from './line-chart.js';
 
-export function serveCharts(levels: ServeLevel[]): string[] {
-  const done = levels.filter(({ completed }) => completed > 0);
-  if (done.length === 0) return [];
+export function serveCharts(result: ResultOf<'serve'>, documented: readonly Documented[]): string[] {
+  const done = result.serve.filter(({ completed }) => completed > 0);
+  const [first] = done;
+  if (first === undefined) return [];
   const sweep =
     done.length > 1
       ? [
@@ -15,32 +17,51 @@ export function serveCharts(levels: ServeLevel[]): string[] {
           againstLatency(done, 'itlMs', 'Between arrivals of text'),
         ]
       : [];
-  const [only] = done;
   return [
     ...sweep,
     distribution(done, 'ttftMs', 'Time to the first token, distribution'),
     distribution(done, 'itlMs', 'Between arrivals of text, distribution'),
-    ...(done.length === 1 && only !== undefined ? timelines(only) : []),
+    ...(done.length === 1 ? timelines(first) : []),
+    documentedChart(ownOf(result, first), documented),
   ];
 }
 
-const shortLoad = ({ requestRate, maxConcurrency }: ServeLevel) =>
-  requestRate !== null ? `${plain(requestRate)}/s` : maxConcurrency !== null ? `${maxConcurrency}` : 'all';
+const ownOf = ({ model, device }: ResultOf<'serve'>, level: ServeLevel): Own => ({
+  load: describeLoad(level),
+  model,
+  board: device.name,
+  tokensPerSecond: level.outputThroughput,
+});
+
+/** By what tells the levels apart. */
+const isByRate = (levels: readonly ServeLevel[]) =>
+  levels[0]?.requestRate !== null && new Set(levels.map(({ requestRate }) => requestRate)).size === levels.length;
+
+function shortLoad({ requestRate, maxConcurrency }: ServeLevel, byRate: boolean): string {
+  if (byRate) return requestRate === null ? 'inf' : `${plain(requestRate)}/s`;
+  return maxConcurrency === null ? 'all' : String(maxConcurrency);
+}
 
 /** A line from level to level: more load goes to the right until the server has no more to give. */
 function againstLatency(levels: ServeLevel[], key: 'ttftMs' | 'itlMs', title: string): string {
+  const byRate = isByRate(levels);
   const series = (['p50', 'p99'] as const).map((quantile, i): Series => {
     const points = levels.flatMap((level) => {
       const summary = level[key];
       if (summary === null) return [];
       const range = summary.ci95[quantile];
       return [
-        { x: level.outputThroughput, y: summary[quantile], range, ...(i === 0 ? { label: shortLoad(level) } : {}) },
+        {
+          x: level.outputThroughput,
+          y: summary[quantile],
+          range,
+          ...(i === 0 ? { label: shortLoad(level, byRate) } : {}),
+        },
       ];
     });
     return { name: quantile, tone: i + 1, hasMarks: true, isDashed: quantile === 'p99', points };
   });
-  const of = levels[0]?.requestRate === null ? 'requests at a time' : 'requests a second';
+  const of = byRate ? 'requests a second' : 'requests at a time';
   return lineChart({
     title: `Throughput against latency: ${title.toLowerCase()}`,
     summary: levels
@@ -60,7 +81,7 @@ function distribution(levels: ServeLevel[], key: 'ttftMs' | 'itlMs', title: stri
     const curve = level.curves[key];
     // The last hundredth is a single request: it would take half of the paper.
     const points = curve.slice(0, 100).map((ms, at) => ({ x: ms, y: at / 100 }));
-    const name = levels.length === 1 ? '' : shortLoad(level);
+    const name = levels.length === 1 ? '' : shortLoad(level, isByRate(levels));
     return points.length === 0 ? [] : [{ name, tone: tones(i), points }];
   });
   return lineChart({

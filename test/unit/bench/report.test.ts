@@ -66,6 +66,7 @@ describe('the page', () => {
   });
 
   it('names the board of what others have measured', () => {
+    for (const result of [decodeResult(), serveResult()]) expect(renderPage(result, DOCUMENTED)).toContain('>11.34<');
     const page = renderPage(decodeResult(), DOCUMENTED);
     expect(page).toContain('triton: 11.34 tokens a second, meta-llama/X on Jetson AGX Orin Devkit (a log)');
     expect(page).toContain('X on Jetson AGX Orin Devkit');

@@ -4,11 +4,11 @@ import { seededRandom } from '../../../src/bench/random.js';
 import { learnVocabulary, makePrompt, UNCOUNTED, type Vocabulary } from '../../../src/bench/words.js';
 import { fileWorkload, randomWorkload, sharedPrefixWorkload } from '../../../src/bench/workload.js';
 
-/** A tokenizer that cuts the words named into two, behind a template of `around` tokens. */
+/** A tokenizer by which a word is so many tokens, behind a template of `around` tokens. */
 const tokenizer =
-  (around: number, cut: (word: string) => boolean = () => false) =>
+  (around: number, tokensOf: (word: string) => number = () => 1) =>
   (text: string) =>
-    Promise.resolve(around + text.split(' ').reduce((sum, word) => sum + (cut(word) ? 2 : 1), 0));
+    Promise.resolve(around + text.split(' ').reduce((sum, word) => sum + tokensOf(word), 0));
 
 describe('learnVocabulary', () => {
   it('takes every word where each is a token, in two requests', async () => {
@@ -17,26 +17,43 @@ describe('learnVocabulary', () => {
       numAsked++;
       return tokenizer(11)(text);
     });
-    expect(words).toMatchObject({ isExact: true, overhead: 12, tokensPerWord: 1 });
+    expect(words).toMatchObject({ isExact: true, overhead: 12 });
+    expect(words.words.every(({ tokens }) => tokens === 1)).toBe(true);
     expect(numAsked).toBe(2);
   });
 
   it('leaves out the words that are more', async () => {
-    const count = tokenizer(3, (word) => ['kid', 'guy', 'teacher'].includes(word));
+    const count = tokenizer(3, (word) => (['kid', 'guy', 'teacher'].includes(word) ? 2 : 1));
     const words = await learnVocabulary(count);
     expect(words.isExact).toBe(true);
-    expect(words.words).not.toContain('kid');
+    expect(words.words.map(({ text }) => text)).not.toContain('kid');
     expect(words.words.length).toBeGreaterThan(60);
     for (const numTokens of [10, 64, 777]) {
       expect(await count(makePrompt(words, numTokens, seededRandom(numTokens)))).toBe(numTokens);
     }
   });
 
-  it('makes do with a mean where every word is several', async () => {
-    const count = tokenizer(0, () => true);
+  it('makes exact lengths of words of several tokens too', async () => {
+    const count = tokenizer(2, (word) => word.length + 1);
     const words = await learnVocabulary(count);
-    expect(words).toMatchObject({ isExact: false, tokensPerWord: 2 });
+    expect(words.isExact).toBe(true);
+    for (const numTokens of [20, 21, 22, 23, 100, 101, 1000, 4097]) {
+      expect(await count(makePrompt(words, numTokens, seededRandom(numTokens)))).toBe(numTokens);
+    }
+  });
+
+  it('comes as near as words allow', async () => {
+    const count = tokenizer(0, () => 4);
+    const words = await learnVocabulary(count);
+    // The lead is 4 of them.
     expect(await count(makePrompt(words, 500, seededRandom(1)))).toBe(500);
+    expect(await count(makePrompt(words, 502, seededRandom(1)))).toBe(500);
+    expect(await count(makePrompt(words, 1, seededRandom(1)))).toBe(8);
+  });
+
+  it('says so where words together are not what they are alone', async () => {
+    const count = (text: string) => Promise.resolve(Math.ceil(text.length / 3));
+    expect((await learnVocabulary(count)).isExact).toBe(false);
   });
 
   it('counts words where the server does not count', async () => {
