@@ -117,6 +117,7 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   spec.load.activations = fields.choice("dtype", {"f16", "bf16"}) == 0 ? DType::kF16 : DType::kBF16;
   spec.load.reference_attention = fields.boolean("referenceAttention");
   spec.load.use_graphs = fields.boolean("useGraphs");
+  spec.load.int8_prompts = !fields.is_null("int8Prompts") && fields.boolean("int8Prompts");
   spec.load.config = parse_config(fields.object("config"));
   spec.load.dummy = fields.choice("loadFormat", {"mmap", "dummy"}) == 1;
   spec.load.files = fields.strings("files");

@@ -1,6 +1,7 @@
 // Where the time of a prefill goes: each operation of the CUDA backend by itself, over as many layers as the model has,
 // and the whole step.
 //   prefill_bench [8b|1b|135m] [fp16|bf16] [--prompts N] [--tokens N] [--context N]
+//                 [--torchao-config int4wo-N|int8wo] [--prefill-dtype int8]
 // Every operation runs over several layers of random weights in turn, so that no weight is left in a cache. Beside
 // each: operations or bytes a second, and the share of the sum. Beside each product: the same by cuBLAS, without what
 // the backend does in the same kernel.
@@ -14,6 +15,7 @@
 #include "bench/shapes.h"
 #include "error.h"
 #include "model/dummy_weights.h"
+#include "model/quantize.h"
 #include "model/rope.h"
 #ifdef JSG_CUDA
 #include "backend/cuda/cublas.h"
@@ -34,6 +36,8 @@ struct Options {
   DType dtype = DType::kF16;
   int prompts = 0, tokens = 2048;  // 0 prompts: 8 x 256 and 1 x 2048
   int context = 0;                 // tokens computed before
+  int bits = 16, group = 0;        // of the linear layers' weights; group 0: a row
+  bool int8 = false;               // activations, for codes
 };
 
 struct Layer {
@@ -63,7 +67,8 @@ class PrefillBench {
         s_(*options.shape),
         backend_(cuda::make_cuda_backend(
             {s_.layers, s_.hidden, s_.intermediate, s_.heads, s_.kv_heads, s_.head_dim, s_.vocab, 0, false, 1e-5f},
-            {.precision = options.dtype == DType::kF16 ? cuda::Precision::kF16 : cuda::Precision::kBF16})) {
+            {.precision = options.dtype == DType::kF16 ? cuda::Precision::kF16 : cuda::Precision::kBF16,
+             .int8_prompts = options.int8})) {
     const int64_t q = int64_t{s_.heads} * s_.head_dim, kv = int64_t{s_.kv_heads} * s_.head_dim;
     embedding_ = backend_->make_table(view(s_.vocab, s_.hidden));
     norm_ = backend_->make_table(view(1, s_.hidden));
@@ -71,7 +76,7 @@ class PrefillBench {
       layers_.push_back({linear({q, kv, kv}, s_.hidden), linear({s_.hidden}, q),
                          linear({s_.intermediate, s_.intermediate}, s_.hidden), linear({s_.hidden}, s_.intermediate)});
     }
-    head_ = linear({s_.vocab}, s_.hidden);
+    head_ = backend_->make_linear(std::vector{view(s_.vocab, s_.hidden)}, {});
     while (backend_->await_weights(std::chrono::milliseconds(100)) > 0) continue;
   }
 
@@ -152,9 +157,15 @@ class PrefillBench {
     sources_.push_back(std::make_unique<DummySource>(TensorInfo{name, options_.dtype, std::move(shape), 0, 0, bytes}));
     return {options_.dtype, rows, cols, nullptr, sources_.back().get()};
   }
+  WeightView quantized(WeightView plain) {
+    const int group = options_.group > 0 ? options_.group : static_cast<int>(plain.cols);
+    const QuantizeOnLoad how{options_.bits, group};
+    codes_.push_back(std::make_unique<QuantizingSource>(*plain.source, plain.type, how));
+    return {how.type(), plain.rows, plain.cols, nullptr, codes_.back().get()};
+  }
   std::unique_ptr<Linear> linear(std::initializer_list<int64_t> rows, int64_t cols) {
     std::vector<WeightView> views;
-    for (const int64_t n : rows) views.push_back(view(n, cols));
+    for (const int64_t n : rows) views.push_back(options_.bits == 16 ? view(n, cols) : quantized(view(n, cols)));
     return backend_->make_linear(views, {});
   }
 
@@ -216,6 +227,7 @@ class PrefillBench {
   const Options options_;
   const bench::Shape& s_;
   std::vector<std::unique_ptr<DummySource>> sources_;
+  std::vector<std::unique_ptr<QuantizingSource>> codes_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Table> embedding_, norm_;
   std::vector<Layer> layers_;
@@ -235,6 +247,12 @@ int run(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
     if (arg == "bf16") options.dtype = DType::kBF16;
+    if (arg == "int8") options.int8 = true;
+    if (arg == "int8wo") options.bits = 8;
+    if (arg.starts_with("int4wo-")) {
+      options.bits = 4;
+      options.group = std::stoi(arg.substr(7));
+    }
     if (arg == "--prompts" && i + 1 < argc) options.prompts = std::atoi(argv[++i]);
     if (arg == "--tokens" && i + 1 < argc) options.tokens = std::atoi(argv[++i]);
     if (arg == "--context" && i + 1 < argc) options.context = std::atoi(argv[++i]);

@@ -73,7 +73,7 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
         shape, {options.activations == DType::kBF16 ? cuda::Precision::kBF16 : cuda::Precision::kF16,
                 kv_format(options.kv_dtype),
                 options.reference_attention ? cuda::AttentionPath::kReference : cuda::AttentionPath::kFast,
-                options.use_graphs});
+                options.use_graphs, options.int8_prompts});
 #else
     throw Error("E_DEVICE_UNSUITABLE", "this build has no CUDA backend: it was compiled without nvcc");
 #endif

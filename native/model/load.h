@@ -22,6 +22,7 @@ struct LoadOptions {
   DType activations = DType::kF16;   // kF16 or kBF16; of the CUDA backend, which also keeps weights in it
   bool reference_attention = false;  // the plain attention kernels instead of the fast ones; CUDA
   bool use_graphs = true;            // record decode steps; CUDA
+  bool int8_prompts = false;         // prompts multiply codes of 4 or 8 bits with activations in int8; CUDA
   ModelConfig config;
   std::vector<std::string> files;   // absolute paths
   std::vector<TensorInfo> tensors;  // spans are re-checked against the files

@@ -9,6 +9,7 @@
 #include "backend/cuda/copy_lane.h"
 #include "backend/cuda/cublas.h"
 #include "backend/cuda/device_memory.h"
+#include "backend/cuda/int8_products.h"
 #include "backend/cuda/kernels/elementwise.cuh"
 #include "backend/cuda/kernels/embed.cuh"
 #include "backend/cuda/launch.h"
@@ -51,6 +52,7 @@ class CudaBackend final : public Backend {
         attention_(shape, options, properties_.multiProcessorCount, launch_),
         fused_products_(properties_, launch_),
         prefill_products_(properties_, launch_),
+        int8_products_(launch_),
         sampler_(shape.vocab, launch_.dependent),
         buffers_(shape.head_dim / 2) {
     if (!cublas_) {
@@ -140,7 +142,8 @@ class CudaBackend final : public Backend {
       }
       step.max_context = std::max(step.max_context, slice.context_len);
     }
-    many_rows_ = n_batch > kMaxFusedRows && attention_.is_fast() && prefill_products_.can_run(n_batch);
+    int8_rows_ = options_.int8_prompts && n_batch > kMaxFusedRows;
+    many_rows_ = n_batch > kMaxFusedRows && !int8_rows_ && attention_.is_fast() && prefill_products_.can_run(n_batch);
     fused_ = many_rows_ || (n_batch <= kMaxFusedRows && attention_.is_fast());
     const bool records = fused_ && !many_rows_ && options_.use_graphs && step.n_decode == n_batch &&
                          static_cast<int>(batch.logit_rows.size()) == n_batch;
@@ -178,6 +181,12 @@ class CudaBackend final : public Backend {
       return;
     }
     const auto& linear = static_cast<const DeviceLinear<T>&>(weight);
+    if (takes_int8(linear)) {
+      ProductArgs<T> args = plain(weight, h_.get());
+      args.out = qkv_.get();
+      int8_products_.run(Epilogue::kStore, args);
+      return;
+    }
     dense_product(linear, h_.get(), n_rows_, qkv_.get(), element_type<T>(), false);
     if (!linear.bias.get()) return;
     launch_(add_bias_kernel<T>, dim3(n_rows_), kRowThreads, 0, qkv_.get(), static_cast<const float*>(linear.bias.get()),
@@ -202,8 +211,14 @@ class CudaBackend final : public Backend {
       run_product(Epilogue::kSilu, args);
       return;
     }
-    dense_product(static_cast<const DeviceLinear<T>&>(weight), h_.get(), n_rows_, gate_up_.get(), element_type<T>(),
-                  false);
+    const auto& linear = static_cast<const DeviceLinear<T>&>(weight);
+    if (takes_int8(linear)) {
+      ProductArgs<T> args = plain(weight, h_.get());
+      args.out = activated_.get();
+      int8_products_.run(Epilogue::kSilu, args);
+      return;
+    }
+    dense_product(linear, h_.get(), n_rows_, gate_up_.get(), element_type<T>(), false);
     const int per_block = kRowThreads * 8;
     launch_(silu_mul_kernel<T>, dim3((shape_.intermediate + per_block - 1) / per_block, n_rows_), kRowThreads, 0,
             gate_up_.get(), shape_.intermediate, activated_.get());
@@ -353,6 +368,7 @@ class CudaBackend final : public Backend {
       fused_products_.run(epilogue, args);
     }
   }
+  bool takes_int8(const DeviceLinear<T>& weight) const { return int8_rows_ && weight.codes_view.bits > 0; }
   // Rows [first, first + n_rows) of a weight of codes as plain ones, until the next call; `first` begins a tile.
   const T* expanded(const CodesView& codes, int64_t first, int64_t n_rows, int64_t in_features) {
     expanded_.grow(static_cast<size_t>(n_rows * in_features));
@@ -395,7 +411,14 @@ class CudaBackend final : public Backend {
       last_norm_ = data(next_norm);
       return;
     }
-    dense_product(static_cast<const DeviceLinear<T>&>(linear), from, n_rows_, x_.get(), ElementType::kF32, true);
+    const auto& weight = static_cast<const DeviceLinear<T>&>(linear);
+    if (takes_int8(weight)) {
+      ProductArgs<T> args = plain(linear, from);
+      args.residual = x_.get();
+      int8_products_.run(Epilogue::kResidual, args);
+    } else {
+      dense_product(weight, from, n_rows_, x_.get(), ElementType::kF32, true);
+    }
     launch_(add_norm_kernel<T>, dim3(n_rows_), kRowThreads, 0, x_.get(), static_cast<const T*>(nullptr),
             data(next_norm), shape_.hidden, shape_.eps, h_.get());
   }
@@ -443,6 +466,7 @@ class CudaBackend final : public Backend {
   Attention<T> attention_;
   FusedProducts<T> fused_products_;
   PrefillProducts<T> prefill_products_;
+  Int8Products<T> int8_products_;
   DeviceSampler sampler_;
   std::map<const void*, std::shared_ptr<Memory<T>>> tables_;  // by identity()
 
@@ -454,6 +478,7 @@ class CudaBackend final : public Backend {
   const Batch* batch_ = nullptr;
   int slot_ = 0, n_rows_ = 0, n_logits_ = 0;
   bool fused_ = false, many_rows_ = false;  // many: fused by prefill_products_
+  bool int8_rows_ = false;                  // codes are multiplied by int8_products_
   const T* last_norm_ = nullptr;            // that h has been multiplied by
   int n_squares_ = 0;                       // of a row of h, as left by whoever wrote it
   bool replaying_ = false, recording_ = false;

@@ -20,6 +20,7 @@ struct CudaOptions {
   KvFormat kv_format = KvFormat::k16Bit;
   AttentionPath attention = AttentionPath::kFast;
   bool use_graphs = true;
+  bool int8_prompts = false;  // products of codes with more than 64 rows take activations in int8
 };
 
 struct CudaDevice {
