@@ -103,6 +103,8 @@ export interface RuntimeSpec {
   referenceAttention: boolean;
   /** Decode steps are recorded and replayed; on the CPU there is nothing to record. */
   useGraphs: boolean;
+  /** Prompts multiply weights of 4 or 8 bits with activations in int8; CUDA. */
+  int8Prompts?: boolean;
   config: ModelConfig;
   /** Absolute paths; memory-mapped read-only. */
   files: string[];

@@ -2,9 +2,13 @@
 import type { NativeBinding, RuntimeSpec, TensorInfo } from '../addon/binding.js';
 import type { Device } from '../device/device.js';
 import { JsgError } from '../errors.js';
+import { hasCodes, isProjection, type StoredTensor } from '../plan/weight-format.js';
 import type { Settings } from '../profile/flags.js';
 
-export type BackendSpec = Pick<RuntimeSpec, 'backend' | 'dtype' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'>;
+export type BackendSpec = Pick<
+  RuntimeSpec,
+  'backend' | 'dtype' | 'referenceAttention' | 'useGraphs' | 'int8Prompts' | 'kvCacheDtype'
+>;
 
 export interface ChosenBackend {
   spec: BackendSpec;
@@ -42,12 +46,14 @@ export function chooseBackend(
   const attention = referenceAttention ? 'plain reference attention' : 'paged split-KV attention';
   const kvCacheDtype = gpuKvCacheDtype(settings, dtype);
   const kv = kvCacheDtype === 'f16' ? '' : `, KV cache in ${kvCacheDtype}`;
+  const int8Prompts = settings['prefill-dtype'] === 'int8';
+  const useGraphs = !settings['disable-cuda-graph'];
   return {
-    spec: { backend: 'cuda', dtype, referenceAttention, useGraphs: !settings['disable-cuda-graph'], kvCacheDtype },
+    spec: { backend: 'cuda', dtype, referenceAttention, useGraphs, int8Prompts, kvCacheDtype },
     // On an integrated GPU cudaMemGetInfo leaves out what the kernel would give back.
     availableBytes: gpu.integrated ? systemBytes : gpu.freeBytes,
     integrated: gpu.integrated,
-    description: `${gpu.name} (sm_${gpu.sm}), ${DTYPE_NAMES[dtype]}, ${attention}${kv}`,
+    description: `${gpu.name} (sm_${gpu.sm}), ${DTYPE_NAMES[dtype]}, ${attention}${kv}${int8Prompts ? ', prompts in int8' : ''}`,
   };
 }
 
@@ -72,6 +78,15 @@ function gpuKvCacheDtype(settings: Settings, dtype: BackendSpec['dtype']): Backe
       hint: 'Take --kv-cache-dtype auto (that of the activations), fp8_e4m3, fp8_e5m2 or int8.',
     },
   );
+}
+
+/** Throws E_USAGE where prompts are to be multiplied in int8 and no linear layer has codes. */
+export function requirePromptsInInt8(settings: Settings, loaded: readonly StoredTensor[]): void {
+  if (settings['prefill-dtype'] !== 'int8' || loaded.some((tensor) => isProjection(tensor.name) && hasCodes(tensor)))
+    return;
+  throw new JsgError('E_USAGE', '--prefill-dtype int8 is for weights of 4 or 8 bits, and this model has none', {
+    hint: 'Add --torchao-config int4wo-128, or leave --prefill-dtype out.',
+  });
 }
 
 function requireGpu(binding: Pick<NativeBinding, 'hasCuda' | 'cudaDevice'>) {

@@ -19,7 +19,7 @@ import { listen } from '../server/listen.js';
 import { loadPage } from '../server/page.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
 import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
-import { type BackendSpec, chooseBackend } from './backend.js';
+import { type BackendSpec, chooseBackend, requirePromptsInInt8 } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { requireGrammars, startGrammars } from './grammars.js';
 import { unloadWhenIdle } from './idle-unload.js';
@@ -47,11 +47,10 @@ export const nativeEngine: Engine = {
     requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);
     const planFor = (weights: Model, { wanted = settings, on = device } = {}) => {
       const backend = chooseBackend(wanted, weights.tensors, on, binding);
+      const loaded = asLoaded(weights, wanted);
+      requirePromptsInInt8(wanted, loaded.tensors);
       const placement = { ...backend.spec, integrated: backend.integrated };
-      return {
-        backend,
-        plan: planMemory(asLoaded(weights, wanted), wanted, placement, backend.availableBytes, { force }),
-      };
+      return { backend, plan: planMemory(loaded, wanted, placement, backend.availableBytes, { force }) };
     };
     // Better now than after a download of many gigabytes.
     const foreseen = force ? null : await foreseeDownload(settings);

@@ -93,6 +93,15 @@ export function groupedBytes({ shape, quantize, packing }: StoredTensor): number
   return packing === undefined ? null : packedBytes(shape, packing);
 }
 
+/** GGUF's types that stay codes with their scales; the others become 16 bits on a GPU. */
+const GGUF_CODES: readonly TensorInfo['dtype'][] = ['Q4_0', 'Q4_1', 'Q4_K', 'Q8_0'];
+
+/** Whether a GPU multiplies codes of 4 or 8 bits, rather than weights of 16. */
+export function hasCodes({ dtype, quantize, packing }: StoredTensor): boolean {
+  if (quantize) return quantize.bits < 16;
+  return packing === undefined ? GGUF_CODES.includes(dtype) : packing.groupIndex === null;
+}
+
 /** A scale of 16 bits for each group, and a zero where there are any; reordered columns become 16 bits. */
 function packedBytes(shape: readonly number[], { bits, groupSize, zeros, groupIndex }: Packing): number {
   const elements = shape.reduce((product, dim) => product * dim, 1);

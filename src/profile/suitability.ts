@@ -60,6 +60,10 @@ function requireSuitableForCpu(subject: string, settings: Settings): void {
     const instead = `on the CPU add --kv-cache-dtype ${CPU_KV_CACHE_DTYPES.join(' or ')}`;
     throw unsuitable(`${subject}: --kv-cache-dtype ${kvDtype} needs a GPU`, instead);
   }
+  if (settings['prefill-dtype'] !== 'auto') {
+    const why = 'the CPU multiplies weights of 4 and 8 bits by integers anyway';
+    throw unsuitable(`${subject}: --prefill-dtype int8 needs a GPU (${why})`, 'add --prefill-dtype auto');
+  }
   // Dummy weights are stored in the dtype, TorchAO quantises from bfloat16; weights of files stay as they are.
   if (settings.dtype === 'bfloat16' && settings['load-format'] !== 'dummy' && settings['torchao-config'] === null) {
     const why = 'the CPU computes in float32 over the weights as stored';

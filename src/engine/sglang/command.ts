@@ -47,6 +47,7 @@ export const SHARED = [
 /** What only the native runtime does: refused where it is asked for, never left out in silence. */
 const NATIVE_ONLY = [
   'lm-head-dtype',
+  'prefill-dtype',
   'max-queued-tokens',
   'num-threads',
   'strict-model-name',

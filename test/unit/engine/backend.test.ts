@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { CudaDevice } from '../../../src/addon/binding.js';
 import type { Device } from '../../../src/device/device.js';
-import { chooseBackend } from '../../../src/engine/backend.js';
+import { chooseBackend, requirePromptsInInt8 } from '../../../src/engine/backend.js';
+import type { StoredTensor } from '../../../src/plan/weight-format.js';
 import type { Settings } from '../../../src/profile/flags.js';
 
 const GIB = 2 ** 30;
@@ -84,4 +85,28 @@ test('a build without CUDA and a machine without a usable GPU are told apart', (
     hint: expect.stringMatching(/nvcc/),
   });
   expect(thrown(binding(null))).toMatchObject({ code: 'E_DEVICE_UNSUITABLE', hint: expect.stringMatching(/driver/) });
+});
+
+const projection = { name: 'model.layers.0.mlp.up_proj.weight', dtype: 'BF16', shape: [64, 64], nbytes: 8192 } as const;
+
+test.each([
+  ['weights quantised on load', { ...projection, quantize: { bits: 4, groupSize: 32 } }],
+  ['weights of GGUF', { ...projection, dtype: 'Q4_1' }],
+] as const)('prompts in int8 are for %s', (_, tensor) => {
+  const asked = settings({ 'prefill-dtype': 'int8' });
+  expect(() => requirePromptsInInt8(asked, [tensor as StoredTensor])).not.toThrow();
+  const { spec, description } = chooseBackend(asked, half, device, binding(orin));
+  expect(spec.int8Prompts).toBe(true);
+  expect(description).toMatch(/, prompts in int8$/);
+  expect(chooseBackend(settings({}), half, device, binding(orin)).spec.int8Prompts).toBe(false);
+});
+
+test.each([
+  ['of 16 bits', projection],
+  ['of which only the head has codes', { ...projection, name: 'lm_head.weight', quantize: { bits: 8, groupSize: 64 } }],
+  ['of types that become 16 bits', { ...projection, dtype: 'Q6_K' }],
+] as const)('prompts in int8 are refused for a model %s', (_, tensor) => {
+  const refused = () => requirePromptsInInt8(settings({ 'prefill-dtype': 'int8' }), [tensor as StoredTensor]);
+  expect(refused).toThrow('--prefill-dtype int8 is for weights of 4 or 8 bits, and this model has none');
+  expect(() => requirePromptsInInt8(settings({}), [tensor as StoredTensor])).not.toThrow();
 });

@@ -102,6 +102,7 @@ describe('requireSuitable', () => {
     ['smollm2', { 'kv-cache-dtype': 'bfloat16' }, '--kv-cache-dtype bfloat16 needs a GPU'],
     ['smollm2', { 'kv-cache-dtype': 'fp8_e4m3' }, 'add --kv-cache-dtype auto or float16 or float32'],
     ['smollm2', { 'kv-cache-dtype': 'int8' }, '--kv-cache-dtype int8 needs a GPU'],
+    ['smollm2', { 'prefill-dtype': 'int8' }, '--prefill-dtype int8 needs a GPU'],
     ['smollm2', { 'tp-size': 2 }, "--tp-size 2 is SGLang's; add --engine sglang"],
     ['smollm2', { nnodes: 2 }, "--nnodes 2 is SGLang's"],
     ['smollm2', { restart: 'on-failure' }, 'jsg service install'],
