@@ -8,6 +8,7 @@
 // SmolLM2, of which the first WINDOWS count. Prints one JSON line.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
@@ -39,15 +40,29 @@ function startServer() {
   });
 }
 
+/** POSTs JSON. Not by fetch, which gives up after five minutes: a busy machine may need longer for a window. */
+function post(url, body) {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: 'POST', headers: { 'content-type': 'application/json' } }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part) => {
+        text += part;
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(text));
+        else reject(new Error(`HTTP ${response.statusCode}: ${text}`));
+      });
+    });
+    sent.on('error', reject);
+    sent.end(JSON.stringify(body));
+  });
+}
+
 /** Sum of the negative log-likelihoods of tokens 1, 2, ... of a window. */
 async function negativeLogLikelihood(url, ids) {
-  const response = await fetch(`${url}/v1/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ prompt: ids, max_tokens: 0, echo: true, logprobs: 0 }),
-  });
-  if (!response.ok) throw new Error(`HTTP ${response.status}: ${await response.text()}`);
-  const { choices } = await response.json();
+  const { choices } = await post(`${url}/v1/completions`, { prompt: ids, max_tokens: 0, echo: true, logprobs: 0 });
   const logprobs = choices[0].logprobs.token_logprobs.slice(1);
   if (logprobs.length !== ids.length - 1)
     throw new Error(`${logprobs.length} log-probabilities of ${ids.length} tokens`);
