@@ -53,48 +53,47 @@ void round_to_nearest(Group& group, bool symmetric) {
   group.zero = clamp(round_even(-smallest / group.scale), group.low, group.high);
 }
 
-// Sum of |error|^2.5: what a turn must lower to be kept. A norm above 2 keeps the large weights of a group, which carry
-// the most, from being cut off for the sake of the many small ones.
-double loss(const Group& group) {
-  double sum = 0;
-  for (int64_t i = 0; i < group.n; ++i) {
-    const float error = std::fabs(group.w[i] - group.scale * (group.code(i) - group.zero));
-    sum += static_cast<double>(error) * error * std::sqrt(error);
+// Sum of |w| error^2 with `scale` and each of so many zeros from `first_zero` on. Large weights carry the most and must
+// not be cut off for the sake of the many small ones.
+constexpr int kZeros = 3;
+void losses(const Group& group, float scale, float first_zero, double (&sums)[kZeros]) {
+  constexpr int64_t kLanes = 16;  // sums that run beside each other
+  float lanes[kZeros][kLanes] = {}, w[kLanes], steps[kLanes];
+  for (int64_t first = 0; first < group.n; first += kLanes) {
+    for (int64_t i = 0; i < kLanes; ++i) w[i] = first + i < group.n ? group.w[first + i] : 0;
+    for (int64_t i = 0; i < kLanes; ++i) steps[i] = round_even(clamp(w[i] / scale, -1e6f, 1e6f));
+    for (int z = 0; z < kZeros; ++z) {
+      const float zero = clamp(first_zero + static_cast<float>(z), group.low, group.high);
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const float error = w[i] - scale * clamp(steps[i], group.low - zero, group.high - zero);
+        lanes[z][i] += std::fabs(w[i]) * error * error;
+      }
+    }
   }
-  return sum;
+  for (int z = 0; z < kZeros; ++z) {
+    sums[z] = 0;
+    for (const float sum : lanes[z]) sums[z] += sum;
+  }
 }
 
-// Half-quadratic splitting: errors e are taken for w - scale (code - zero) shrunk towards 0 by the proximal step of the
-// norm 1/2, and scale and zero for the least squares of what is left; in turns, of which that with the least loss is
-// kept. Badri and Shaji, "Half-Quadratic Quantization of Large Machine Learning Models", with the zero point kept whole
-// and the scale refined as well.
-void refine(Group& group, bool symmetric) {
-  constexpr int kTurns = 12;
-  constexpr float kBeta = 10;
-  double best = loss(group);
-  Group turn = group;
-  for (int i = 0; i < kTurns; ++i) {
-    float codes_squared = 0, codes_times_rest = 0;
-    double offset = 0;
-    for (int64_t j = 0; j < turn.n; ++j) {
-      const float code = turn.code(j), centered = code - turn.zero;
-      const float error = turn.w[j] / turn.scale - centered;  // in steps
-      const float shrunk = std::max(std::fabs(error) - 0.5f / (kBeta * std::sqrt(std::fabs(error) + 1e-6f)), 0.0f);
-      const float rest = turn.w[j] - turn.scale * std::copysign(shrunk, error);
-      codes_squared += centered * centered;
-      codes_times_rest += centered * rest;
-      offset += code - rest / turn.scale;
-    }
-    if (codes_squared == 0 || codes_times_rest <= 0) return;
-    if (!symmetric && i % 2 == 1) {
-      turn.zero = clamp(round_even(static_cast<float>(offset / static_cast<double>(turn.n))), turn.low, turn.high);
-    } else {
-      turn.scale = std::max(to_bf16(codes_times_rest / codes_squared), kLeastScale);
-    }
-    const double of_turn = loss(turn);
-    if (of_turn < best) {
-      best = of_turn;
-      group = turn;
+// Scale and zero for the least loss: those of rounding to nearest, or the best of a grid around them.
+void refine(Group& group) {
+  constexpr int kScales = 12;
+  constexpr float kLeast = 0.75f, kMost = 1.08f;  // times the scale that leaves nothing out
+  const Group start = group;
+  double sums[kZeros];
+  losses(start, start.scale, start.zero, sums);
+  double best = sums[0];
+  for (int i = 0; i < kScales; ++i) {
+    const float ratio = kLeast + (kMost - kLeast) * static_cast<float>(i) / (kScales - 1);
+    const float scale = std::max(to_bf16(start.scale * ratio), kLeastScale);
+    const float first = start.zero - kZeros / 2;
+    losses(start, scale, first, sums);
+    for (int z = 0; z < kZeros; ++z) {
+      if (sums[z] >= best) continue;
+      best = sums[z];
+      group.scale = scale;
+      group.zero = clamp(first + static_cast<float>(z), group.low, group.high);
     }
   }
 }
@@ -112,7 +111,7 @@ Errors quantize_row(const std::vector<float>& w, int64_t row, const OfflineSchem
     Group group{w.data() + g * scheme.group_size, scheme.group_size, is_int4 ? 0.0f : -127.0f,
                 is_int4 ? 15.0f : 127.0f};
     round_to_nearest(group, !is_int4);
-    if (scheme.hqq) refine(group, !is_int4);
+    if (scheme.hqq && is_int4) refine(group);
     out.scales[row * groups + g] = float_to_bf16(group.scale);
     if (is_int4) {
       out.zeros[row / 8 * groups + g] |= static_cast<uint32_t>(group.zero) << (row % 8 * 4);
