@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { probeLiveClocks } from '../device/clocks.js';
+import { type ClockFiles, findClockFiles, liveClocks, probeLiveClocks } from '../device/clocks.js';
 import { findOnPath } from '../device/path.js';
 import { boardRails, findRails, type RailFiles, railWatts } from '../device/rails.js';
 import { parseSmiLine, type SmiSample, smiArguments } from '../device/smi-query.js';
 import type { Source } from '../device/source.js';
-import { probeThrottling } from '../device/thermal.js';
+import { type Cooler, findCoolers } from '../device/thermal.js';
 import { CLOCK } from './clock.js';
 import { type ClockSample, movements, type PowerSample, powerBetween } from './power.js';
 import type { Power } from './result.js';
@@ -21,6 +21,8 @@ export class Meter {
   readonly #throttling = new Set<string>();
   readonly #reasons: string[] = [];
   readonly #rails: RailFiles[];
+  readonly #clockFiles: ClockFiles;
+  readonly #coolers: Cooler[];
   #smi: ChildProcess | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isReading = false;
@@ -33,6 +35,8 @@ export class Meter {
     private readonly tolerance: number,
   ) {
     this.#rails = boardRails(findRails(source));
+    this.#clockFiles = findClockFiles(source);
+    this.#coolers = findCoolers(source);
     this.#power = this.#rails.map(({ name }) => name).join(' + ');
   }
 
@@ -66,23 +70,37 @@ export class Meter {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      await this.#readRails();
-      if (this.#smi === null) this.#clocks.push({ atMs: CLOCK.now(), ...probeLiveClocks(this.source) });
-      for (const name of probeThrottling(this.source)) this.#throttling.add(name);
+      await Promise.all([this.#readRails(), this.#smi === null ? this.#readClocks() : null, this.#readCoolers()]);
     } finally {
       this.#isReading = false;
     }
   }
 
-  /** Off the event loop: each read is a transfer on the monitor's bus. */
+  /** Off the event loop, where streams are timed: what these files hold is asked of chips behind a bus. */
+  #read(path: string): Promise<string> {
+    return readFile(this.source.find(path) ?? path, 'latin1').catch(() => '');
+  }
+
   async #readRails(): Promise<void> {
     if (this.#rails.length === 0) return;
-    const read = (path: string) => readFile(this.source.find(path) ?? path, 'latin1').catch(() => '');
     const watts = await Promise.all(
-      this.#rails.map(async ({ volts, amps }) => railWatts(await read(volts), await read(amps))),
+      this.#rails.map(async ({ volts, amps }) => railWatts(await this.#read(volts), await this.#read(amps))),
     );
     if (watts.every((value) => value !== null)) {
       this.#watts.push({ atMs: CLOCK.now(), watts: watts.reduce((sum, value) => sum + value, 0) });
+    }
+  }
+
+  async #readClocks(): Promise<void> {
+    const { cpu, gpu, emc } = this.#clockFiles;
+    const entries = [...cpu, ...gpu, ...emc].map(async (path) => [path, await this.#read(path)] as const);
+    const texts = new Map(await Promise.all(entries));
+    this.#clocks.push({ atMs: CLOCK.now(), ...liveClocks(this.#clockFiles, (path) => texts.get(path) ?? '') });
+  }
+
+  async #readCoolers(): Promise<void> {
+    for (const { type, state } of this.#coolers) {
+      if (Number.parseInt(await this.#read(state), 10) > 0) this.#throttling.add(type);
     }
   }
 

@@ -120,21 +120,34 @@ export interface LiveClocks {
 /** Where the memory's clock is told, to root alone: R35 and later, R32. */
 const EMC_RATES = ['/sys/kernel/debug/bpmp/debug/clk/emc/rate', '/sys/kernel/debug/clk/emc/clk_rate'];
 
-export function probeLiveClocks({ read, list }: Pick<Source, 'read' | 'list'>): LiveClocks {
-  const mhz = (paths: string[], hertz: number) => {
-    const rates = paths.map((path) => Number.parseInt(read(path) ?? '', 10)).filter((rate) => rate > 0);
-    return rates.length === 0 ? null : (Math.max(...rates) * hertz) / 1e6;
-  };
+/** Files that tell them, so that a sampler looks for them once. */
+export interface ClockFiles {
+  /** In kHz. */
+  cpu: string[];
+  /** In Hz. */
+  gpu: string[];
+  emc: string[];
+}
+
+export function findClockFiles({ read, list }: Pick<Source, 'read' | 'list'>): ClockFiles {
+  const readable = (paths: readonly string[]) => paths.filter((path) => Number.parseInt(read(path) ?? '', 10) > 0);
   const cpus = list('/sys/devices/system/cpu').filter((name) => /^cpu\d+$/.test(name));
   return {
-    cpuMhz: mhz(
-      cpus.map((name) => `/sys/devices/system/cpu/${name}/cpufreq/scaling_cur_freq`),
-      1000,
-    ),
-    gpuMhz: mhz(
-      gpuFolders(list).map((folder) => `${folder}/cur_freq`),
-      1,
-    ),
-    emcMhz: mhz(EMC_RATES, 1),
+    cpu: readable(cpus.map((name) => `/sys/devices/system/cpu/${name}/cpufreq/scaling_cur_freq`)),
+    gpu: readable(gpuFolders(list).map((folder) => `${folder}/cur_freq`)),
+    emc: readable(EMC_RATES),
   };
+}
+
+/** `textOf`: what a file holds now. */
+export function liveClocks({ cpu, gpu, emc }: ClockFiles, textOf: (path: string) => string): LiveClocks {
+  const mhz = (paths: string[], hertz: number) => {
+    const rates = paths.map((path) => Number.parseInt(textOf(path), 10)).filter((rate) => rate > 0);
+    return rates.length === 0 ? null : (Math.max(...rates) * hertz) / 1e6;
+  };
+  return { cpuMhz: mhz(cpu, 1000), gpuMhz: mhz(gpu, 1), emcMhz: mhz(emc, 1) };
+}
+
+export function probeLiveClocks(source: Pick<Source, 'read' | 'list'>): LiveClocks {
+  return liveClocks(findClockFiles(source), (path) => source.read(path) ?? '');
 }

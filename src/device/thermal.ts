@@ -75,18 +75,26 @@ export function probeSensors({ read, list }: Files): Sensor[] {
     });
 }
 
-/** Cooling devices that hold a clock down now. */
-export function probeThrottling({ read, list }: Files): string[] {
+/** What slows a clock down when it is hot: its kind, and the file that says how far it is at it. */
+export interface Cooler {
+  type: string;
+  state: string;
+}
+
+export function findCoolers({ read, list }: Files): Cooler[] {
   return list('/sys/class/thermal')
     .filter((name) => /^cooling_device\d+$/.test(name))
     .map((name) => ({
       type: oneValue(read(`/sys/class/thermal/${name}/type`)) ?? '',
-      state: numberIn(read, `/sys/class/thermal/${name}/cur_state`) ?? 0,
+      state: `/sys/class/thermal/${name}/cur_state`,
     }))
-    .filter(
-      ({ type, state }) =>
-        state > 0 && /cpufreq|devfreq|gpu|throttle|emc/i.test(type) && !/fan|hot-surface/i.test(type),
-    )
+    .filter(({ type }) => /cpufreq|devfreq|gpu|throttle|emc/i.test(type) && !/fan|hot-surface/i.test(type));
+}
+
+/** Cooling devices that hold a clock down now. */
+export function probeThrottling(files: Files): string[] {
+  return findCoolers(files)
+    .filter(({ state }) => (numberIn(files.read, state) ?? 0) > 0)
     .map(({ type }) => type);
 }
 

@@ -15,6 +15,7 @@ afterEach(() => {
 });
 
 const HWMON = '/sys/class/hwmon/hwmon1';
+const COOLER = '/sys/class/thermal/cooling_device0';
 const GPU_CLOCK = '/sys/class/devfreq/17000000.gpu/cur_freq';
 
 function machine(files: Record<string, string>): { source: Source; write(path: string, text: string): void } {
@@ -59,14 +60,17 @@ it('adds up the rails of a Jetson', async () => {
 });
 
 it('sees a clock fall and what throttles', async () => {
-  const { source, write } = machine({ [GPU_CLOCK]: '1300500000\n' });
+  const { source, write } = machine({
+    [GPU_CLOCK]: '1300500000\n',
+    [`${COOLER}/type`]: 'gpu-throttle\n',
+    [`${COOLER}/cur_state`]: '0\n',
+  });
   meter = new Meter(source, 0.05);
   const beginMs = CLOCK.now();
   meter.start();
   await sleep(1500);
   write(GPU_CLOCK, '930750000\n');
-  write('/sys/class/thermal/cooling_device0/type', 'gpu-throttle\n');
-  write('/sys/class/thermal/cooling_device0/cur_state', '1\n');
+  write(`${COOLER}/cur_state`, '1\n');
   await sleep(1500);
   expect(meter.window('decode, batch 8', beginMs, CLOCK.now(), 1)).toBeNull();
   expect(meter.reasons).toEqual([
