@@ -40,10 +40,11 @@ function driverOf({ device: { driver, cuda } }: Result): string {
     .join(', ');
 }
 
-function clocksOf({ clocks, ceilings, isLocked, hottestCelsius }: Conditions): string {
+function clocksOf({ clocks, ceilings, isLocked, hottestCelsius, throttling }: Conditions): string {
   const locked = isLocked === null ? [] : [isLocked ? 'locked' : 'not locked'];
   const heat = hottestCelsius === null ? [] : [`${hottestCelsius.toFixed(0)} °C`];
-  return [...mhzOf(clocks, ceilings), ...locked, ...heat].join(', ') || 'not told';
+  const held = throttling.length === 0 ? [] : [`throttled by ${throttling.join(', ')}`];
+  return [...mhzOf(clocks, ceilings), ...locked, ...heat, ...held].join(', ') || 'not told';
 }
 
 function mhzOf(clocks: Clocks, ceilings: Clocks): string[] {

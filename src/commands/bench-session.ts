@@ -14,6 +14,7 @@ import { type Source, sourceUnder } from '../device/source.js';
 import { isLoopback } from '../engine/address.js';
 import { JsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
+import { FLAG_NAMES, type FlagName } from '../profile/flags.js';
 import type { Reference } from '../profile/schema.js';
 import { quoteWord } from '../shell.js';
 import { type ReadBandwidth, readBandwidthOf } from './bench-bandwidth.js';
@@ -77,6 +78,7 @@ export class Session {
     readonly progress: BenchProgress,
     readonly signal: AbortSignal,
   ) {
+    requireFitting(options);
     this.#root = (options.root as string | undefined) ?? '/';
     this.source = sourceUnder(this.#root);
     this.#tolerance = real(options, 'clock-tolerance', 5, { min: 0.1, max: 100 }) / 100;
@@ -215,6 +217,24 @@ export class Session {
 }
 
 const urlOption = ({ url, baseUrl }: Options) => (url ?? baseUrl) as string | undefined;
+
+/** What belongs to a server that runs already: its key, and what it computes with. */
+const FOR_URL: readonly FlagName[] = ['api-key', 'api-key-file', 'num-threads'];
+
+/** Throws E_USAGE for what would be left unheard. */
+function requireFitting(options: Options): void {
+  const given = givenFlags(options);
+  if (urlOption(options) === undefined) {
+    if (options.model === undefined) return;
+    throw new JsgError('E_USAGE', '--model goes with --url', { hint: 'A model to start is --model-path PATH|ID.' });
+  }
+  const stray =
+    options.profile !== undefined ? 'profile' : FLAG_NAMES.find((name) => name in given && !FOR_URL.includes(name));
+  if (stray === undefined) return;
+  throw new JsgError('E_USAGE', `--${stray} is of an engine that is started, and --url names one that runs`, {
+    hint: 'Leave out the one or the other.',
+  });
+}
 
 /** Fields that a person wants to be sent, or not. */
 function adjust(target: Target, options: Options): Target {

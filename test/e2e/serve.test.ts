@@ -141,6 +141,27 @@ describe.skipIf(!hasPip)('jsg launch --profile smollm2', () => {
     expect(card.stdout).toContain(`| workload | ${JSON.stringify(saved.workload)} |`);
   });
 
+  it('jsg bench load starts a server of its own, and leaves none behind', async () => {
+    const args = [
+      '--profile',
+      'smollm2',
+      '--context-length',
+      '512',
+      '--cache',
+      'warm',
+      '--repeats',
+      '1',
+      '--no-model-hash',
+    ];
+    const { code, stdout } = await jsg(['bench', 'load', ...args, '--json']);
+    expect(code).toBe(0);
+    const { load, url: started } = JSON.parse(stdout);
+    expect(load[0]).toMatchObject({ cache: 'warm', bytes: expect.any(Number) });
+    expect(load[0].firstTokenS).toBeGreaterThan(load[0].readyS);
+    expect(load[0].bytesPerSecond).toBeCloseTo(load[0].bytes / load[0].loadS, 0);
+    await expect(fetch(`${started}/health`)).rejects.toThrow();
+  });
+
   it('jsg bench serve that is ended shows what it has, and exits 130', async () => {
     const bench = new Jsg([
       'bench',
