@@ -25,7 +25,7 @@ export function startServer(modelPath, flags = []) {
         child.kill('SIGTERM');
         return ended;
       };
-      resolve({ url, stop, log: () => log });
+      resolve({ url, pid: child.pid, stop, log: () => log });
     });
   });
 }

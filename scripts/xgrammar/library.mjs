@@ -71,14 +71,16 @@ export function xgrammarLibrary({ root, env, cmake, jobs, log }) {
 function ensureSource(home, archive, env, log) {
   const stamp = join(home, 'source.sha256');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === stampText()) return;
+  // It may lie in the folder that is made anew.
+  const given = archive === null ? null : readFileSync(archive);
   rmSync(home, { recursive: true, force: true });
   mkdirSync(join(home, 'source'), { recursive: true });
   const path = join(home, `xgrammar-${XGRAMMAR.version}.tar.gz`);
-  if (archive === null) {
+  if (given === null) {
     log(`fetching the sources of XGrammar ${XGRAMMAR.version} (3 MB) through pip`);
     download(home, path, env);
   } else {
-    copyFileSync(archive, path);
+    writeFileSync(path, given);
   }
   const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
   if (sha256 !== XGRAMMAR.sha256) {
