@@ -131,6 +131,10 @@ void Scheduler::schedule_decodes() {
     plan_.n_drafts += plan_.items.back().n_drafts;
     ++plan_.n_decode_seqs;
   }
+  // Single rows in front: a device takes those for what they are.
+  if (plan_.n_drafts > 0) {
+    std::stable_partition(plan_.items.begin(), plan_.items.end(), [](const auto& item) { return item.n_drafts == 0; });
+  }
 }
 
 // How many of its drafts the step has room for. Half of the rows are left to prompts, and a block to every sequence.
