@@ -15,7 +15,7 @@ namespace jsg {
 namespace {
 
 // CONTRACT of src/addon/binding.ts, whose types this addon implements: raise both whenever one of those changes.
-constexpr int kContract = 11;
+constexpr int kContract = 12;
 
 // One for each environment (the main thread, each worker).
 struct AddonData {

@@ -102,17 +102,61 @@ void RuntimeHost::on_load_failed(Napi::Env env, const std::string& code, const s
 
 void RuntimeHost::submit(Request request) {
   engine_->submit(std::move(request));
-  // A process that waits for tokens stays alive; one that merely has a runtime does not.
-  if (n_live_++ == 0) port_.set_referenced(true);
+  ++n_live_;
+  hold();
+}
+
+// A process that waits for tokens stays alive; one that merely has a runtime does not.
+void RuntimeHost::hold() {
+  if (n_held_++ == 0) port_.set_referenced(true);
+}
+
+void RuntimeHost::let_go(int n) {
+  n_held_ -= n;
+  if (n > 0 && n_held_ == 0 && stopping_.empty()) port_.set_referenced(false);
 }
 
 void RuntimeHost::on_step(Napi::Env env, const StepEvents& events) {
   int n_ended = 0;
   for (const TokenEvent& event : events.tokens) n_ended += event.finish != FinishReason::kNone;
   n_live_ -= n_ended;
-  if (n_ended > 0 && n_live_ == 0 && stopping_.empty()) port_.set_referenced(false);
+  let_go(n_ended);
   const auto count = [env](size_t n) { return Napi::Number::New(env, static_cast<double>(n)); };
   step_listener_.Call({step_writer_.write(env, events), count(events.tokens.size()), count(events.starts.size())});
+}
+
+Napi::Promise RuntimeHost::save_cache(Napi::Env env, std::string path, std::vector<uint8_t> header) {
+  return at_rest(env, [path = std::move(path), header = std::move(header)](Pipeline& pipeline) {
+    return pipeline.save_session(path, header);
+  });
+}
+
+Napi::Promise RuntimeHost::load_cache(Napi::Env env, std::string path, uint64_t offset) {
+  return at_rest(env,
+                 [path = std::move(path), offset](Pipeline& pipeline) { return pipeline.load_session(path, offset); });
+}
+
+// The promise gets the tokens of as many blocks as `act` returns, or its error.
+Napi::Promise RuntimeHost::at_rest(Napi::Env env, std::function<int(Pipeline&)> act) {
+  const auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
+  const auto n_tokens = std::make_shared<double>(0);
+  const auto done = [this, deferred, n_tokens](const Error* error) {
+    const std::string code = error ? error->code() : "", message = error ? error->what() : "";
+    port_.post([this, deferred, n_tokens, code, message](Napi::Env settling) {
+      let_go(1);
+      if (code.empty()) {
+        deferred->Resolve(Napi::Number::New(settling, *n_tokens));
+      } else {
+        deferred->Reject(make_js_error(settling, code, message).Value());
+      }
+    });
+  };
+  const auto count = [act = std::move(act), n_tokens](Pipeline& pipeline) {
+    *n_tokens = static_cast<double>(act(pipeline)) * kBlockSize;
+  };
+  if (n_live_ > 0 || !engine_->at_rest({count, done})) throw Error("E_UNAVAILABLE", "requests run or wait");
+  hold();
+  return deferred->Promise();
 }
 
 // --- stopping ---

@@ -42,6 +42,10 @@ class RuntimeHost : public std::enable_shared_from_this<RuntimeHost> {
   RuntimeStats stats() const { return engine_->stats(); }
   // False while JavaScript has not heard of the end of every request.
   bool flush_cache() { return n_live_ == 0 && engine_->flush_cache(); }
+  // Writes the prefix cache behind `header` to a new file, and fills it from one. The promises get the number of
+  // tokens. Throw E_UNAVAILABLE while requests run or wait.
+  Napi::Promise save_cache(Napi::Env env, std::string path, std::vector<uint8_t> header);
+  Napi::Promise load_cache(Napi::Env env, std::string path, uint64_t offset);
   // Resolves when the threads are gone, the model is freed and the last events have been delivered.
   Napi::Promise stop(Napi::Env env);
 
@@ -53,6 +57,9 @@ class RuntimeHost : public std::enable_shared_from_this<RuntimeHost> {
   void on_load_failed(Napi::Env env, const std::string& code, const std::string& message);
   void on_step(Napi::Env env, const StepEvents& events);
   void on_stopped(Napi::Env env);
+  Napi::Promise at_rest(Napi::Env env, std::function<int(Pipeline&)> act);
+  void hold();
+  void let_go(int n);
   void tear_down();
   void close();
 
@@ -69,6 +76,7 @@ class RuntimeHost : public std::enable_shared_from_this<RuntimeHost> {
   std::vector<Napi::Promise::Deferred> stopping_;
   bool closed_ = false;
   int n_live_ = 0;  // requests whose end JavaScript has not heard of
+  int n_held_ = 0;  // those, and what is done at rest: they keep the process alive
 };
 
 }  // namespace jsg

@@ -1,5 +1,6 @@
 #include "addon/runtime_object.h"
 
+#include "addon/fields.h"
 #include "addon/js_error.h"
 
 namespace jsg {
@@ -9,7 +10,9 @@ Napi::Function RuntimeObject::define(Napi::Env env) {
       env, "NativeRuntime",
       {InstanceMethod<&RuntimeObject::info>("info"), InstanceMethod<&RuntimeObject::submit>("submit"),
        InstanceMethod<&RuntimeObject::cancel>("cancel"), InstanceMethod<&RuntimeObject::stats>("stats"),
-       InstanceMethod<&RuntimeObject::flush_cache>("flushCache"), InstanceMethod<&RuntimeObject::stop>("stop")});
+       InstanceMethod<&RuntimeObject::flush_cache>("flushCache"),
+       InstanceMethod<&RuntimeObject::save_cache>("saveCache"), InstanceMethod<&RuntimeObject::load_cache>("loadCache"),
+       InstanceMethod<&RuntimeObject::stop>("stop")});
 }
 
 Napi::Object RuntimeObject::wrap(Napi::Function constructor, std::shared_ptr<RuntimeHost> host) {
@@ -62,6 +65,21 @@ Napi::Value RuntimeObject::stats(const Napi::CallbackInfo& info) {
 
 Napi::Value RuntimeObject::flush_cache(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), host_->flush_cache());
+}
+
+Napi::Value RuntimeObject::save_cache(const Napi::CallbackInfo& info) {
+  return with_js_errors(info.Env(), [&] {
+    const Fields fields(info[0], "E_INVALID_REQUEST", "");
+    return host_->save_cache(info.Env(), fields.string("path"), fields.uint8_array("header"));
+  });
+}
+
+Napi::Value RuntimeObject::load_cache(const Napi::CallbackInfo& info) {
+  return with_js_errors(info.Env(), [&] {
+    const Fields fields(info[0], "E_INVALID_REQUEST", "");
+    const int64_t offset = fields.integer("offset", 0, (int64_t{1} << 53) - 1);
+    return host_->load_cache(info.Env(), fields.string("path"), static_cast<uint64_t>(offset));
+  });
 }
 
 Napi::Value RuntimeObject::stop(const Napi::CallbackInfo& info) { return host_->stop(info.Env()); }

@@ -22,6 +22,8 @@ class RuntimeObject : public Napi::ObjectWrap<RuntimeObject> {
   void cancel(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value flush_cache(const Napi::CallbackInfo& info);
+  Napi::Value save_cache(const Napi::CallbackInfo& info);
+  Napi::Value load_cache(const Napi::CallbackInfo& info);
   Napi::Value stop(const Napi::CallbackInfo& info);
 
   std::shared_ptr<RuntimeHost> host_;

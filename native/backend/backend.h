@@ -79,6 +79,9 @@ class Backend {
   // After the last weight has arrived.
   virtual void make_kv_cache(int n_blocks) = 0;
   virtual uint64_t kv_bytes_per_token() const = 0;
+  // One block, all layers, one behind the other (kv_bytes_per_token() * kBlockSize bytes), while no step is in flight.
+  virtual void read_block(int32_t block, uint8_t* to) = 0;
+  virtual void write_block(int32_t block, const uint8_t* from) = 0;
 
   // --- one step ---
   // Announces the rows, positions and block tables that the ops below work on, until the next call.

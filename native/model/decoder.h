@@ -23,6 +23,9 @@ class Decoder final : public Model {
   void launch(const Batch& batch) override;
   void sample(std::span<const RowSampling> rows) override { backend_->sample(rows); }
   StepOutput wait() override { return backend_->wait(); }
+  size_t block_bytes() const override { return backend_->kv_bytes_per_token() * kBlockSize; }
+  void read_block(int32_t block, uint8_t* to) override { backend_->read_block(block, to); }
+  void write_block(int32_t block, const uint8_t* from) override { backend_->write_block(block, from); }
   uint64_t weight_bytes() const { return weight_bytes_; }
   const Backend& backend() const { return *backend_; }
 

@@ -109,6 +109,12 @@ class Model {
   // The result of the oldest step in flight, valid until the next wait().
   virtual StepOutput wait() = 0;
 
+  // The KV of a block, all layers, as bytes that mean something to a model of the same weights, type of KV and backend
+  // alone. While no step is in flight.
+  virtual size_t block_bytes() const { return 0; }
+  virtual void read_block(int32_t, uint8_t*) {}
+  virtual void write_block(int32_t, const uint8_t*) {}
+
   StepOutput run(const Batch& batch) {
     launch(batch);
     return wait();

@@ -59,6 +59,15 @@ void BlockPool::forget(int32_t block) {
   free_.push_back(block);
 }
 
+std::vector<int32_t> BlockPool::kept_idle() const {
+  std::vector<int32_t> kept;
+  kept.reserve(static_cast<size_t>(n_kept_idle_));
+  for (int32_t block = blocks_.back().previous; block != n_blocks(); block = blocks_[block].previous) {
+    kept.push_back(block);
+  }
+  return kept;
+}
+
 void BlockPool::append_idle(int32_t block) {
   const int32_t head = n_blocks();
   const int32_t last = blocks_[head].previous;

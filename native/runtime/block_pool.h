@@ -39,6 +39,8 @@ class BlockPool {
   void forget(int32_t block);
   // The idle kept block that was released first; -1: there is none.
   int32_t oldest_kept() const { return n_kept_idle_ > 0 ? blocks_.back().next : -1; }
+  // Those blocks, the one that was released last first.
+  std::vector<int32_t> kept_idle() const;
 
   // Throws E_INTERNAL unless every block is exactly one of used, on the free list and in the list of idle kept ones.
   void check_integrity() const;

@@ -69,14 +69,21 @@ RuntimeStats Engine::stats() const {
   return stats;
 }
 
-bool Engine::flush_cache() {
+bool Engine::at_rest(Task task) {
   {
     const std::lock_guard lock(mutex_);
-    if (!live_.empty() || !failure_.empty()) return false;
-    inbox_.flushes = true;
-    stats_.evictable_tokens = 0;
+    if (!live_.empty() || !failure_.empty() || stopping_) return false;
+    inbox_.tasks.push_back(std::move(task));
   }
   wake_.notify_one();
+  return true;
+}
+
+bool Engine::flush_cache() {
+  const bool is_done = at_rest({[](Pipeline& pipeline) { pipeline.clear_cache(); }, [](const Error*) {}});
+  if (!is_done) return false;
+  const std::lock_guard lock(mutex_);
+  stats_.evictable_tokens = 0;  // as everybody sees who asks from now on
   return true;
 }
 
@@ -131,12 +138,40 @@ bool Engine::take_inbox() {
 }
 
 void Engine::apply_inbox() {
-  if (taken_.flushes) pipeline_->clear_cache();
+  if (!taken_.tasks.empty()) run_tasks();
   for (auto& sequence : taken_.submitted) pipeline_->submit(std::move(sequence));
   for (const uint32_t id : taken_.cancelled) pipeline_->end(id, FinishReason::kAbort, *events_);
 }
 
+void Engine::run_tasks() {
+  pipeline_->drain(*events_);
+  while (!taken_.tasks.empty()) {
+    const Task task = std::move(taken_.tasks.front());
+    taken_.tasks.erase(taken_.tasks.begin());
+    run_task(task);
+  }
+}
+
+void Engine::run_task(const Task& task) {
+  std::optional<Error> fault;
+  try {
+    task.act(*pipeline_);
+  } catch (const Error& error) {
+    fault = error;
+  } catch (const std::exception& error) {
+    fault = Error("E_INTERNAL", error.what());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    stats_.evictable_tokens = pipeline_->scheduler().evictable_tokens();
+  }
+  task.done(fault ? &*fault : nullptr);
+  if (fault && fault->code() == "E_RUNTIME_FAILED") throw *fault;
+}
+
 void Engine::end_all(FinishReason reason) {
+  const Error ended("E_RUNTIME_FAILED", "the runtime has ended");
+  for (const Task& task : taken_.tasks) task.done(&ended);
   for (auto& sequence : taken_.submitted) {
     if (sequence) events_->add_end(sequence->id(), reason);
   }
@@ -150,6 +185,7 @@ void Engine::fail(const std::string& reason) {
     failure_ = reason.empty() ? "unknown error" : reason;
     // submit() refuses from here on; what it let in before ends with the others.
     for (auto& sequence : inbox_.submitted) taken_.submitted.push_back(std::move(sequence));
+    for (Task& task : inbox_.tasks) taken_.tasks.push_back(std::move(task));
     inbox_.clear();
   }
   events_->error = RuntimeFailure{"E_RUNTIME_FAILED", failure_};

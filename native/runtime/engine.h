@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "error.h"
 #include "model/model.h"
 #include "runtime/pipeline.h"
 #include "runtime/request.h"
@@ -50,8 +51,15 @@ class Engine {
   // The request ends with `abort` within one step; unknown ids are ignored.
   void cancel(uint32_t id);
   RuntimeStats stats() const;
-  // Drops the prefix cache, before what is submitted later starts. False, and nothing is dropped, while requests run or
-  // wait.
+  // What is done with the model at rest, and who is told when it is, or of the error.
+  struct Task {
+    std::function<void(Pipeline&)> act;
+    std::function<void(const Error*)> done;
+  };
+  // Does it on the engine thread, before what is submitted later starts. False, and it is not done, while requests run
+  // or wait. E_RUNTIME_FAILED is a failure of the runtime, any other error one of the task.
+  bool at_rest(Task task);
+  // Drops the prefix cache at rest. False: requests run or wait.
   bool flush_cache();
   // Every live request ends with `abort`; then `on_stopped` is called as the last act of the engine thread, after the
   // model has been freed. Later calls do nothing.
@@ -63,18 +71,20 @@ class Engine {
   struct Inbox {
     std::vector<std::unique_ptr<Sequence>> submitted;
     std::vector<uint32_t> cancelled;
-    bool flushes = false;  // before these are submitted
-    bool empty() const { return submitted.empty() && cancelled.empty() && !flushes; }
+    std::vector<Task> tasks;  // before these are submitted
+    bool empty() const { return submitted.empty() && cancelled.empty() && tasks.empty(); }
     void clear() {
       submitted.clear();
       cancelled.clear();
-      flushes = false;
+      tasks.clear();
     }
   };
 
   void run();
   bool take_inbox();
   void apply_inbox();
+  void run_tasks();
+  void run_task(const Task& task);
   void end_all(FinishReason reason);
   void fail(const std::string& reason);
   void emit();

@@ -71,6 +71,18 @@ bool Pipeline::advance(StepEvents& events) {
   }
 }
 
+void Pipeline::drain(StepEvents& events) {
+  try {
+    while (n_in_flight_ > 0) {
+      finish_oldest(events);
+      if (n_in_flight_ > 0) sample_newest(events);
+    }
+  } catch (...) {
+    n_in_flight_ = 0;
+    throw;
+  }
+}
+
 bool Pipeline::launch_next(StepEvents& events) {
   if (n_in_flight_ > 0) {
     const Step& newest = step(n_in_flight_ - 1);

@@ -33,8 +33,15 @@ class Pipeline {
   ~Pipeline();
 
   const Scheduler& scheduler() const { return scheduler_; }
+  // Takes the results of all steps in flight.
+  void drain(StepEvents& events);
   // Forgets the KV that no sequence holds.
   void clear_cache() { scheduler_.clear_cache(); }
+  // As those of session.h. No step is in flight.
+  int save_session(const std::string& path, std::span<const uint8_t> header) {
+    return scheduler_.save_session(path, header, *model_);
+  }
+  int load_session(const std::string& path, uint64_t offset) { return scheduler_.load_session(path, offset, *model_); }
   bool has_work() const { return scheduler_.has_work() || n_in_flight_ > 0; }
 
   void submit(std::unique_ptr<Sequence> sequence) { scheduler_.submit(std::move(sequence)); }

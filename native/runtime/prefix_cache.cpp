@@ -74,6 +74,15 @@ void PrefixCache::remove(int32_t block) {
   pool_.forget(block);
 }
 
+std::vector<PrefixCache::Entry> PrefixCache::entries() const {
+  std::vector<Entry> entries;
+  for (const int32_t block : pool_.kept_idle()) {
+    const Key& key = *nodes_[block].key;
+    entries.push_back({block, parent_of(key), key.behind & ~kRoot, key.tokens});
+  }
+  return entries;
+}
+
 void PrefixCache::clear() {
   while (pool_.oldest_kept() >= 0) remove(pool_.oldest_kept());
 }

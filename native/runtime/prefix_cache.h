@@ -38,6 +38,14 @@ class PrefixCache {
   // A block for new tokens, with one owner: a free one, else the one that nobody has used for longest. Ask
   // BlockPool::can_allocate() first.
   int32_t allocate();
+  // What is in it and held by nobody: parents before their children, the most recently used paths first.
+  struct Entry {
+    int32_t block;
+    int32_t parent;  // block in front; -1: none
+    CacheSalt salt;  // of one without a parent
+    std::span<const int32_t> tokens;
+  };
+  std::vector<Entry> entries() const;
   // Forgets all; no block is held by anyone.
   void clear();
 

@@ -25,6 +25,7 @@
 #include "runtime/block_pool.h"
 #include "runtime/prefix_cache.h"
 #include "runtime/sequence.h"
+#include "runtime/session.h"
 #include "runtime/step_pacer.h"
 
 namespace jsg {
@@ -94,6 +95,13 @@ class Scheduler {
   }
   // Forgets all that no sequence holds.
   void clear_cache() { cache_.clear(); }
+  // As those of session.h.
+  int save_session(const std::string& path, std::span<const uint8_t> header, Model& model) const {
+    return jsg::save_session(path, header, model, cache_);
+  }
+  int load_session(const std::string& path, uint64_t offset, Model& model) {
+    return jsg::load_session(path, offset, model, pool_, cache_);
+  }
   // Frees the blocks and forgets the sequence, in whatever state it is. Unknown ids are ignored: false.
   bool remove(uint32_t id);
   // Ids of all that run, then of all that wait, each by rank.

@@ -63,6 +63,8 @@ class CopyBackend final : public Backend {
     *is_complete_ = loader_.wait(std::chrono::milliseconds(0)) == 0;
   }
   uint64_t kv_bytes_per_token() const override { return 0; }
+  void read_block(int32_t, uint8_t*) override {}
+  void write_block(int32_t, const uint8_t*) override {}
   void begin_step(const Batch&, std::span<const float>, std::span<const float>) override {}
   void embed(const Table&, const Table&) override {}
   void qkv(const Linear&) override {}

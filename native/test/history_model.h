@@ -3,6 +3,7 @@
 // may keep two steps in flight and sample where its logits are; it computes a step as late as it can, in wait().
 #pragma once
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <limits>
@@ -77,6 +78,14 @@ class HistoryModel : public Model {
     if (step.batch.sampling.empty()) return {logits_, {}};
     for (size_t row = 0; row < sampled_.size(); ++row) sampled_[row].top = top_[row];
     return {{}, sampled_};
+  }
+
+  size_t block_bytes() const override { return kBlockSize * sizeof(int32_t); }
+  void read_block(int32_t block, uint8_t* to) override {
+    std::memcpy(to, &tokens_.at(static_cast<size_t>(block) * kBlockSize), block_bytes());
+  }
+  void write_block(int32_t block, const uint8_t* from) override {
+    std::memcpy(&tokens_.at(static_cast<size_t>(block) * kBlockSize), from, block_bytes());
   }
 
   std::function<void(const Batch&)> on_step;  // with each launch

@@ -13,7 +13,7 @@ import { probeAddon } from './probe.js';
  * Which contract this is; raise it, here and in native/addon/addon.cpp, whenever a type of this file changes. Addon and
  * JavaScript of two contracts would talk past each other without a word: a build is refused that has another number.
  */
-export const CONTRACT = 11;
+export const CONTRACT = 12;
 
 /** Storage types of weights. The quantised ones are GGUF's block formats. */
 export const DTYPES = ['F32', 'F16', 'BF16', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const;
@@ -342,6 +342,16 @@ export interface NativeRuntime {
   stats(): RuntimeStats;
   /** Drops what no sequence uses; false (nothing dropped) while requests run or wait. */
   flushCache(): boolean;
+  /**
+   * Writes the prefix cache behind `header` to a new file. Resolves with the number of tokens; rejects with E_IO_FAILED; throws
+   * E_UNAVAILABLE while requests run or wait.
+   */
+  saveCache(to: { path: string; header: Uint8Array }): Promise<number>;
+  /**
+   * Fills the empty prefix cache with what fits of such a file, whose header is `offset` bytes long and must have been
+   * checked. Resolves with the number of tokens; rejects with E_IO_FAILED, E_MODEL_INVALID (it is damaged).
+   */
+  loadCache(from: { path: string; offset: number }): Promise<number>;
   /** Ends every request with `abort`, joins the threads, frees the model. Idempotent. */
   stop(): Promise<void>;
 }

@@ -70,6 +70,9 @@ export interface Runtime {
   /** Requests that have been submitted and have not ended. */
   readonly numLive: number;
   flushCache(): boolean;
+  /** As those of NativeRuntime; reject with what they throw. */
+  saveCache(to: { path: string; header: Uint8Array }): Promise<number>;
+  loadCache(from: { path: string; offset: number }): Promise<number>;
   /** Called once a step, after its token events have been delivered. */
   onStep(listener: (stats: StepStats) => void): () => void;
   /** Null while the runtime works; the reason once it has failed. */
@@ -163,6 +166,14 @@ export class NativeEngineRuntime implements Runtime {
     return this.#native.flushCache();
   }
 
+  async saveCache(to: { path: string; header: Uint8Array }): Promise<number> {
+    return atRest(() => this.#native.saveCache(to));
+  }
+
+  async loadCache(from: { path: string; offset: number }): Promise<number> {
+    return atRest(() => this.#native.loadCache(from));
+  }
+
   onStep(listener: (stats: StepStats) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -223,6 +234,14 @@ export class NativeEngineRuntime implements Runtime {
     do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
     while (this.#live.has(this.#lastId));
     return this.#lastId;
+  }
+}
+
+async function atRest<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw toJsgError(error);
   }
 }
 

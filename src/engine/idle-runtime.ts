@@ -12,6 +12,8 @@ export interface IdleOptions {
   unloadAfterMs: number;
   /** The same model again. What it throws is what the waiting requests are told. */
   reload: () => Promise<Runtime>;
+  /** Has the runtime to itself before it is unloaded. Must not throw. */
+  beforeUnload?: (runtime: Runtime) => Promise<void>;
   /** Requests that may wait for the model; those beyond them are refused. */
   maxWaiting: number;
 }
@@ -70,6 +72,19 @@ export class IdleRuntime implements Runtime {
 
   flushCache(): boolean {
     return this.#numWaiting === 0 && (this.#loaded?.flushCache() ?? true);
+  }
+
+  async saveCache(to: { path: string; header: Uint8Array }): Promise<number> {
+    return this.#whileLoaded().saveCache(to);
+  }
+
+  async loadCache(from: { path: string; offset: number }): Promise<number> {
+    return this.#whileLoaded().loadCache(from);
+  }
+
+  #whileLoaded(): Runtime {
+    if (this.#loaded) return this.#loaded;
+    throw new JsgError('E_UNAVAILABLE', 'the model is not loaded');
   }
 
   onStep(listener: (stats: StepStats) => void): () => void {
@@ -164,6 +179,7 @@ export class IdleRuntime implements Runtime {
   }
 
   async #unload(runtime: Runtime): Promise<void> {
+    await this.options.beforeUnload?.(runtime);
     const before = process.memoryUsage.rss();
     try {
       await runtime.stop();

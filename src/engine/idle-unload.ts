@@ -5,13 +5,15 @@ import { NativeEngineRuntime, type Runtime } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
 import { IdleRuntime } from './idle-runtime.js';
+import type { SessionFile } from './session-file.js';
 
-/** `requireRoom` throws where the memory that the model had is not free any more. */
+/** `requireRoom` throws where the memory that the model had is not free any more. The session outlives the model. */
 export function unloadWhenIdle(
   runtime: Runtime,
   settings: Settings,
   spec: RuntimeSpec,
   requireRoom: () => void,
+  session: SessionFile | null,
 ): Runtime {
   const seconds = settings['idle-unload'];
   if (seconds === null) return runtime;
@@ -26,8 +28,11 @@ export function unloadWhenIdle(
           throw new JsgError('E_MODEL_INVALID', `${file} is not the file it was at the start`);
       });
       requireRoom();
-      return NativeEngineRuntime.start(spec);
+      const again = await NativeEngineRuntime.start(spec);
+      await session?.restore(again);
+      return again;
     },
+    beforeUnload: async (idle) => session?.saveAtEnd(idle),
   });
 }
 

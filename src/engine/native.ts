@@ -24,6 +24,7 @@ import type { Engine, Progress, Running } from './engine.js';
 import { requireGrammars, startGrammars } from './grammars.js';
 import { unloadWhenIdle } from './idle-unload.js';
 import { requireModelPath, toLoadOptions } from './model-options.js';
+import { requireCacheForSession, SessionFile, sessionIdentity } from './session-file.js';
 import { superviseServer } from './supervise.js';
 
 /** Most drafts of a sequence in a step: with the token before them a bucket of recorded sizes. */
@@ -44,6 +45,7 @@ export const nativeEngine: Engine = {
     if (settings.quantization !== null) requireKnownQuantization(settings.quantization);
     await requireFreePort(settings.host, settings.port);
     const binding = await loadBinding();
+    requireCacheForSession(settings);
     requireGrammars(settings, binding, given?.has('grammar-backend') ?? false);
     const planFor = (weights: Model, { wanted = settings, on = device } = {}) => {
       const backend = chooseBackend(wanted, weights.tensors, on, binding);
@@ -70,15 +72,18 @@ export const nativeEngine: Engine = {
       planFor(model.weights, { wanted, on: { ...device, memory: probeMemory(sourceUnder()) } });
     };
     const spec = toSpec(model, settings, plan, backend.spec);
-    const runtime = await phase(progress, 'loading weights', async () => {
-      const loaded = await NativeEngineRuntime.start(spec, (done) => progress.update(done));
-      return [unloadWhenIdle(loaded, settings, spec, requireRoom), describeRuntime(loaded, plan)];
+    const loaded = await phase(progress, 'loading weights', async () => {
+      const started = await NativeEngineRuntime.start(spec, (done) => progress.update(done));
+      return [started, describeRuntime(started, plan)];
     });
+    let runtime: Runtime = loaded;
     try {
+      const session = await restoreSession(settings, spec, loaded);
+      runtime = unloadWhenIdle(loaded, settings, spec, requireRoom, session);
       const readMachine = machineReader(sourceUnder(), { gpu: backend.spec.backend === 'cuda' && !backend.integrated });
       const options = { ...toServerOptions(settings, model, plan), profileName };
       const page = settings['no-ui'] ? [] : loadPage();
-      return await serve(binding, { runtime, model, page, readMachine, options }, settings);
+      return await serve(binding, { runtime, model, page, readMachine, options }, settings, session);
     } catch (error) {
       await runtime.stop();
       throw error;
@@ -113,10 +118,16 @@ async function serve(
   binding: NativeBinding,
   deps: ServerDeps & { model: LoadedModel },
   settings: Settings,
+  session: SessionFile | null,
 ): Promise<Running> {
   const { runtime, model, options } = deps;
   const { grammars, offReason } = startGrammars(settings, binding, model);
-  const app = createApp({ ...deps, grammars, options: { ...options, grammarsOffReason: offReason } });
+  const app = createApp({
+    ...deps,
+    grammars,
+    ...(session && { saveSession: () => session.save(runtime) }),
+    options: { ...options, grammarsOffReason: offReason },
+  });
   const server = await listen(app, { host: settings.host, port: settings.port });
   try {
     await app.lifecycle.warmUp();
@@ -125,8 +136,19 @@ async function serve(
     throw error;
   }
   followKeyFile(settings, app);
-  const { done, stop } = superviseServer(server, runtime, options.drainTimeoutMs);
+  const { done, stop } = superviseServer(server, runtime, options.drainTimeoutMs, async () =>
+    session?.saveAtEnd(runtime),
+  );
   return { url: server.url, modelName: options.servedModelName, done, stop };
+}
+
+/** Null: the prefix cache ends with the server. */
+async function restoreSession(settings: Settings, spec: RuntimeSpec, runtime: Runtime): Promise<SessionFile | null> {
+  const path = settings['session-file'];
+  if (path === null) return null;
+  const session = new SessionFile(path, await sessionIdentity(spec, runtime.info.kvBytesPerToken));
+  await session.restore(runtime);
+  return session;
 }
 
 /** The keys of a file can be changed while the server runs. A key of the command line stands over a profile's file. */

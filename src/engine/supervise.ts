@@ -5,16 +5,20 @@ import { log } from '../log.js';
 import type { RunningServer } from '../server/listen.js';
 import type { Running } from './engine.js';
 
-/** `done` resolves when `stop` is through. After a failure clients get their error, and `done` rejects. */
+/**
+ * `done` resolves when `stop` is through. After a failure clients get their error, and `done` rejects. `beforeStop` has the
+ * runtime to itself when no request is left; it is not called after a failure, and must not throw.
+ */
 export function superviseServer(
   server: Pick<RunningServer, 'drain'>,
   runtime: Pick<Runtime, 'failure' | 'stop'>,
   drainTimeoutMs: number,
+  beforeStop: () => Promise<void> = async () => {},
 ): Pick<Running, 'done' | 'stop'> {
   const failure = watchFailure(runtime);
   let ended: Promise<void> | null = null;
   const stop = () => {
-    ended ??= end(server, runtime, drainTimeoutMs);
+    ended ??= end(server, runtime, drainTimeoutMs, beforeStop);
     failure.stop();
     return ended;
   };
@@ -29,11 +33,13 @@ export function superviseServer(
 
 async function end(
   server: Pick<RunningServer, 'drain'>,
-  runtime: Pick<Runtime, 'stop'>,
+  runtime: Pick<Runtime, 'failure' | 'stop'>,
   drainTimeoutMs: number,
+  beforeStop: () => Promise<void>,
 ): Promise<void> {
   const numCut = await server.drain(drainTimeoutMs);
   if (numCut > 0) log.warning(`${numCut} requests did not end within ${drainTimeoutMs / 1000} s and were cut off`);
+  if (!runtime.failure) await beforeStop();
   await runtime.stop();
 }
 

@@ -277,6 +277,13 @@ export const FLAGS = {
     default: 18,
     help: 'most tokens that are compared to find where an answer goes on',
   },
+  'session-file': {
+    group: 'Capacity',
+    kind: 'text',
+    metavar: 'FILE',
+    default: null,
+    help: 'where the prefix cache is kept from an orderly end (or POST /save_cache) to the next start',
+  },
   'kv-cache-dtype': {
     group: 'Capacity',
     kind: 'choice',

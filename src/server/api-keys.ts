@@ -5,7 +5,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 export interface Caller {
   /**
    * A number of its own for each key, 0 where none is asked for. What callers must not see of each other (cached prefixes,
-   * stored responses) is kept apart by it. The same key has the same number as long as the server runs.
+   * stored responses) is kept apart by it. The same key has the same number in every server, so that a session file finds
+   * its callers again.
    */
   namespace: number;
 }
@@ -21,8 +22,6 @@ interface KnownKey {
 
 export class ApiKeys {
   #known: KnownKey[] = [];
-  /** By digest, of keys that were taken out too: one that comes back is the same caller. */
-  readonly #callers = new Map<string, Caller>();
 
   /** No keys: none is asked for. */
   constructor(keys: readonly string[] = []) {
@@ -36,7 +35,7 @@ export class ApiKeys {
   replace(keys: readonly string[]): void {
     this.#known = [...new Set(keys)].map((key) => {
       const hash = digest(key);
-      return { digest: hash, caller: this.#callerOf(hash.toString('hex')) };
+      return { digest: hash, caller: { namespace: namespaceOf(key) } };
     });
   }
 
@@ -50,12 +49,9 @@ export class ApiKeys {
     for (const known of this.#known) if (timingSafeEqual(known.digest, given)) found = known.caller;
     return found;
   }
+}
 
-  #callerOf(hash: string): Caller {
-    const known = this.#callers.get(hash);
-    if (known) return known;
-    const caller = { namespace: this.#callers.size + 1 };
-    this.#callers.set(hash, caller);
-    return caller;
-  }
+/** 52 bits of a hash: from 1 on, below 2^53. */
+function namespaceOf(key: string): number {
+  return 1 + Number(digest(`namespace of ${key}`).readBigUInt64BE() >> 12n);
 }

@@ -10,7 +10,7 @@ import { errorBody, errorResponse, RequestError } from './error-response.js';
 import { Lifecycle } from './lifecycle.js';
 import { Metrics } from './metrics.js';
 import { ResponseStore } from './responses-api/store.js';
-import { abortRequest, flushCache } from './routes/admin.js';
+import { abortRequest, flushCache, saveCache } from './routes/admin.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
 import { embeddings } from './routes/embeddings.js';
@@ -64,6 +64,7 @@ export const ROUTES: readonly RouteEntry[] = [
   [['GET'], '/server_info', serverInfo],
   [['GET'], '/metrics', metrics],
   [['GET', 'POST'], '/flush_cache', flushCache],
+  [['POST'], '/save_cache', saveCache],
   [['POST'], '/abort_request', abortRequest],
   [['GET'], '/openapi.json', openApi(() => ROUTES, OPEN_PATHS)],
 ];

@@ -69,6 +69,8 @@ export interface ServerDeps {
   model: ServerModel;
   /** The files of the page at /; none: there is no page. */
   page?: readonly PageFile[];
+  /** Writes the prefix cache to the session file; its tokens. Throws E_UNAVAILABLE, E_IO_FAILED. Without: there is none. */
+  saveSession?: () => Promise<number>;
   /** Without: nothing of the machine is told. */
   readMachine?: () => Promise<MachineReadings>;
   options: ServerOptions;

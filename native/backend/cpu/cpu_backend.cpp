@@ -122,6 +122,19 @@ class CpuBackend final : public Backend {
 
   uint64_t kv_bytes_per_token() const override { return kv_.block_bytes() / kBlockSize * shape_.n_layers; }
 
+  void read_block(int32_t block, uint8_t* to) override {
+    const size_t bytes = kv_.block_bytes();
+    for (Memory& layer : cache_) to = std::copy_n(layer.data() + static_cast<size_t>(block) * bytes, bytes, to);
+  }
+
+  void write_block(int32_t block, const uint8_t* from) override {
+    const size_t bytes = kv_.block_bytes();
+    for (Memory& layer : cache_) {
+      std::copy_n(from, bytes, layer.data() + static_cast<size_t>(block) * bytes);
+      from += bytes;
+    }
+  }
+
   void begin_step(const Batch& batch, std::span<const float> cos, std::span<const float> sin) override {
     if (!pinned_) pool_.pin_caller();
     pinned_ = true;

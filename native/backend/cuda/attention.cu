@@ -36,6 +36,24 @@ uint64_t Attention<T>::kv_bytes_per_token() const {
 }
 
 template <class T>
+void Attention<T>::read_block(int32_t block, uint8_t* to) const {
+  const size_t bytes = static_cast<size_t>(shape_.n_kv_heads) * page_bytes();
+  const uint8_t* from = cache_.get() + static_cast<size_t>(block) * bytes;
+  check(cudaStreamSynchronize(launch_.stream), "waiting for a step");
+  check(cudaMemcpy2D(to, bytes, from, layer_bytes_, bytes, shape_.n_layers, cudaMemcpyDeviceToHost), "reading KV");
+}
+
+template <class T>
+void Attention<T>::write_block(int32_t block, const uint8_t* from) {
+  const size_t bytes = static_cast<size_t>(shape_.n_kv_heads) * page_bytes();
+  uint8_t* to = cache_.get() + static_cast<size_t>(block) * bytes;
+  check(cudaStreamSynchronize(launch_.stream), "waiting for a step");
+  check(cudaMemcpy2D(to, layer_bytes_, from, bytes, bytes, shape_.n_layers, cudaMemcpyHostToDevice), "writing KV");
+  // It may have returned before the bytes arrived, and the stream of steps does not wait for that.
+  check(cudaStreamSynchronize(cudaStreamLegacy), "writing KV");
+}
+
+template <class T>
 int Attention<T>::value_offset() const {
   if (format_ == KvFormat::k16Bit) return kPage * shape_.head_dim * static_cast<int>(sizeof(T));
   return kPage * ((shape_.head_dim + 31) / 32 * 32);

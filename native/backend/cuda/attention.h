@@ -29,6 +29,9 @@ class Attention {
 
   void make_cache(int n_blocks);
   uint64_t kv_bytes_per_token() const;
+  // As those of Backend.
+  void read_block(int32_t block, uint8_t* to) const;
+  void write_block(int32_t block, const uint8_t* from);
 
   // Chooses the launches of the steps to come. True when scratch has moved, so that recorded graphs are void.
   bool plan(const AttentionStep& step);

@@ -118,6 +118,8 @@ class CudaBackend final : public Backend {
     attention_.make_cache(n_blocks);
   }
   uint64_t kv_bytes_per_token() const override { return attention_.kv_bytes_per_token(); }
+  void read_block(int32_t block, uint8_t* to) override { attention_.read_block(block, to); }
+  void write_block(int32_t block, const uint8_t* from) override { attention_.write_block(block, from); }
 
   // --- one step ---
 

@@ -49,6 +49,7 @@ const NATIVE_ONLY = [
   'lm-head-dtype',
   'prefill-dtype',
   'max-queued-tokens',
+  'session-file',
   'num-threads',
   'strict-model-name',
   'cors-origin',

@@ -279,4 +279,5 @@ export const status = z.object({
 });
 
 export const flushed = z.object({ success: z.literal(true), message: text });
+export const saved = flushed.extend({ tokens: count });
 export const aborted = z.object({ success: z.literal(true), aborted: count });

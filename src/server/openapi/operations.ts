@@ -155,6 +155,12 @@ export const OPERATIONS: Record<string, Operation> = {
     answer: { name: 'Flushed', schema: answers.flushed },
     errors: [400],
   },
+  '/save_cache': {
+    summary: 'Write the prefix cache to the session file',
+    tag: 'Server',
+    answer: { name: 'Saved', schema: answers.saved },
+    errors: [400, 503],
+  },
   '/abort_request': {
     summary: 'End a request, or all',
     tag: 'SGLang',

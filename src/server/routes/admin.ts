@@ -1,4 +1,4 @@
-/** /flush_cache and /abort_request. */
+/** /flush_cache, /save_cache and /abort_request. */
 import type { Context } from 'hono';
 import { callerOf } from '../auth.js';
 import type { ServerContext } from '../context.js';
@@ -7,11 +7,20 @@ import { readJsonObject } from '../request-body.js';
 import { jsonResponse } from '../responses.js';
 
 export function flushCache(server: ServerContext): Response {
-  const { numRunning, numQueued } = server.runtime.stats();
-  if (server.lifecycle.numActive > 0 || !server.runtime.flushCache()) {
-    throw new RequestError(`the cache is in use: ${numRunning} requests running, ${numQueued} waiting`);
-  }
+  if (server.lifecycle.numActive > 0 || !server.runtime.flushCache()) throw inUse(server);
   return jsonResponse({ success: true, message: 'Cache flushed.' });
+}
+
+export async function saveCache(server: ServerContext): Promise<Response> {
+  if (!server.saveSession) throw new RequestError('there is no session file: the server needs --session-file');
+  if (server.lifecycle.numActive > 0) throw inUse(server);
+  const tokens = await server.saveSession();
+  return jsonResponse({ success: true, message: 'Cache saved.', tokens });
+}
+
+function inUse({ runtime }: ServerContext): RequestError {
+  const { numRunning, numQueued } = runtime.stats();
+  return new RequestError(`the cache is in use: ${numRunning} requests running, ${numQueued} waiting`);
 }
 
 /** `{"rid": "..."}` or `{"abort_all": true}`, of the caller's own requests. An unknown id is no error: the request may just have ended. */

@@ -72,6 +72,12 @@ export class FakeNative implements NativeRuntime {
   flushCache() {
     return true;
   }
+  async saveCache() {
+    return 0;
+  }
+  async loadCache() {
+    return 0;
+  }
   async stop() {
     this.numStops++;
     this.step(this.submitted.map(({ id }) => ({ id, finish: 3 })));

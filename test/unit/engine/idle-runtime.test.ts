@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { StepStats } from '../../../src/addon/binding.js';
 import type { TokenEvent } from '../../../src/addon/runtime.js';
-import { IdleRuntime } from '../../../src/engine/idle-runtime.js';
+import { type IdleOptions, IdleRuntime } from '../../../src/engine/idle-runtime.js';
 import { setLogLevel } from '../../../src/log.js';
 import { EOS } from '../server/fake-model.js';
 import { FakeRuntime, type FakeRuntimeOptions, IDLE_STEP } from '../server/fake-runtime.js';
@@ -43,11 +43,17 @@ function rig({
   script,
   reload,
   maxWaiting = 8,
-}: { reload?: () => Promise<void>; maxWaiting?: number } & FakeRuntimeOptions = {}) {
+  beforeUnload,
+}: {
+  reload?: () => Promise<void>;
+  beforeUnload?: IdleOptions['beforeUnload'];
+  maxWaiting?: number;
+} & FakeRuntimeOptions = {}) {
   const runtimes = [new Stopping({ ...(script && { script }) })];
   const idle = new IdleRuntime(runtimes[0] as Stopping, {
     unloadAfterMs: IDLE_MS,
     maxWaiting,
+    ...(beforeUnload && { beforeUnload }),
     reload: async () => {
       await reload?.();
       runtimes.push(new Stopping({ ...(script && { script }) }));
@@ -86,6 +92,25 @@ describe('a runtime that unloads when idle', () => {
     expect(runtimes[1]?.submitted).toHaveLength(3);
     await unloaded();
     expect(runtimes[1]?.numStops).toBe(1);
+  });
+
+  it('leaves the model to what is done before it is unloaded', async () => {
+    const acts: string[] = [];
+    const { idle, runtimes, unloaded } = rig({
+      beforeUnload: async (runtime) => {
+        acts.push(`saved, stopped ${(runtime as Stopping).numStops} times`);
+      },
+    });
+    await answer(idle);
+    await unloaded();
+    await answer(idle);
+    expect(acts).toEqual(['saved, stopped 0 times']);
+    expect(runtimes[0]?.numStops).toBe(1);
+    await idle.saveCache({ path: '', header: new Uint8Array() });
+    await unloaded();
+    await expect(idle.saveCache({ path: '', header: new Uint8Array() })).rejects.toMatchObject({
+      code: 'E_UNAVAILABLE',
+    });
   });
 
   it('stays loaded while a request is alive, however long its step takes', async () => {

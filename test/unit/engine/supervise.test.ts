@@ -30,9 +30,20 @@ describe('superviseServer', () => {
     expect(acts).toEqual(['drained within 1000', 'runtime stopped']);
   });
 
+  it('leaves the runtime to what is done before it stops', async () => {
+    const { acts, runtime, server } = parts();
+    const { stop } = superviseServer(server, runtime, 1000, async () => {
+      acts.push('saved');
+    });
+    await stop();
+    expect(acts).toEqual(['drained within 1000', 'saved', 'runtime stopped']);
+  });
+
   it('ends by itself when the runtime has failed, and says why', async () => {
     const { acts, runtime, server } = parts();
-    const { done } = superviseServer(server, runtime, 1000);
+    const { done } = superviseServer(server, runtime, 1000, async () => {
+      acts.push('saved');
+    });
     runtime.failure = new Error('out of luck');
     await expect(done).rejects.toMatchObject({
       code: 'E_RUNTIME_FAILED',

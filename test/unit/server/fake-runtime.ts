@@ -128,6 +128,14 @@ export class FakeRuntime implements Runtime {
     return this.numLive === 0;
   }
 
+  async saveCache(): Promise<number> {
+    return 0;
+  }
+
+  async loadCache(): Promise<number> {
+    return 0;
+  }
+
   onStep(listener: (stats: StepStats) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

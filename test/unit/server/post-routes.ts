@@ -19,7 +19,7 @@ export const BODIES: Record<string, Json> = {
 };
 
 /** Routes that read no body. */
-const BODILESS = ['/flush_cache', '/v1/embeddings'];
+const BODILESS = ['/flush_cache', '/save_cache', '/v1/embeddings'];
 
 /** Throws where a route that takes POST is none of the above: it would go untested. */
 export function postRoutes(): string[] {
