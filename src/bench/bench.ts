@@ -1,4 +1,5 @@
 /** What every measurement is handed: the server, the clock, and who is told. */
+import { JsgError } from '../errors.js';
 import type { Clock } from './clock.js';
 import { requestBody } from './request-body.js';
 import type { Power } from './result.js';
@@ -36,6 +37,17 @@ export async function complete({ target, clock, signal }: Bench, prompt: string,
 }
 
 export const wasCancelled = (traces: readonly Trace[]) => traces.some(({ failure }) => failure?.kind === 'cancelled');
+
+/** What a server refuses of a sweep is left out of it and noted: a context that is too long for it. Null: refused. */
+export async function unlessRefused<T>(what: string, notes: string[], work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof JsgError) || error.code !== 'E_INVALID_REQUEST') throw error;
+    notes.push(`${what}: not measured, ${error.message}`);
+    return null;
+  }
+}
 
 /** Words of which the server says that each is a token. */
 export function vocabularyOf(bench: Bench): Promise<Vocabulary> {

@@ -1,5 +1,5 @@
 /** Decoding by number of streams and by context, over HTTP. */
-import { type Bench, complete, vocabularyOf, wasCancelled } from './bench.js';
+import { type Bench, complete, unlessRefused, vocabularyOf, wasCancelled } from './bench.js';
 import { bytesPerToken, decodeRate, meanContext } from './figures.js';
 import { measurePrefill } from './prefill.js';
 import { seededRandom } from './random.js';
@@ -27,35 +27,49 @@ export interface DecodeFigures {
 }
 
 export async function measureDecode(bench: Bench, workload: DecodeWorkload): Promise<DecodeFigures> {
-  const { batches, contexts, maxTokens, repeats, promptTokens } = workload;
+  const { batches, contexts, repeats, promptTokens } = workload;
   const words = await vocabularyOf(bench);
   const random = seededRandom(bench.salt);
   const rows = contexts.flatMap((context) => batches.map((batch) => ({ batch, context })));
   const numSteps = (rows.length + (promptTokens === null ? 0 : 1)) * repeats;
   const figures: DecodeFigures = { decode: [], prefill: null, notes: [] };
-  let numDone = 0;
-  for (const { batch, context } of rows) {
+  for (const [i, { batch, context }] of rows.entries()) {
     const what = contexts.length > 1 ? `batch ${batch}, context ${context}` : `batch ${batch}`;
+    const streams = () => Array.from({ length: batch }, () => makePrompt(words, context, random));
+    const tell = (repeat: number) => bench.progress.update(`decode, ${what}`, (i * repeats + repeat) / numSteps);
     const beginMs = bench.clock.now();
-    const runs: Trace[][] = [];
-    for (let i = 0; i < repeats; i++) {
-      bench.progress.update(`decode, ${what}`, numDone++ / numSteps);
-      const prompts = Array.from({ length: batch }, () => makePrompt(words, context, random));
-      const traces = await Promise.all(prompts.map((prompt) => complete(bench, prompt, maxTokens)));
-      if (wasCancelled(traces)) break;
-      runs.push(traces);
+    const runs = await unlessRefused(what, figures.notes, () => repeatDecode(bench, workload, streams, tell));
+    if (runs !== null && runs.length > 0) {
+      const tokens = runs.flat().reduce((sum, { completionTokens }) => sum + completionTokens, 0);
+      const power = bench.window(`decode, ${what}`, beginMs, bench.clock.now(), tokens);
+      const row = { ...summarise(bench, batch, runs), power };
+      figures.decode.push(row);
+      if (row.tokensPerSecond === null)
+        figures.notes.push(`${what}: text arrived at once or in bursts: there is no rate to be seen`);
+      figures.notes.push(...doubts(what, runs.flat(), workload.maxTokens));
     }
-    // What was repeated less often than asked for is a measurement too.
-    if (runs.length === 0) return figures;
-    const tokens = runs.flat().reduce((sum, { completionTokens }) => sum + completionTokens, 0);
-    const power = bench.window(`decode, ${what}`, beginMs, bench.clock.now(), tokens);
-    figures.decode.push({ ...summarise(bench, batch, runs), power });
-    figures.notes.push(...doubts(what, runs.flat(), maxTokens));
     if (bench.signal.aborted) return figures;
   }
-  if (promptTokens !== null)
-    figures.prefill = await onePrefill(bench, workload, words, figures.notes, numDone / numSteps);
+  if (promptTokens === null) return figures;
+  figures.prefill = await onePrefill(bench, workload, words, figures.notes, (rows.length * repeats) / numSteps);
   return figures;
+}
+
+/** Fewer repeats than asked for where the run is ended: what was measured is a measurement too. */
+async function repeatDecode(
+  bench: Bench,
+  { repeats, maxTokens }: DecodeWorkload,
+  streams: () => string[],
+  tell: (repeat: number) => void,
+): Promise<Trace[][]> {
+  const runs: Trace[][] = [];
+  for (let i = 0; i < repeats; i++) {
+    tell(i);
+    const traces = await Promise.all(streams().map((prompt) => complete(bench, prompt, maxTokens)));
+    if (wasCancelled(traces)) break;
+    runs.push(traces);
+  }
+  return runs;
 }
 
 function summarise({ target }: Bench, batch: number, runs: Trace[][]): Omit<DecodeRow, 'power'> {
@@ -90,9 +104,6 @@ export function withShares(rows: readonly DecodeRow[], readBandwidthGBs: number 
 function doubts(what: string, traces: Trace[], maxTokens: number): string[] {
   const short = traces.filter((trace) => trace.completionTokens < maxTokens).length;
   const notes = [];
-  if (traces.every(({ pieceMs }) => pieceMs.length < 2 || pieceMs.at(-1) === pieceMs[0])) {
-    notes.push(`${what}: all text arrived at once: there is no rate to be seen`);
-  }
   if (short > 0) notes.push(`${what}: ${short} of ${traces.length} streams ended before ${maxTokens} tokens`);
   if (traces.some(({ countedBy }) => countedBy === 'pieces')) {
     notes.push(`${what}: the server sends no usage; a piece of text was counted as one token`);
@@ -109,9 +120,8 @@ async function onePrefill(
 ): Promise<PrefillRow | null> {
   const random = seededRandom(~bench.salt);
   const asked = { batch: 1, promptTokens: promptTokens ?? 0, repeats };
-  const { row, note } = await measurePrefill(bench, asked, words, random, (what) =>
-    bench.progress.update(what, fraction),
-  );
-  if (note !== null) notes.push(note);
-  return row;
+  const tell = (what: string) => bench.progress.update(what, fraction);
+  const measured = await unlessRefused('prefill', notes, () => measurePrefill(bench, asked, words, random, tell));
+  if (measured?.note) notes.push(measured.note);
+  return measured?.row ?? null;
 }

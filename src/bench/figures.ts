@@ -1,10 +1,15 @@
 /** Rates from what was observed, and the bytes they took. Pure; times in milliseconds on one clock. */
 import { type Trace, timeToFirstTokenMs } from './trace.js';
 
+/** Pieces of one read, on average: a client that is slow now and then finds a few. */
+const MOST_AT_ONCE = 8;
+
 /**
  * Tokens a second of all streams together, over the time in which every one of them was decoding: from the last first
  * piece to the first last piece. A piece may hold several tokens (or a token no text), so each counts for the stream's
- * mean. With one stream: the tokens after the first, by the time between first and last. Null when there is no such time.
+ * mean. With one stream: the tokens after the first, by the time between first and last. Null when there is no such time,
+ * or when text came in bursts of many pieces: then it was held back somewhere, and the time between bursts is not that of
+ * making it.
  */
 export function decodeRate(traces: readonly Trace[]): number | null {
   const beginMs = Math.max(...traces.map((trace) => trace.pieceMs[0] ?? Number.NaN));
@@ -12,8 +17,9 @@ export function decodeRate(traces: readonly Trace[]): number | null {
   if (!(endMs > beginMs)) return null;
   let tokens = 0;
   for (const { pieceMs, completionTokens } of traces) {
-    const pieces = pieceMs.filter((at) => at > beginMs && at <= endMs).length;
-    tokens += (pieces * (completionTokens - 1)) / (pieceMs.length - 1);
+    const pieces = pieceMs.filter((at) => at > beginMs && at <= endMs);
+    if (pieces.length > MOST_AT_ONCE * new Set(pieces).size) return null;
+    tokens += (pieces.length * (completionTokens - 1)) / (pieceMs.length - 1);
   }
   return (tokens * 1000) / (endMs - beginMs);
 }

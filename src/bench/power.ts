@@ -56,8 +56,8 @@ export interface Movement {
   toMhz: number;
 }
 
-/** Quarters of fewer samples say nothing. */
-const FEWEST_CLOCKS = 8;
+/** Quarters of fewer samples say nothing: a clock that is free flickers. */
+const FEWEST_CLOCKS = 16;
 
 /**
  * Clocks that ran otherwise in the last quarter of the time than in the first, by their medians, by more than `tolerance`

@@ -1,5 +1,5 @@
 /** Prefill by prompt length and by number of prompts that come together, over HTTP. */
-import { type Bench, complete, vocabularyOf, wasCancelled } from './bench.js';
+import { type Bench, complete, unlessRefused, vocabularyOf, wasCancelled } from './bench.js';
 import { prefillRate } from './figures.js';
 import { type Random, seededRandom } from './random.js';
 import type { PrefillRow } from './result.js';
@@ -32,10 +32,12 @@ export async function measurePrefills(bench: Bench, workload: PrefillWorkload): 
     const tell = (what: string, share: number) =>
       bench.progress.update(what, (done + share * batch * promptTokens) / total);
     const asked = { batch, promptTokens, repeats: workload.repeats };
-    const { row, note } = await measurePrefill(bench, asked, words, random, tell);
-    if (note !== null) figures.notes.push(note);
-    if (row === null) break;
-    figures.prefill.push(row);
+    const what = `${batch} x ${promptTokens} tokens`;
+    const measure = () => measurePrefill(bench, asked, words, random, tell);
+    const measured = await unlessRefused(what, figures.notes, measure);
+    if (measured?.note) figures.notes.push(measured.note);
+    if (measured !== null && measured.row === null) break;
+    if (measured?.row) figures.prefill.push(measured.row);
     done += batch * promptTokens;
   }
   return figures;

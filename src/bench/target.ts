@@ -103,7 +103,14 @@ async function sendTrial(target: Target, maxTokens: number, signal: AbortSignal 
   return (await send(target, requestBody(target, messages, maxTokens), { clock: CLOCK, signal })).trace;
 }
 
-const CODES = { 'http 401': 'E_UNAUTHORIZED', 'http 404': 'E_NOT_FOUND', connection: 'E_UNAVAILABLE' } as const;
+const CODES = {
+  'http 400': 'E_INVALID_REQUEST',
+  'http 401': 'E_UNAUTHORIZED',
+  'http 404': 'E_NOT_FOUND',
+  'http 413': 'E_INVALID_REQUEST',
+  'http 422': 'E_INVALID_REQUEST',
+  connection: 'E_UNAVAILABLE',
+} as const;
 
 /** Throws what a request that has to go well met with. */
 export function requireWell({ url, route }: Pick<Target, 'url' | 'route'>, { failure }: Trace): void {

@@ -98,6 +98,12 @@ function addRun(self: Command): Command {
     .addOption(new Option('--base-url <URL>', 'as --url').hideHelp())
     .option('--model <NAME>', 'with --url: the model to name in requests (default: the first one served)')
     .option('--endpoint <NAME>', 'completions or chat (default: completions where there are, for conversations chat)')
+    .addOption(
+      new Option(
+        '--backend <NAME>',
+        "SGLang's and vLLM's names for --endpoint: vllm, openai-chat, sglang-oai-chat, ...",
+      ).hideHelp(),
+    )
     .option('--ignore-eos', 'ask for answers of full length, though the server does not say that it understands it')
     .option('--disable-ignore-eos', 'let the model end its answers')
     .option('--extra-request-body <JSON>', 'fields to add to every request')

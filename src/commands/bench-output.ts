@@ -16,6 +16,7 @@ export async function emit(options: Options, result: Result): Promise<void> {
   if (checked.status === 'partial' && isEmpty(checked)) {
     throw new JsgError('E_INTERRUPTED', 'the run was ended before anything was measured');
   }
+  if (isEmpty(checked)) throw new JsgError('E_RUNTIME_FAILED', checked.notes.join('\n     ') || 'nothing was measured');
   const json = `${JSON.stringify(checked, null, 2)}\n`;
   if (options.outputFile !== undefined) save(String(options.outputFile), json, 'output-file');
   if (options.report !== undefined) savePage(String(options.report), checked);

@@ -265,6 +265,23 @@ export function commandLine(): string {
 /** `--endpoint`: by name, or by its path as vLLM wants it. */
 export function endpointOption(options: Options): EndpointName | null {
   const names = Object.keys(ROUTES) as EndpointName[];
+  const { backend } = options;
+  if (backend !== undefined && options.endpoint === undefined) return byBackend(String(backend));
   const byPath = names.find((name) => ROUTES[name] === options.endpoint);
   return byPath ?? choice(options, 'endpoint', names);
+}
+
+/** What SGLang's and vLLM's benches call the same: `vllm`, `sglang-oai`, and with `-chat`. */
+function byBackend(backend: string): EndpointName {
+  const [, isChat] = /^(?:vllm|openai|sglang-oai|lmdeploy)(-chat)?$/.exec(backend) ?? [null, null];
+  if (isChat === null) {
+    throw new JsgError(
+      'E_USAGE',
+      `--backend: '${backend}' is not one of vllm, openai, sglang-oai, lmdeploy, or with -chat`,
+      {
+        hint: 'Or say --endpoint completions, --endpoint chat.',
+      },
+    );
+  }
+  return isChat === undefined ? 'completions' : 'chat';
 }

@@ -100,6 +100,7 @@ describe('wrong command lines: exit 2, the fault and the nearest that exists', (
     ['bench serve --dataset-path /no/such', '--dataset-path: /no/such cannot be read (ENOENT)', ''],
     ['bench serve --dataset-name randm', "'randm' is not one of random", 'Did you mean --dataset-name random?'],
     ['bench prefill --endpoint complete', "'complete' is not one of completions, chat", ''],
+    ['bench serve --backend trt', "--backend: 'trt' is not one of", '--endpoint chat'],
     ['bench load --cache luke', "--cache: 'luke' is not one of cold, warm, both", ''],
     ['bench load --url x', 'unknown flag --url for jsg bench load', ''],
     ['bench compare /no/a /no/b', '/no/a: ENOENT', ''],

@@ -119,7 +119,7 @@ describe('settleTarget', () => {
 
   it('fails where the server refuses all the same', async () => {
     const target = await targetOf({ refuses: 'max_tokens' });
-    await expect(settle(target)).rejects.toMatchObject({ code: 'E_RUNTIME_FAILED' });
+    await expect(settle(target)).rejects.toMatchObject({ code: 'E_INVALID_REQUEST' });
   });
 });
 

@@ -76,7 +76,7 @@ describe('decode', () => {
     const atOnce = benchOf({ chunksPerRead: 1000 });
     const blind = await atOnce.clock.run(measureDecode(atOnce.bench, { ...DECODE, batches: [1] }));
     expect(blind.decode[0]?.tokensPerSecond).toBeNull();
-    expect(blind.notes).toEqual(['batch 1: all text arrived at once: there is no rate to be seen']);
+    expect(blind.notes).toEqual(['batch 1: text arrived at once or in bursts: there is no rate to be seen']);
     const silent = benchOf({ hasUsage: false });
     const uncounted = await silent.clock.run(measureDecode(silent.bench, { ...DECODE, promptTokens: 64 }));
     expect(uncounted.decode[0]?.tokensPerSecond).toBeCloseTo(100, 6);
@@ -93,6 +93,15 @@ describe('decode', () => {
       expect(server.asked.every(({ body }) => 'ignore_eos' in body === knows)).toBe(true);
       expect(server.asked.every(({ body }) => 'stream_options' in body === knows)).toBe(true);
     }
+  });
+
+  it('leaves out what the server refuses, and says so', async () => {
+    // Two requests learn the words; batch 1 takes two, batch 4 is refused.
+    const { bench, clock } = benchOf({ prefillMs: 5, fault: (n) => (n >= 4 && n < 8 ? { status: 400 } : null) });
+    const { decode, prefill, notes } = await clock.run(measureDecode(bench, { ...DECODE, promptTokens: 64 }));
+    expect(decode.map(({ batch }) => batch)).toEqual([1]);
+    expect(prefill?.promptTokens).toBe(64);
+    expect(notes).toEqual([expect.stringContaining('batch 4: not measured, POST /v1/completions answered 400')]);
   });
 
   it('keeps the rows that were measured when it is ended', async () => {

@@ -100,6 +100,13 @@ describe('decodeRate', () => {
     expect(decodeRate([first, second])).toBeCloseTo(200, 0);
   });
 
+  it('is not known where text came in bursts', () => {
+    const burst = trace({ pieceMs: [3, ...new Array(63).fill(3.02)], completionTokens: 64 });
+    expect(decodeRate([burst])).toBeNull();
+    const few = trace({ pieceMs: [0, 10, 10, 20, 20, 30, 30], completionTokens: 7 });
+    expect(decodeRate([few])).toBeCloseTo(200, 6);
+  });
+
   it('is not known where the streams never ran together', () => {
     expect(decodeRate([stream(0, 1, 10), stream(100, 1, 10)])).toBeNull();
     expect(decodeRate([stream(0, 1, 1)])).toBeNull();
