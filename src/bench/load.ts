@@ -40,7 +40,12 @@ export async function measureLoad(options: LoadOptions): Promise<LoadFigures> {
     else if (!(await dropCache(source, files))) figures.notes.push('the page cache could not be dropped: no GNU dd');
     if (signal.aborted) break;
     const cached = files.length === 0 ? null : await cachedShare(source, files);
-    figures.load.push(await measureStart(options, cache, cached));
+    try {
+      figures.load.push(await measureStart(options, cache, cached));
+    } catch (error) {
+      // A start that was given up takes none of those before it away.
+      if (!signal.aborted || figures.load.length === 0) throw error;
+    }
   }
   figures.notes.push(...doubtsOf(figures.load));
   figures.notes = [...new Set(figures.notes)];

@@ -114,7 +114,7 @@ export class Session {
       finished.notes.unshift(...notes);
       if (bandwidth?.note) finished.notes.push(bandwidth.note);
       if (!isHere) finished.notes.push('the server is elsewhere: device, clocks and power are those of this client');
-      return this.result(target, finished, { before, after, readBandwidthGBs });
+      return await this.result(target, finished, { before, after, readBandwidthGBs });
     } finally {
       this.#meter.stop();
       this.progress.end();
