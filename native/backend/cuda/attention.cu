@@ -25,7 +25,7 @@ Attention<T>::Attention(const DecoderShape& shape, const CudaOptions& options, i
 
 template <class T>
 void Attention<T>::make_cache(int n_blocks) {
-  layer_bytes_ = static_cast<size_t>(n_blocks) * shape_.n_kv_heads * page_bytes();
+  layer_bytes_ = static_cast<size_t>(n_blocks) * block_bytes();
   cache_.grow(layer_bytes_ * shape_.n_layers);
   check(cudaMemsetAsync(cache_.get(), 0, cache_.bytes(), launch_.stream), "clearing the KV cache");
 }
@@ -35,21 +35,26 @@ uint64_t Attention<T>::kv_bytes_per_token() const {
   return static_cast<uint64_t>(shape_.n_layers) * shape_.n_kv_heads * page_bytes() / kPage;
 }
 
+// Layer by layer: one copy in two dimensions has a largest pitch, which a layer of a large cache exceeds.
 template <class T>
 void Attention<T>::read_block(int32_t block, uint8_t* to) const {
-  const size_t bytes = static_cast<size_t>(shape_.n_kv_heads) * page_bytes();
-  const uint8_t* from = cache_.get() + static_cast<size_t>(block) * bytes;
+  const size_t bytes = block_bytes();
   check(cudaStreamSynchronize(launch_.stream), "waiting for a step");
-  check(cudaMemcpy2D(to, bytes, from, layer_bytes_, bytes, shape_.n_layers, cudaMemcpyDeviceToHost), "reading KV");
+  for (int layer = 0; layer < shape_.n_layers; ++layer) {
+    const uint8_t* from = cache_.get() + layer * layer_bytes_ + static_cast<size_t>(block) * bytes;
+    check(cudaMemcpy(to + layer * bytes, from, bytes, cudaMemcpyDeviceToHost), "reading KV");
+  }
 }
 
 template <class T>
 void Attention<T>::write_block(int32_t block, const uint8_t* from) {
-  const size_t bytes = static_cast<size_t>(shape_.n_kv_heads) * page_bytes();
-  uint8_t* to = cache_.get() + static_cast<size_t>(block) * bytes;
+  const size_t bytes = block_bytes();
   check(cudaStreamSynchronize(launch_.stream), "waiting for a step");
-  check(cudaMemcpy2D(to, layer_bytes_, from, bytes, bytes, shape_.n_layers, cudaMemcpyHostToDevice), "writing KV");
-  // It may have returned before the bytes arrived, and the stream of steps does not wait for that.
+  for (int layer = 0; layer < shape_.n_layers; ++layer) {
+    uint8_t* to = cache_.get() + layer * layer_bytes_ + static_cast<size_t>(block) * bytes;
+    check(cudaMemcpy(to, from + layer * bytes, bytes, cudaMemcpyHostToDevice), "writing KV");
+  }
+  // They may have returned before the bytes arrived, and the stream of steps does not wait for that.
   check(cudaStreamSynchronize(cudaStreamLegacy), "writing KV");
 }
 

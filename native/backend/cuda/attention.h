@@ -48,6 +48,8 @@ class Attention {
  private:
   // Bytes of 16 tokens of one KV head, and how many of them come before V.
   int page_bytes() const;
+  // Of a block of one layer.
+  size_t block_bytes() const { return static_cast<size_t>(shape_.n_kv_heads) * page_bytes(); }
   int value_offset() const;
 
   const DecoderShape shape_;
