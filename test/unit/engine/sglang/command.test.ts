@@ -58,6 +58,21 @@ describe('a command', () => {
     );
   });
 
+  it('hands the prefix cache and priorities on, and refuses what SGLang has not', () => {
+    const { args } = commandOf('triton', {
+      'disable-radix-cache': true,
+      'enable-priority-scheduling': true,
+      'schedule-low-priority-values-first': true,
+    });
+    for (const name of ['disable-radix-cache', 'enable-priority-scheduling', 'schedule-low-priority-values-first']) {
+      expect(args).toContain(`--${name}`);
+    }
+    expect(() => commandOf('triton', { 'session-file': 'a.kv' })).toThrow('--session-file is of the native engine');
+    expect(() => commandOf('triton', { 'max-queued-tokens': 9 })).toThrow(
+      '--max-queued-tokens is of the native engine',
+    );
+  });
+
   it('ends with the flags that jsg does not know', () => {
     const { args } = commandOf('triton', {}, ['--enable-metrics', '--schedule-policy', 'lpm']);
     expect(args.slice(-3)).toEqual(['--enable-metrics', '--schedule-policy', 'lpm']);
