@@ -1,6 +1,6 @@
 // A corpus of JSON schemas with valid and invalid instances, offline and without a model: each schema is compiled as a
 // request's would be, and each instance walked through it token by token.
-//   node bench/grammar/corpus.mjs DIRECTORY --model MODEL.gguf [--out results.json] [--limit N] [--strict]
+//   node bench/grammar/corpus.mjs DIRECTORY --model MODEL.gguf [--out results.json] [--limit N [--seed S]] [--strict]
 //     [--plain PYTHON: the plain xgrammar package of that Python, on the same schemas, instances and vocabulary]
 // DIRECTORY: JSON files of {"schema", "tests": [{"valid", "data"}]}, as JSONSchemaBench's maskbench/data has them. Nothing of it
 // is kept here.
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { loadBinding } from '../../dist/addon/binding.js';
 import { loadModel } from '../../dist/model/load.js';
 import { normalizeSchema } from '../../dist/server/grammar/json-schema.js';
+import { numbers } from './schemas.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,6 +21,7 @@ const { values, positionals } = parseArgs({
     model: { type: 'string' },
     out: { type: 'string' },
     limit: { type: 'string', default: '0' },
+    seed: { type: 'string' },
     strict: { type: 'boolean', default: false },
     plain: { type: 'string' },
   },
@@ -28,9 +30,19 @@ const [directory] = positionals;
 const names = readdirSync(directory)
   .filter((name) => name.endsWith('.json'))
   .sort();
-// Evenly over the corpus.
-const step = Number(values.limit) > 0 ? Math.max(1, Math.floor(names.length / Number(values.limit))) : 1;
-const files = names.filter((_, index) => index % step === 0);
+const files = sample(names, Number(values.limit), values.seed);
+
+/** Evenly over the corpus, or at random. */
+function sample(all, limit, seed) {
+  if (limit === 0) return all;
+  if (seed === undefined) {
+    const step = Math.max(1, Math.floor(all.length / limit));
+    return all.filter((_, index) => index % step === 0);
+  }
+  const random = numbers(Number(seed));
+  const keyed = all.map((name) => [random(), name]).sort(([a], [b]) => a - b);
+  return keyed.slice(0, limit).map(([, name]) => name);
+}
 
 const { tokenizer, weights, eosTokenIds } = await loadModel({ model: values.model, loadFormat: 'auto' });
 const { vocabSize } = weights.config;

@@ -33,7 +33,7 @@ def main():
     info = xgrammar.TokenizerInfo(
         vocabulary, xgrammar.VocabType.RAW, vocab_size=given["vocabSize"], stop_token_ids=[given["eos"]]
     )
-    modes = {"default": {}, "open": {"strict_mode": False, "any_whitespace": True}}
+    modes = {"open": {"strict_mode": False, "any_whitespace": True}, "default": {}}
     results = {mode: {} for mode in modes}
     for mode, options in modes.items():
         compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)

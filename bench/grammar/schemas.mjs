@@ -1,7 +1,7 @@
 // Random JSON schemas of the kinds that people ask of a model, each with at least one value: reproducible by seed.
 
 /** Mulberry32: the same numbers everywhere. */
-function numbers(seed) {
+export function numbers(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
