@@ -4,7 +4,7 @@ import { type CharSet, ESCAPED, has } from './char-set.js';
 import { usefulStates } from './regex-writer.js';
 
 /** A millisecond and a half of compiling each. */
-const MAX_STATES = 1200;
+const MAX_STATES = 900;
 /** What the compiler takes for a grammar instead of an expression (`scripts/xgrammar/library.mjs`). */
 export const GRAMMAR_MARK = '\u0001';
 /** Characters that JSON writes with an escape, and how. All others below 32 are left out. */
@@ -40,7 +40,12 @@ export function grammarOf({ alphabet, next, accepts }: Automaton): string | null
   return `${GRAMMAR_MARK}root ::= s0\n${rules.join('\n')}\n`;
 }
 
-const charText = (code: number) => `\\U${code.toString(16).padStart(8, '0')}`;
+/** Letters, digits and spaces as they are, others by their number, whose digits are counted: `\\x` takes all that follow. */
+function charText(code: number): string {
+  const char = String.fromCodePoint(code);
+  if (/[A-Za-z0-9 ]/.test(char)) return char;
+  return code < 0x10000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\U${code.toString(16).padStart(8, '0')}`;
+}
 
 function classText(set: CharSet): string {
   return `[${set.map(([from, to]) => (from === to ? charText(from) : `${charText(from)}-${charText(to)}`)).join('')}]`;

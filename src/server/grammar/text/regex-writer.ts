@@ -114,7 +114,7 @@ const grouped = (text: string) => (isAtom(text) ? text : `(?:${text})`);
 
 /** One character, one set, or one group. */
 function isAtom(text: string): boolean {
-  if (/^(?:[^\\()[\]{}*+?|^$.]|\\x[0-9a-f]{2}|\\u\{[0-9a-f]+\}|\\[^xu])$/.test(text)) return true;
+  if (/^(?:[^\\()[\]{}*+?|^$.]|\\u[0-9a-f]{4}|\\u\{[0-9a-f]+\}|\\[^u])$/.test(text)) return true;
   return endOfAtom(text) === text.length;
 }
 
@@ -154,5 +154,5 @@ function classText(set: CharSet): string {
 function charText(code: number): string {
   const char = code <= LAST ? String.fromCodePoint(code) : '';
   if (/^[A-Za-z0-9_ ]$/.test(char)) return char;
-  return code < 0x80 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  return code < 0x10000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\u{${code.toString(16)}}`;
 }
