@@ -199,7 +199,7 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--model <PATH|ID>', 'a directory of safetensors, or a hub id')
     .option('--scheme <NAME>', 'int4wo-128 (or -32, -64, -256), int8wo, w8a8')
     .option('--output <DIR>', 'where the checkpoint goes')
-    .option('--method <NAME>', 'rtn: nearest; hqq: half-quadratic, a smaller error of the weights (default: rtn)')
+    .option('--method <NAME>', 'rtn: nearest; hqq: scales and zeros of the least weighted error (default: rtn)')
     .option('--lm-head <DTYPE>', 'the head too: int8, int4 (default: as it is)')
     .option('--revision <REV>', 'branch, tag or commit of a hub id (default: main)')
     .option('--num-threads <N>', 'CPU threads; 0: one a core (default: 0)')

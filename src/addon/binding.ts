@@ -379,7 +379,7 @@ export interface QuantizeRequest {
     bits: 4 | 8;
     /** Columns that share a scale; divides the row. */
     groupSize: number;
-    /** Round to nearest, or refined half-quadratically. */
+    /** Round to nearest, or, of 4 bits, scales and zeros with the least sum of |w| error^2. */
     method: 'rtn' | 'hqq';
     /** 8 bits are stored as code + 128, otherwise in two's complement. */
     biased: boolean;

@@ -73,8 +73,12 @@ export function totalError(errors: readonly MatrixError[]): number {
 
 const WHAT: Record<QuantizeOptions['method'], string> = {
   rtn: 'rounding to the nearest code',
-  hqq: 'half-quadratic refinement of scales and zero points (no calibration data)',
+  hqq: 'scales and zero points of the least error, weighted by the weights (no calibration data; 8 bits are rounded)',
 };
+
+/** Those versions expect zero points unpacked that they pack themselves. */
+const LOADING = ` transformers with compressed-tensors 0.18 to
+0.20.1 needs \`quantization_config=CompressedTensorsConfig(dequantize=True)\` for its packed zero points.`;
 
 /** README.md. The same for the same input: no dates, no paths. */
 export function cardOf(
@@ -101,7 +105,7 @@ tags:
 
 Made by \`jsg quantize --model ${model} --scheme ${options.scheme} --method ${options.method}${options.head === 'auto' ? '' : ` --lm-head ${options.head}`}\`
 with ${WHAT[options.method]}, in the compressed-tensors layout that transformers, vLLM and SGLang load; \`jsg launch --model-path\`
-serves it as it is.
+serves it as it is.${options.scheme.startsWith('int4') ? LOADING : ''}
 
 - ${errors.length} matrices are quantised; ${skipped} linear layers whose rows are no whole number of groups, embeddings, norms and ${options.head === 'auto' ? 'the head' : 'biases'} stay as they were.
 - ${gb(bytes.before)} became ${gb(bytes.after)}.

@@ -63,6 +63,7 @@ describe('quantised checkpoints', () => {
     const card = readFileSync(join(made.output, 'README.md'), 'utf8');
     expect(card).toContain(`tiny, ${options.scheme}`);
     expect(card).toContain(`**${(100 * made.error).toFixed(2)} %**`);
+    expect(card.includes('CompressedTensorsConfig(dequantize=True)')).toBe(options.scheme === INT4.scheme);
     expect(existsSync(join(made.output, 'tokenizer.json'))).toBe(true);
   });
 
