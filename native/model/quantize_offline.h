@@ -11,7 +11,7 @@ namespace jsg {
 struct OfflineScheme {
   int bits;        // 4: asymmetric, w = scale * (code - zero), codes and zeros 0..15; 8: symmetric, codes -127..127
   int group_size;  // columns that share scale and zero; divides the row
-  bool hqq;        // half-quadratic refinement of scales and zeros; otherwise round to nearest
+  bool hqq;        // of 4 bits: scales and zeros with the least sum of |w| error^2; otherwise round to nearest
   bool biased;     // 8 bits are stored as code + 128 (pack-quantized); otherwise signed (int-quantized)
 };
 
