@@ -43,7 +43,6 @@ const KINDS: Record<string, Partial<SubmitRequest>> = {
 };
 
 describe('on a model of random weights', () => {
-  // One thread: how a long context is cut among several depends on the batch, and sums are rounded by how they are cut.
   const start = (overrides: Partial<RuntimeSpec>) => NativeEngineRuntime.start(dummySpec(overrides));
 
   test.each(Object.entries(KINDS))('%s: the same events, to the bit', async (_, kind) => {
@@ -53,6 +52,21 @@ describe('on a model of random weights', () => {
     const events = await collect(withDrafts.submit(request));
     expect(answerOf(events)).toEqual(answerOf(expected));
     expect(withDrafts.stats()).toMatchObject({ leakedBlocks: 0, usedTokens: 0 });
+  });
+
+  test('on several threads, which share long contexts: the same events, to the bit', async () => {
+    const [without, withDrafts] = await both((overrides) =>
+      start({ ...overrides, numThreads: 2, contextLength: 2048, maxTotalTokens: 8192, chunkedPrefillSize: 512 }),
+    );
+    // Over 1,024 tokens the spans of a context become longer.
+    for (const numTokens of [60, 250, 900]) {
+      const promptIds = Int32Array.from({ length: numTokens }, (_, i) => 5 + ((i * i) % 11));
+      const request = makeRequest({ promptIds, maxNewTokens: 250, sampling: { ...GREEDY, topLogprobs: 1 } });
+      const expected = await collect(without.submit(request));
+      const events = await collect(withDrafts.submit(request));
+      expect(answerOf(events)).toEqual(answerOf(expected));
+      expect(numAccepted(events)).toBeGreaterThan(0);
+    }
   });
 
   test('stop ids end an answer in the middle of a draft, but not before the least number of tokens', async () => {
@@ -131,7 +145,7 @@ describe('on SmolLM2', () => {
     const { weights, tokenizer } = await loadModel({ model: 'smollm2', loadFormat: 'auto' });
     if (!tokenizer) throw new Error('SmolLM2 has a tokenizer');
     const [without, withDrafts] = await both((overrides) =>
-      startRuntime(weights, { ...overrides, kvCacheDtype: 'f16', numThreads: 1 }),
+      startRuntime(weights, { ...overrides, kvCacheDtype: 'f16' }),
     );
     const text = 'Wash the beans and leave them in cold water over night. Cut two onions and three carrots. Add salt.';
     const copy = `<|im_start|>user\nRepeat this text: ${text}<|im_end|>\n<|im_start|>assistant\n${text.slice(0, 30)}`;

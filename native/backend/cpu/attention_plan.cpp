@@ -6,7 +6,16 @@
 namespace jsg::cpu {
 namespace {
 constexpr int kRowsPerPiece = 16;
-constexpr int kShortestSpan = 128;  // tokens: below it, merging costs more than it gains
+constexpr int kShortestSpan = 128;   // tokens: below it, merging costs more than it gains
+constexpr int kMostDecodeRows = 65;  // of a slice that goes on with an answer: its newest token and its drafts
+
+// Of a row that goes on with an answer and sees so many tokens: between `splits` and twice as many spans. Where they
+// are depends on nothing else, so that sums are rounded in the same way whatever is computed beside the row.
+int decode_span(int n_tokens, int splits) {
+  int span = kShortestSpan;
+  while (span * 2 * splits < n_tokens) span *= 2;
+  return span;
+}
 }  // namespace
 
 void AttentionPlan::build(const Batch& batch, const DecoderShape& shape, const KvLayout& kv, int n_threads) {
@@ -18,24 +27,34 @@ void AttentionPlan::build(const Batch& batch, const DecoderShape& shape, const K
 
   int64_t natural = 0;
   for (const SequenceSlice& slice : batch.slices) {
-    natural += static_cast<int64_t>((slice.n_rows + kRowsPerPiece - 1) / kRowsPerPiece) * shape.n_kv_heads;
+    const int n_pieces = slice.n_rows > kMostDecodeRows ? (slice.n_rows + kRowsPerPiece - 1) / kRowsPerPiece : 1;
+    natural += static_cast<int64_t>(n_pieces) * shape.n_kv_heads;
   }
   const int64_t wanted = n_threads > 1 ? 4 * n_threads : 1;
   const int splits = natural >= wanted ? 1 : static_cast<int>((wanted + natural - 1) / natural);
 
   size_t acc = 0, max_sum = 0;
   for (const SequenceSlice& slice : batch.slices) {
-    for (int row = 0; row < slice.n_rows; row += kRowsPerPiece) {
-      const int n_rows = std::min(kRowsPerPiece, slice.n_rows - row);
+    const bool decodes = slice.n_rows <= kMostDecodeRows;
+    for (int row = 0, n_rows = 0; row < slice.n_rows; row += n_rows) {
+      n_rows = std::min(kRowsPerPiece, slice.n_rows - row);
       const int first_position = batch.positions[slice.first_row + row];
-      const int end = first_position + n_rows;
       const int begin = shape.sliding_window > 0 ? std::max(0, first_position - shape.sliding_window + 1) / 16 * 16 : 0;
-      const int even = ((end - begin + splits - 1) / splits + 63) / 64 * 64;
-      const int span = std::max(kShortestSpan, even);
-      const int n_splits = (end - begin + span - 1) / span;
+      int span = decode_span(first_position + 1 - begin, splits), origin = 0;
+      if (decodes && splits > 1) {
+        const auto is_cut_alike = [&](int n) { return decode_span(first_position + n - begin, splits) == span; };
+        while (!is_cut_alike(n_rows)) --n_rows;
+      } else {
+        const int n_tokens = first_position + n_rows - begin;
+        span = std::max(kShortestSpan, ((n_tokens + splits - 1) / splits + 63) / 64 * 64);
+        origin = begin;
+      }
+      const int end = first_position + n_rows;
+      const int first_span = (begin - origin) / span, n_splits = (end - origin + span - 1) / span - first_span;
       for (int kv_head = 0; kv_head < shape.n_kv_heads; ++kv_head) {
         for (int s = 0; s < n_splits; ++s) {
-          pieces_.push_back({&slice, kv_head, row, n_rows, begin + s * span, std::min(end, begin + (s + 1) * span),
+          const int cut = origin + (first_span + s) * span;
+          pieces_.push_back({&slice, kv_head, row, n_rows, std::max(begin, cut), std::min(end, cut + span),
                              s == 0 ? n_splits : 0, acc, max_sum});
           acc += static_cast<size_t>(n_rows) * group_ * v_stride_;
           max_sum += static_cast<size_t>(n_rows) * group_ * 2;
