@@ -29,7 +29,12 @@ export function unloadWhenIdle(
       });
       requireRoom();
       const again = await NativeEngineRuntime.start(spec);
-      await session?.restore(again);
+      try {
+        await session?.restore(again);
+      } catch (error) {
+        await again.stop();
+        throw error;
+      }
       return again;
     },
     beforeUnload: async (idle) => session?.saveAtEnd(idle),
