@@ -9,6 +9,7 @@
 #   run.sh fault                     the GPU fails beneath running streams: they end with an error, the server exits with 6
 #   run.sh bench                     engine-level figures, 1B and 8B shapes
 #   run.sh http [SHAPE...]           random weights over HTTP beside the engine alone (8b, then 1b)
+#   run.sh load [SHAPE STREAMS...]   64 streams of 512 + 128 tokens (1b; random weights): the engine alone, then over HTTP
 #   run.sh structured                SmolLM2: answers that follow 300 schemas, with two seeds, checked by ajv; their speed beside free ones
 #   run.sh serve [DEVICE...]         SmolLM2 over HTTP: an answer, and jsg bench (cuda, then cpu)
 # JSG_DEVICE=cpu rehearses golden and gate without a GPU.
@@ -135,6 +136,17 @@ http() {
   done
 }
 
+load() {
+  local shape=${1:-1b} streams=${2:-64} requests
+  requests=$((streams * 8))
+  "$app/benches/serving_bench" "$device" "$shape" --streams "$streams" --requests "$requests"
+  "$app/node" "$app/scripts/gpu/dummy-model.mjs" "$shape" "$home/dummy-$shape"
+  start --model-path "$home/dummy-$shape" --load-format dummy --device "$device" --dtype bfloat16 --log-level warning \
+    --max-running-requests "$streams"
+  jsg bench serve --url "$url" --max-concurrency "$streams" --num-prompts "$requests" --warmup-requests "$streams" --no-model-hash
+  stop
+}
+
 structured() {
   local file status=0
   file=$(model)
@@ -167,7 +179,7 @@ part=${1:-}
 shift || true
 case $part in
   keep) keep "$@" && exit ;;
-  test | sanitize | golden | gate | fault | bench | http | structured | serve) unpack ;;
+  test | sanitize | golden | gate | fault | bench | http | load | structured | serve) unpack ;;
   *) sed -n '1d; /^#/!q; s/^# //p' "$0" && exit 2 ;;
 esac
 case $part in
@@ -178,6 +190,7 @@ case $part in
   fault) fault ;;
   bench) for shape in 1b 8b; do "$app/benches/step_bench" "$device" "$shape"; done ;;
   http) if [ $# -gt 0 ]; then http "$@"; else http 8b 1b; fi ;;
+  load) load "$@" ;;
   structured) structured ;;
   serve) if [ $# -gt 0 ]; then serve "$@"; else serve cuda cpu; fi ;;
 esac
