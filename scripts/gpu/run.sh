@@ -76,6 +76,7 @@ run_tests() {
 declare -A backend_tests=([memcheck]=small [racecheck]=raced)
 sanitized=(
   'cuda_codes_test small'
+  'cuda_int8_test small'
   'cuda_sampler_test greedy_takes'
   'cuda_sampler_test unseen_row'
   'cuda_sampler_test two_steps'
