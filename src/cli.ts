@@ -41,6 +41,7 @@ const PLAN_SETTINGS: readonly FlagName[] = [
   'dtype',
   'attention-backend',
   'lm-head-dtype',
+  'prefill-dtype',
   'disable-cuda-graph',
   'mem-fraction-static',
   'max-total-tokens',

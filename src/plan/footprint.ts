@@ -7,7 +7,10 @@ import type { Settings } from '../profile/flags.js';
 import { groupedBytes, isProjection, type StoredTensor } from './weight-format.js';
 
 /** Where and how a model is to run. */
-export type Placement = Pick<RuntimeSpec, 'backend' | 'referenceAttention' | 'useGraphs' | 'kvCacheDtype'> & {
+export type Placement = Pick<
+  RuntimeSpec,
+  'backend' | 'referenceAttention' | 'useGraphs' | 'int8Prompts' | 'kvCacheDtype'
+> & {
   /** The GPU shares the system's memory (Jetson), so what the host holds counts, too. */
   integrated: boolean;
 };

@@ -112,6 +112,10 @@ export function placementOf({ settings, machine }: PlanRequest): Placement {
     backend,
     referenceAttention: backend === 'cuda' && settings['attention-backend'] === 'torch_native',
     useGraphs: !settings['disable-cuda-graph'],
+    // jsg keeps int8dq's activations in 16 bits on a GPU.
+    int8Prompts:
+      backend === 'cuda' &&
+      (settings.engine === 'sglang' ? settings['torchao-config'] === 'int8dq' : settings['prefill-dtype'] === 'int8'),
     kvCacheDtype: isNarrow ? asked : backend === 'cpu' && isWide ? 'f32' : 'f16',
     integrated: machine.integrated,
   };

@@ -138,7 +138,9 @@ export function assumptionsOf({ request, efficiency, decode, placement }: Plan):
     ...(onGpu && rates.fp16Tflops !== null
       ? [
           `prefill at ${percent(PREFILL.share)} of ${rates.fp16Tflops.toFixed(1)} dense fp16 TFLOPS: ${PREFILL.source}`,
-          ...(quant === 'int8dq' ? [`int8 prefill is ${INT8_PREFILL.speedup} x as fast: ${INT8_PREFILL.source}`] : []),
+          ...(placement.int8Prompts
+            ? [`int8 prefill is ${INT8_PREFILL.speedup} x as fast: ${INT8_PREFILL.source}`]
+            : []),
         ]
       : []),
     ...(rates.watts === null ? ['the power is not known'] : [`power: ${rates.watts} W, the whole budget of the mode`]),

@@ -14,7 +14,7 @@ import {
 } from './efficiency.js';
 import { type Footprint, kvBytesPerToken, type Placement } from './footprint.js';
 import type { Model } from './memory.js';
-import { type FormatClass, formatClassOf, isProjection } from './weight-format.js';
+import { type FormatClass, formatClassOf, hasCodes, isProjection } from './weight-format.js';
 
 /** What is to be predicted for. */
 export interface Workload {
@@ -26,7 +26,7 @@ export interface Workload {
   weightsRead: number;
   /** Of the linear layers. */
   format: FormatClass;
-  /** They are multiplied with activations in int8. */
+  /** Prompts multiply them with activations in int8. */
   int8Activations: boolean;
   placement: Placement;
 }
@@ -38,7 +38,7 @@ export function workloadOf({ config, tensors }: Model, footprint: Footprint, pla
     ...parametersOf({ config, tensors }),
     weightsRead: footprint.weightsRead,
     format: formatClassOf(tensors),
-    int8Activations: projections.some(({ int8Activations }) => int8Activations),
+    int8Activations: placement.int8Prompts === true && projections.some(hasCodes),
     placement,
   };
 }
