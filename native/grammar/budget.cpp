@@ -16,10 +16,12 @@ struct State {
   int until_clock = 0;
   int64_t limit = 0, left = 0;
   int64_t deadline_ns = 0;
+  int64_t n_allocations = 0;
 };
 thread_local State state;
 
 void charge(size_t size) {
+  ++state.n_allocations;
   state.left -= static_cast<int64_t>(std::min<size_t>(size, INT64_MAX / 2));
   bool is_late = false;
   if (--state.until_clock <= 0) {
@@ -43,10 +45,12 @@ int64_t thread_cpu_ns() {
 Budget::Budget(const BudgetLimits& limits) {
   const auto bytes = static_cast<int64_t>(limits.bytes);
   const int64_t ns = std::chrono::nanoseconds(limits.time).count();
-  state = {true, kStride, bytes, bytes, thread_cpu_ns() + ns};
+  state = {true, kStride, bytes, bytes, thread_cpu_ns() + ns, 0};
 }
 
 Budget::~Budget() { state.armed = false; }
+
+int64_t Budget::n_allocations() { return state.n_allocations; }
 
 extern "C" {
 // NOLINTBEGIN: the linker's names

@@ -37,6 +37,9 @@ class Budget {
   ~Budget();
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
+
+  // Of this thread since the budget in force began: a measure of work that is the same in every run.
+  static int64_t n_allocations();
 };
 
 }  // namespace jsg

@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "grammar/budget.h"
+
 namespace jsg {
 namespace {
 
@@ -10,19 +12,22 @@ constexpr std::string_view kClosersFirst = "}]\":,0tnf[{-";
 
 class Search {
  public:
-  Search(xgrammar::GrammarMatcher& matcher, size_t max_bytes) : matcher_(matcher), max_bytes_(max_bytes) {}
+  Search(xgrammar::GrammarMatcher& matcher, std::string& text) : matcher_(matcher), text_(text) { text_.clear(); }
   ~Search() {
     if (n_accepted_ > 0) matcher_.Rollback(n_accepted_);
   }
   Search(const Search&) = delete;
   Search& operator=(const Search&) = delete;
 
-  std::optional<std::string> run() {
+  Ending run(size_t max_bytes, int64_t max_allocations) {
+    const int64_t last_allocation = Budget::n_allocations() + max_allocations;
     while (!matcher_.IsCompleted()) {
       const std::string forced = matcher_.FindJumpForwardString();
-      if (!(forced.empty() ? advance_by_choice() : advance(forced)) || text_.size() > max_bytes_) return {};
+      if (!(forced.empty() ? advance_by_choice() : advance(forced))) return Ending::kStuck;
+      if (text_.size() > max_bytes) return Ending::kTooLong;
+      if (Budget::n_allocations() > last_allocation) return Ending::kTooHard;
     }
-    return text_;
+    return Ending::kFound;
   }
 
  private:
@@ -56,15 +61,15 @@ class Search {
   }
 
   xgrammar::GrammarMatcher& matcher_;
-  const size_t max_bytes_;
-  std::string text_;
+  std::string& text_;
   int n_accepted_ = 0;
 };
 
 }  // namespace
 
-std::optional<std::string> find_json_ending(xgrammar::GrammarMatcher& matcher, size_t max_bytes) {
-  return Search(matcher, max_bytes).run();
+Ending find_json_ending(xgrammar::GrammarMatcher& matcher, size_t max_bytes, int64_t max_allocations,
+                        std::string& text) {
+  return Search(matcher, text).run(max_bytes, max_allocations);
 }
 
 }  // namespace jsg

@@ -18,6 +18,9 @@ constexpr int kLongestEnding = 512;
 constexpr int kEndingGrowth = 8;
 // What closes brackets is short.
 constexpr size_t kEndingBytesPerToken = 4;
+// Looking for an ending takes two to three allocations a byte; where the schema counts far it takes ever more of them.
+// So many are about half a millisecond.
+constexpr int64_t kEndingAllocations = 4096;
 
 // Processor time that an answer may take of the engine thread: so much, and so much more with each token. Other answers
 // wait for it.
@@ -108,19 +111,31 @@ class XgrammarMatcher final : public TokenMatcher {
   }
 
   bool spell_ending(int n_left, std::vector<int32_t>& tokens) {
-    const auto text = find_json_ending(matcher_, static_cast<size_t>(n_left) * kEndingBytesPerToken);
-    if (!text) {
-      // Perhaps after the next token, and less and less often.
-      ending_below_ = n_left - (1 << std::min(n_not_found_++, 10));
+    const size_t max_bytes = static_cast<size_t>(n_left) * kEndingBytesPerToken;
+    const Ending ending = find_json_ending(matcher_, max_bytes, kEndingAllocations, ending_);
+    if (ending != Ending::kFound) {
+      ending_below_ = n_left - n_until_retry(ending, n_left);
       return false;
     }
-    tokens = vocabulary_->encode(*text);
+    tokens = vocabulary_->encode(ending_);
     const int n_ending = static_cast<int>(tokens.size());
     const int n_spare = n_left - n_ending - kEndingGrowth;
-    if (n_spare <= 0 && n_ending <= n_left && (n_ending > 0 || text->empty())) return true;
+    if (n_spare <= 0 && n_ending <= n_left && (n_ending > 0 || ending_.empty())) return true;
     // Each token may take one of what is spare, and make the ending longer.
     ending_below_ = n_left - std::max(n_spare / (1 + kEndingGrowth), 1);
     return false;
+  }
+
+  // Tokens of the answer until an ending that was not found with `n_left` of them is looked for again.
+  int n_until_retry(Ending ending, int n_left) {
+    switch (ending) {
+      case Ending::kTooHard:
+        return std::max(n_left / 2, 1);
+      case Ending::kTooLong:
+        return std::max(n_left / 8, 1);
+      default:  // perhaps after the next one, and less and less often
+        return 1 << std::min(n_stuck_++, 10);
+    }
   }
 
   // How many of the tokens of a forced text the tokenizer would spell so whatever follows the text: up to the first of
@@ -160,7 +175,8 @@ class XgrammarMatcher final : public TokenMatcher {
   std::shared_ptr<const Vocabulary> vocabulary_;
   BudgetLimits limits_;
   int ending_below_;  // with so many tokens left, endings are looked for
-  int n_not_found_ = 0;
+  int n_stuck_ = 0;
+  std::string ending_;
   int64_t allowance_ns_ = kAllowanceNs;
   std::vector<uint32_t> mask_;
 };

@@ -152,6 +152,26 @@ TEST(json_is_closed_before_it_is_cut) {
   CHECK(matcher->accept('"') && matcher->accept(']'));
 }
 
+TEST(an_ending_out_of_reach_is_not_looked_for_long) {
+  const Words words;
+  GrammarCompiler compiler(words.spec, {});
+  const char* schema = R"({"type":"array","items":{"type":"string"},"minItems":1000})";
+  const auto matcher = start(compiler, GrammarKind::kJsonSchema, schema);
+  for (const char byte : std::string_view("[\"")) CHECK(matcher->accept(byte));
+  std::vector<int32_t> ending;
+  int64_t n_allocations = 0;
+  for (int n_left = 500; n_left > 0; --n_left) {
+    {
+      const Budget from_zero({std::chrono::milliseconds(1), 1});
+    }
+    CHECK(!matcher->must_end(n_left, ending));
+    n_allocations += Budget::n_allocations();
+    CHECK(matcher->accept('x'));
+  }
+  // A hundred items to their end take twenty thousand.
+  CHECK(n_allocations > 0 && n_allocations < 40'000);
+}
+
 TEST(wrong_grammars_say_where) {
   const Words words;
   GrammarCompiler compiler(words.spec, {});
