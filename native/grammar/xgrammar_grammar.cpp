@@ -117,6 +117,8 @@ class XgrammarMatcher final : public TokenMatcher {
       ending_below_ = n_left - n_until_retry(ending, n_left);
       return false;
     }
+    // Complete as it is: the token that says so has precedence over a cut, where there is room for it.
+    if (ending_.empty() && n_left > 1) return false;
     tokens = vocabulary_->encode(ending_);
     const int n_ending = static_cast<int>(tokens.size());
     const int n_spare = n_left - n_ending - kEndingGrowth;

@@ -152,6 +152,22 @@ TEST(json_is_closed_before_it_is_cut) {
   CHECK(matcher->accept('"') && matcher->accept(']'));
 }
 
+TEST(complete_json_ends_itself_while_there_is_room) {
+  const Words words;
+  GrammarCompiler compiler(words.spec, {});
+  const auto matcher = start(compiler, GrammarKind::kJsonSchema, kPerson);
+  for (const char byte : std::string_view(R"({"name": true)")) CHECK(matcher->accept(byte));
+  std::vector<int32_t> ending;
+  CHECK(matcher->must_end(2, ending) && ending == std::vector<int32_t>({'}'}));
+  CHECK(matcher->accept('}'));
+  CHECK(!matcher->must_end(2, ending) && ending.empty());
+  CHECK(matcher->accept(words.stop) && matcher->is_done());
+  const auto number = start(compiler, GrammarKind::kJsonSchema, R"({"type":"number"})");
+  CHECK(number->accept('1') && !number->must_end(3, ending) && number->accept('e'));
+  CHECK(number->must_end(2, ending) && ending.size() == 1);
+  CHECK(number->accept('5') && number->must_end(1, ending) && ending.empty());
+}
+
 TEST(an_ending_out_of_reach_is_not_looked_for_long) {
   const Words words;
   GrammarCompiler compiler(words.spec, {});
