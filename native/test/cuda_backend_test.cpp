@@ -284,10 +284,13 @@ void compare_fully(const TinyDecoder& variant) {
   compare(variant, kBothTypes, kSubjects, scripts);
 }
 
-// n sequences that decode greedily; rows move from step to step, sequences leave, and one more joins with its prompt.
+enum class Sampled { kGreedily, kLateByMasks };
+
+// n sequences that decode; rows move from step to step, sequences leave, and one more joins with its prompt.
 class Decoding {
  public:
-  Decoding(Model& model, int n) : model_(model), n_(n), answers_(n + 1), n_computed_(n + 1), rows_(n + 1) {
+  Decoding(Model& model, int n, Sampled how)
+      : model_(model), n_(n), how_(how), answers_(n + 1), n_computed_(n + 1), rows_(n + 1) {
     tables_ = scattered_tables(std::vector<int>(n + 1, kPrompt + kSteps));
   }
 
@@ -298,6 +301,7 @@ class Decoding {
       const bool has_unread = fed_forward && t > 0;
       model_.launch(make_batch(sequences, has_unread));
       if (has_unread) read(sequences_at(t - 1));
+      if (how_ == Sampled::kLateByMasks) sample(sequences);
       if (!fed_forward) read(sequences);
     }
     if (fed_forward) read(sequences_at(kSteps - 1));
@@ -328,18 +332,48 @@ class Decoding {
       computed += n;
     }
     for (size_t i = 0; i < sequences.size(); ++i) rows_[sequences[i]] = static_cast<int>(i);
-    batch.sampling.resize(sequences.size());
+    if (how_ == Sampled::kGreedily) batch.sampling.resize(sequences.size());
+    batch.samples_later = how_ == Sampled::kLateByMasks;
     return batch;
+  }
+
+  // Every third sequence is free; what the others may pick depends on their place in the answer, and nobody keeps it.
+  static bool allows(int sequence, size_t place, int32_t token) {
+    return sequence % 3 == 2 || (token + sequence) % 5 == static_cast<int32_t>(place % 5);
+  }
+
+  void sample(const std::vector<int>& sequences) {
+    constexpr int kWords = (kVocab + 31) / 32;
+    std::vector<RowSampling> rows(sequences.size());
+    std::vector<uint32_t> masks(sequences.size() * kWords);
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const int s = sequences[i];
+      const size_t place = answers_[s].size();
+      if (s % 2 == 0) rows[i].temperature = 1;
+      rows[i].u = static_cast<double>((7 * place + s) % 11) / 11;
+      if (s % 3 == 2) continue;
+      const std::span mask = std::span(masks).subspan(i * kWords, kWords);
+      for (int32_t token = 0; token < kVocab; ++token) {
+        if (allows(s, place, token)) mask[token / 32] |= 1u << token % 32;
+      }
+      rows[i].allowed = mask;
+    }
+    model_.sample(rows);
   }
 
   void read(const std::vector<int>& sequences) {
     const auto sampled = model_.wait().sampled;
     CHECK(sampled.size() == sequences.size());
-    for (size_t i = 0; i < sampled.size(); ++i) answers_[sequences[i]].push_back(sampled[i].token);
+    for (size_t i = 0; i < sampled.size(); ++i) {
+      std::vector<int32_t>& answer = answers_[sequences[i]];
+      if (how_ == Sampled::kLateByMasks) CHECK(allows(sequences[i], answer.size(), sampled[i].token));
+      answer.push_back(sampled[i].token);
+    }
   }
 
   Model& model_;
   const int n_;
+  const Sampled how_;
   std::vector<std::vector<int32_t>> tables_, answers_;
   std::vector<int> n_computed_, rows_;  // rows_: logit row in the step launched last
 };
@@ -351,10 +385,12 @@ void compare_fed_forward(const TinyDecoder& variant, DType dtype, const Subject&
   if (gpu.model->max_in_flight() < 2) return;
   for (const int n : sizes) {
     const Watchdog watchdog(std::string(variant.name) + ", " + subject.name + ", fed forward x " + std::to_string(n));
-    const auto expected = Decoding(*gpu.model, n).run(false);
-    CHECK(Decoding(*gpu.model, n).run(true) == expected);
-    for (const auto& answer : expected) {
-      CHECK(std::ranges::all_of(answer, [](int32_t token) { return token >= 0 && token < kVocab; }));
+    for (const Sampled how : {Sampled::kGreedily, Sampled::kLateByMasks}) {
+      const auto expected = Decoding(*gpu.model, n, how).run(false);
+      CHECK(Decoding(*gpu.model, n, how).run(true) == expected);
+      for (const auto& answer : expected) {
+        CHECK(std::ranges::all_of(answer, [](int32_t token) { return token >= 0 && token < kVocab; }));
+      }
     }
   }
 }
