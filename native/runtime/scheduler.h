@@ -1,8 +1,8 @@
 // Continuous batching with chunked prefill: which tokens of which sequences the next step feeds to the model.
 //
 // Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows, and
-// beside those that decode only as many as make the step cost `mixed_step_cost` of theirs, so a long prompt never
-// stalls a running stream. Drafts take from those rows, and only blocks that nobody needs.
+// beside those that decode only as many as make the step cost `mixed_step_cost` of theirs (see StepPacer), so a long
+// prompt never stalls a running stream. Drafts take from those rows, and only blocks that nobody needs.
 // Sequences start by rank: first come, first served among those of one priority. A sequence gets the blocks of its
 // whole prompt when it starts, and one more every kBlockSize tokens of answer; when none is left the last in rank that
 // runs goes back to the queue and is recomputed later. The first is therefore never touched, and since no request is

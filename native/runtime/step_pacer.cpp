@@ -32,7 +32,9 @@ int StepPacer::prompt_rows(int n_decodes) const {
   if (n_decodes == 0 || cost_ == 0) return max_rows_;
   const double step_us = decode_us(n_decodes);
   if (step_us == 0 || row_us_ == 0) return std::min(kFirstRows, max_rows_);
-  return static_cast<int>(std::clamp((cost_ - 1) * step_us / row_us_, 1.0, static_cast<double>(max_rows_)));
+  const double spare_us = std::max(cost_ * step_us, kUnnoticedUs) - step_us;
+  // Compared as they are: a price near 0 would give more than an int holds.
+  return std::min(max_rows_, static_cast<int>(std::clamp<double>(spare_us / row_us_, kMinRows, max_rows_ + kMinRows)));
 }
 
 void StepPacer::observe(int n_decodes, int n_prompt_rows, double elapsed_us) {
