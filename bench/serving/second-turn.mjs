@@ -9,7 +9,8 @@ const PROMPT_WORDS = 1950;
 const rounds = Number(process.env.ROUNDS ?? 5);
 const { modelPath, flags } = modelAndFlags();
 const { url, stop } = await startServer(modelPath, flags);
-const chat = (messages) => stream(url, '/v1/chat/completions', { messages, temperature: 0, max_tokens: 48 });
+const chat = (messages) =>
+  stream(url, '/v1/chat/completions', { messages, temperature: 0, min_tokens: 16, max_tokens: 48 });
 
 try {
   await chat([{ role: 'user', content: 'Hello.' }]);
