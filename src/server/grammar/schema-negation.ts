@@ -180,9 +180,11 @@ function notProperties(value: unknown): Schema {
   );
 }
 
-/** Lists and names, of which none is as it should be: one would do. */
+/** Lists and names, of which none is as it should be: one would do, and there are no words for that. */
 function notAll(type: 'array' | 'object', key: string, opposite: Schema): Schema {
-  return opposite !== false && { type, [key]: opposite, [type === 'array' ? 'minItems' : 'minProperties']: 1 };
+  if (opposite === false) return false;
+  const none = { type, [key]: opposite, [type === 'array' ? 'minItems' : 'minProperties']: 1 };
+  return { [REST.some]: [none, { [REST.unsaid]: key }] };
 }
 
 /** What `not`, `if` and the keywords that depend on a property ask for, in other words. Throws NotNegatable. */

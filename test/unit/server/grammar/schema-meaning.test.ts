@@ -122,6 +122,13 @@ describe('what normalizeSchema makes', () => {
     expect(() => normalize(JSON.parse(text))).toThrowError(message);
   });
 
+  it('says so where nothing is left but what there are no words for', () => {
+    const named = (name: string) => ({ not: { propertyNames: { not: { const: name } } } });
+    expect(() => normalize({ type: 'object', allOf: [named('a'), named('b')] })).toThrowError(
+      /"propertyNames" is not supp/,
+    );
+  });
+
   it.each([
     '{"type": "object", "properties": {"a": {"$ref": "#"}}}',
     '{"type": "array", "items": {"$ref": "#"}}',
