@@ -25,10 +25,7 @@ export const LIMITS = {
   topLogprobs: 20,
   requestIdChars: 128,
   tools: 128,
-  /** Of a schema without its titles and descriptions. */
   schemaBytes: 64 * 1024,
-  /** Of a schema that is sent as text, with all that is in it. */
-  schemaTextBytes: 256 * 1024,
   /** Of schemas inside schemas, and of what their values list. */
   schemaDepth: 64,
   regexBytes: 4 * 1024,

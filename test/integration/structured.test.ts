@@ -226,9 +226,9 @@ describe.skipIf(!hasGrammars)('structured output', () => {
   });
 
   const schemaOf = (bytes: number) => {
-    const around = Buffer.byteLength(JSON.stringify({ const: '' }));
-    // What is said of a value counts, and what is said to people does not.
-    return { const: 'x'.repeat(bytes - around), description: 'y'.repeat(10_000) };
+    const around = Buffer.byteLength(JSON.stringify({ const: '', description: '' }));
+    // What is said to people counts as well.
+    return { const: 'x'.repeat(bytes - around - 1000), description: 'y'.repeat(1000) };
   };
   const nested = (depth: number): object =>
     depth === 1 ? { type: 'null' } : { type: 'array', items: nested(depth - 1) };

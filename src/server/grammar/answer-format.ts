@@ -97,8 +97,8 @@ function textFormat(kind: 'regex' | 'ebnf', value: unknown, maxBytes: number, pa
 
 /** SGLang sends schemas as text. */
 function parseJsonText(text: string, param: string): unknown {
-  if (Buffer.byteLength(text) > LIMITS.schemaTextBytes) {
-    throw new RequestError(`${param}: must be at most ${LIMITS.schemaTextBytes} bytes long`, {
+  if (Buffer.byteLength(text) > LIMITS.schemaBytes) {
+    throw new RequestError(`${param}: must be at most ${LIMITS.schemaBytes} bytes long`, {
       param,
       code: 'E_GRAMMAR_LIMIT',
     });

@@ -36,7 +36,7 @@ export function normalizeSchema(schema: unknown, options: NormalizeOptions): Sch
   if (typeof schema !== 'boolean' && !isObject(schema)) {
     throw invalid(options.param, 'must be a JSON schema: an object, true or false');
   }
-  const bytes = Buffer.byteLength(JSON.stringify(schema, withoutNotes));
+  const bytes = Buffer.byteLength(JSON.stringify(schema));
   if (bytes > LIMITS.schemaBytes) throw limit(options.param, `must be at most ${LIMITS.schemaBytes} bytes long`);
   try {
     return limitWork(MAX_WORK, () => new Normalizer(schema, options).run());
@@ -45,10 +45,6 @@ export function normalizeSchema(schema: unknown, options: NormalizeOptions): Sch
     throw limit(options.param, 'takes too much work: its patterns are too large, or its options too many');
   }
 }
-
-/** Texts for people: they are in no grammar. */
-const NOTES = new Set(['title', 'description', 'markdownDescription', '$comment', '$id', '$schema']);
-const withoutNotes = (key: string, value: unknown) => (typeof value === 'string' && NOTES.has(key) ? undefined : value);
 
 function invalid(param: string, message: string): RequestError {
   return new RequestError(`${param}: ${message}`, { param, code: 'E_GRAMMAR_INVALID' });
