@@ -32,12 +32,12 @@ const SCHEMA = {
   additionalProperties: false,
 };
 const TOOL = { type: 'function', function: { name: 'get_weather', parameters: SCHEMA } };
-const json_schema = { name: 'person', schema: SCHEMA };
+const FORMAT = { type: 'json_schema', json_schema: { name: 'person', schema: SCHEMA } };
 
 const VALID = [
   () => ['/v1/chat/completions', { messages: user(textOf(20 + below(300), below(50))), max_tokens: 1 + below(60) }],
   () => ['/v1/chat/completions', { messages: user('Hi'), n: 2, temperature: 1, max_tokens: 20, logprobs: true }],
-  () => ['/v1/chat/completions', { messages: user('A person'), response_format: { type: 'json_schema', json_schema } }],
+  () => ['/v1/chat/completions', { messages: user('A person'), max_tokens: 90, response_format: FORMAT }],
   () => ['/v1/chat/completions', { messages: user('Rain?'), tools: [TOOL], tool_choice: 'required', max_tokens: 80 }],
   () => ['/v1/completions', { prompt: [textOf(40, below(9)), 'Once'], max_tokens: 1 + below(40), seed: below(99) }],
   () => ['/v1/completions', { prompt: 'Count:', max_tokens: 30, stop: [','], presence_penalty: 0.5, echo: true }],

@@ -1,12 +1,11 @@
 /** A file of API keys: one a line, blank lines and lines that begin with # aside; read again when it changes. */
-import { readFileSync, type StatsListener, statSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { JsgError } from '../errors.js';
 import { log } from '../log.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 /** Printable ASCII, without the comma that separates keys of `--api-key`. */
 const KEY = /^[!-+\--~]{1,512}$/;
-/** Also files that are renamed into place, or are links to others, are seen by their times. */
 const WATCH_INTERVAL_MS = 2000;
 
 /** Throws E_USAGE for a file that cannot be read, holds no key, or holds a line that is none. Keys are never quoted. */
@@ -44,23 +43,41 @@ export function warnOfOpenKeyFile(file: string): void {
 }
 
 /**
- * Hands over the keys whenever the file has changed. A file that is gone or wrong changes nothing and is said: a slip of
- * the pen must neither open the server nor lock everybody out. Returns what ends it.
+ * Hands over the keys whenever the file holds others than `keys`, those in use. A file that is gone or wrong changes
+ * nothing and is said: a slip of the pen must neither open the server nor lock everybody out. Returns what ends it.
  */
 export function watchKeyFile(
   file: string,
+  keys: readonly string[],
   replace: (keys: string[]) => void,
   intervalMs = WATCH_INTERVAL_MS,
 ): () => void {
-  const onChange: StatsListener = () => {
+  let inUse = keys;
+  let seen: string | null = null; // nothing yet: what changed before this began is not missed
+  const look = () => {
+    const stamp = stampOf(file);
+    if (stamp === seen) return;
+    seen = stamp;
     try {
-      const keys = readKeyFile(file);
-      replace(keys);
-      log.info(`${file} has changed: ${keys.length} API ${keys.length === 1 ? 'key' : 'keys'} from now on`);
+      const found = readKeyFile(file);
+      if (found.join() === inUse.join()) return;
+      inUse = found;
+      replace(found);
+      log.info(`${file} has changed: ${found.length} API ${found.length === 1 ? 'key' : 'keys'} from now on`);
     } catch (error) {
       log.warning(`${(error as Error).message}; the API keys stay as they were`);
     }
   };
-  watchFile(file, { interval: intervalMs, persistent: false }, onChange);
-  return () => unwatchFile(file, onChange);
+  const timer = setInterval(look, intervalMs).unref();
+  return () => clearInterval(timer);
+}
+
+/** Differs where the file may: also of one that is renamed into place, or is a link to another. */
+function stampOf(file: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join();
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
 }

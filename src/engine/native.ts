@@ -154,9 +154,11 @@ async function restoreSession(settings: Settings, spec: RuntimeSpec, runtime: Ru
 /** The keys of a file can be changed while the server runs. A key of the command line stands over a profile's file. */
 function followKeyFile(settings: Settings, { apiKeys }: ServerApp): void {
   const { 'api-key-file': file, 'api-key': given } = settings;
-  if (file === null || readKeyFile(file).join(',') !== given) return;
+  if (file === null) return;
+  const keys = readKeyFile(file);
+  if (keys.join(',') !== given) return;
   warnOfOpenKeyFile(file);
-  watchKeyFile(file, (keys) => apiKeys.replace(keys));
+  watchKeyFile(file, keys, (changed) => apiKeys.replace(changed));
 }
 
 function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, backend: BackendSpec): RuntimeSpec {

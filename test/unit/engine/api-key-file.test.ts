@@ -51,12 +51,27 @@ it('warns of a file that others may read', () => {
   expect(warning.mock.calls.flat().join()).toContain('chmod 600');
 });
 
+it('says nothing of a file that is touched, and does not miss what changed before it watched', async () => {
+  const info = vi.spyOn(log, 'info').mockImplementation(() => {});
+  writeFileSync(file, 'one');
+  const seen: string[][] = [];
+  const stop = watchKeyFile(file, ['zero'], (keys) => seen.push(keys), 10);
+  await vi.waitFor(() => expect(seen).toEqual([['one']]), 5000);
+  writeFileSync(file, 'one\n# touched\n');
+  writeFileSync(`${file}.new`, 'two');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  renameSync(`${file}.new`, file);
+  await vi.waitFor(() => expect(seen).toEqual([['one'], ['two']]), 5000);
+  expect(info).toHaveBeenCalledTimes(2);
+  stop();
+});
+
 it('hands over changed keys, and keeps the old ones where the file is wrong or gone', async () => {
   vi.spyOn(log, 'info').mockImplementation(() => {});
   const warning = vi.spyOn(log, 'warning').mockImplementation(() => {});
   writeFileSync(file, 'one');
   const seen: string[][] = [];
-  const stop = watchKeyFile(file, (keys) => seen.push(keys), 10);
+  const stop = watchKeyFile(file, ['one'], (keys) => seen.push(keys), 10);
   const rename = (text: string) => {
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
