@@ -49,10 +49,12 @@ export async function launch(options: Options, extraArgs: string[] = []): Promis
   // The native engine starts in this process, which a signal ends by itself.
   const running = isSglang ? await untilStarted(start) : await start();
   if (typeof running === 'number') return running;
+  // Before anybody is told that it serves: a signal in answer to that finds it heard.
+  const ended = untilStopped(running);
   if (settings['node-rank'] === 0) announce(running, settings);
   else log.info(`node ${settings['node-rank']} of ${settings.nnodes} is up; node 0 answers requests`);
-  await tellSystemd(`serving at ${running.url}`);
-  return untilStopped(running);
+  const [code] = await Promise.all([ended, tellSystemd(`serving at ${running.url}`)]);
+  return code;
 }
 
 /** What was started through a connection goes with it: stdin ends, or the sign of life that it carries stays away. */
