@@ -5,7 +5,8 @@
 //
 // MINUTES=30, WARM_UP=8 minutes of them before memory is judged, STREAMS=12 clients. Prints a line a minute, then the
 // slope of the memory by least squares, and one JSON line. Exits with 1 where a valid request was not answered with 2xx,
-// a wrong one with other than 4xx, memory grew by more than 1 MiB an hour, or descriptors did not come back.
+// a wrong one with other than 4xx, memory grew by more than 1 MiB an hour, or descriptors differed by more than a connection
+// a client. The KV pool is touched as the prefix cache fills it: --max-total-tokens 8192 is full after the first minutes.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { modelAndFlags, quantile, startServer, stream, textOf } from './server.mjs';
@@ -133,7 +134,7 @@ try {
   const spread = quantile(descriptors, 1) - quantile(descriptors, 0);
   console.log(`memory: ${mibPerHour.toFixed(2)} MiB an hour after ${warmUp} minutes; descriptors differ by ${spread}`);
   console.log(JSON.stringify({ name: 'soak', mibPerHour, spread, counts, readings }));
-  process.exitCode = counts.bad > 0 || mibPerHour > MAX_SLOPE_MIB_H || spread > 2 ? 1 : 0;
+  process.exitCode = counts.bad > 0 || mibPerHour > MAX_SLOPE_MIB_H || spread > numStreams ? 1 : 0;
 } finally {
   await stop();
 }
