@@ -12,6 +12,11 @@ export class RequestError extends JsgError {
   }
 }
 
+/** What is wrong with the field of that name, or path. */
+export function fault(param: string, message: string): RequestError {
+  return new RequestError(`${param}: ${message}`, { param });
+}
+
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string };
 }
@@ -24,10 +29,10 @@ export function errorBody(thrown: unknown): ErrorBody {
   return { error: { message, type: ERRORS[error.code].type, param: error.param ?? null, code } };
 }
 
-/** `bodyOf`: the shape of the API that was asked. */
 /** Of a status from 500 on, and yet as asked for. */
 const NO_FAULTS: readonly ErrorCode[] = ['E_UNAVAILABLE', 'E_TIMEOUT'];
 
+/** `bodyOf`: the shape of the API that was asked. */
 export function errorResponse(thrown: unknown, bodyOf: (thrown: unknown) => object = errorBody): Response {
   const error = toJsgError(thrown);
   const { status } = ERRORS[error.code];

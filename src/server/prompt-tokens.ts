@@ -1,7 +1,7 @@
 /** From prompts to token ids that fit the model. */
 import type { Tokenizer } from '../model/model.js';
 import type { ServerContext } from './context.js';
-import { RequestError } from './error-response.js';
+import { fault, RequestError } from './error-response.js';
 import type { Prompt } from './schemas/prompts.js';
 
 /** The tokenizer. Throws E_INVALID_REQUEST on a server that has none. */
@@ -48,7 +48,7 @@ export function encodeText(
   const whole = wellFormed(text);
   refuseHopeless(server, tokenizer, whole, param);
   const ids = tokenizer.encode(whole, options);
-  if (ids.length === 0) throw new RequestError(`${param}: holds no tokens`, { param });
+  if (ids.length === 0) throw fault(param, 'holds no tokens');
   return checkLength(server, ids, param);
 }
 

@@ -1,6 +1,6 @@
 /** Messages of Anthropic's API as messages of a chat. */
 import type { ChatMessage } from '../../model/model.js';
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { isObject, isUnset } from '../tools/tools.js';
 
@@ -11,10 +11,6 @@ export interface Conversation {
 }
 
 type Content = Record<string, unknown>;
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
 
 /** Throws E_INVALID_REQUEST naming `messages.N...` or `system...`. */
 export function parseConversation(value: unknown, system: unknown): Conversation {

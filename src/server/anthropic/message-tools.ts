@@ -1,5 +1,5 @@
 /** Tools of Anthropic's API. Those that Anthropic hosts or defines itself are refused by name. */
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import {
   describedTool,
   isObject,
@@ -11,10 +11,6 @@ import {
   type ToolChoice,
   type ToolUse,
 } from '../tools/tools.js';
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
 
 /** Null where no tool may be called. Throws E_INVALID_REQUEST naming the place. */
 export function parseMessageTools(request: { tools?: unknown; tool_choice?: unknown }): ToolUse | null {

@@ -1,6 +1,6 @@
 /** Grammar sources as requests give them: a checked text, and the field that it came from. */
 import type { GrammarSource } from '../../addon/binding.js';
-import { RequestError } from '../error-response.js';
+import { fault, RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { normalizeSchema } from './json-schema.js';
 import { catastropheOf } from './text/regex-cost.js';
@@ -9,10 +9,6 @@ import { parseRegex } from './text/regex-syntax.js';
 export interface AnswerFormat extends GrammarSource {
   /** The field that asks for it, for errors. */
   param: string;
-}
-
-export function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
 }
 
 /** `strict`: objects have the properties that the schema names and no others, as SGLang has it. */

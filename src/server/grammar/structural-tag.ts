@@ -1,7 +1,7 @@
 /** Structural tags: text in which some parts follow a grammar. XGrammar's own format, and SGLang's older one. */
-import { RequestError } from '../error-response.js';
+import { fault, RequestError } from '../error-response.js';
 import { LIMITS } from '../limits.js';
-import { type AnswerFormat, checkRegex, checkText, fault, schemaText } from './format-source.js';
+import { type AnswerFormat, checkRegex, checkText, schemaText } from './format-source.js';
 import { isObject } from './schema-context.js';
 
 /** Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming the place. */

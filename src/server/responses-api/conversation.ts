@@ -1,6 +1,6 @@
 /** Input of the Responses API, a text or items, as messages of a chat. */
 import type { ChatMessage } from '../../model/model.js';
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { parseArguments, parseTextParts } from '../schemas/messages.js';
 import { isObject, isUnset } from '../tools/tools.js';
@@ -11,10 +11,6 @@ const ROLES = ['user', 'assistant', 'system', 'developer'];
 const TEXT_PARTS = ['input_text', 'output_text', 'text'];
 const ITEMS_HINT = 'items are messages, function calls, their outputs and reasoning';
 const THOUGHT_PARTS = ['reasoning_text', 'summary_text', 'text'];
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
 
 /** Throws E_INVALID_REQUEST naming `input` or `input.N`. What the items hold is checked when they are added. */
 export function inputItems(input: unknown): Item[] {

@@ -1,5 +1,5 @@
 /** Tools of the Responses API: functions, written flat. What OpenAI hosts itself is refused by name. */
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import {
   describedTool,
   isObject,
@@ -16,10 +16,6 @@ interface ToolRequest {
   tools?: unknown;
   tool_choice?: unknown;
   parallel_tool_calls?: boolean | undefined;
-}
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
 }
 
 /** Null where no tool may be called. Throws E_INVALID_REQUEST naming the place. */

@@ -1,6 +1,7 @@
 /** `text.format` of the Responses API: the form of the answer, written flat. */
+import { fault } from '../error-response.js';
 import { jsonObjectFormat, namedSchemaFormat } from '../grammar/answer-format.js';
-import { type AnswerFormat, fault } from '../grammar/format-source.js';
+import type { AnswerFormat } from '../grammar/format-source.js';
 import { isObject, isUnset } from '../tools/tools.js';
 
 /** Null where any text will do. Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming `text...`. */

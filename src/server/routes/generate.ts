@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { callerOf } from '../auth.js';
 import type { ServerContext } from '../context.js';
-import { RequestError } from '../error-response.js';
+import { fault, RequestError } from '../error-response.js';
 import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions } from '../generate-answer.js';
 import { admit, startGeneration } from '../generation.js';
 import { parseAnswerFormat } from '../grammar/answer-format.js';
@@ -76,7 +76,7 @@ function parseInputs(request: { text?: unknown; input_ids?: unknown }): Inputs {
   const inputs = parsePrompts(request[param], param);
   const isText = 'text' in (inputs.prompts[0] ?? {});
   if (isText === hasText) return { ...inputs, param };
-  throw new RequestError(`${param}: must be ${hasText ? 'text' : 'token ids'}`, { param });
+  throw fault(param, `must be ${hasText ? 'text' : 'token ids'}`);
 }
 
 /** One id for each prompt; `/abort_request` takes any of them. */

@@ -1,4 +1,5 @@
 /** POST /v1/messages and /v1/messages/count_tokens: Anthropic's API. */
+
 import type { Context } from 'hono';
 import type { JsgError } from '../../errors.js';
 import { AnswerBlocks } from '../answer-blocks.js';
@@ -9,8 +10,9 @@ import type { Caller } from '../api-keys.js';
 import { callerOf } from '../auth.js';
 import { type ChatPrompt, type ChatTask, chatPromptIds, planChat } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
+import { fault } from '../error-response.js';
 import { admit, startGeneration } from '../generation.js';
-import { type AnswerFormat, fault, schemaFormat } from '../grammar/format-source.js';
+import { type AnswerFormat, schemaFormat } from '../grammar/format-source.js';
 import { checkModelName, newItemId } from '../openai.js';
 import { readJsonObject } from '../request-body.js';
 import { jsonResponse, type StreamSink, streamResponse } from '../responses.js';

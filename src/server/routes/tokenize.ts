@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { Tokenizer } from '../../model/model.js';
 import { chatPromptIds } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { checkModelName } from '../openai.js';
 import { requireTokenIds, requireTokenizer, wellFormed } from '../prompt-tokens.js';
@@ -15,10 +15,6 @@ import { parseIds } from '../schemas/prompts.js';
 import { detokenizeShape, type TokenizeRequest, tokenizeShape } from '../schemas/tokenize.js';
 import { textOfToken } from '../token-text.js';
 import { isUnset, parseToolUse } from '../tools/tools.js';
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
 
 /** One text gives a list of ids and their number; a list of texts gives lists of both. */
 export async function tokenize(server: ServerContext, c: Context): Promise<Response> {

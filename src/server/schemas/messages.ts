@@ -1,14 +1,11 @@
 /** Chat messages: validated by hand, so that a fault names its message and part, and so that 4 MiB of them cost little. */
 import type { ChatMessage } from '../../model/model.js';
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
+import { isObject } from '../tools/tools.js';
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
 
 /** Throws E_INVALID_REQUEST naming `messages.N...`. Only known fields reach the chat template. */
 export function parseMessages(value: unknown): ChatMessage[] {
@@ -103,8 +100,4 @@ export function parseArguments(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

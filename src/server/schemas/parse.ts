@@ -1,7 +1,7 @@
 /** A request body against its schema: the first fault becomes a 400 that names the field. */
 import type { z } from 'zod';
 import { log } from '../../log.js';
-import { RequestError } from '../error-response.js';
+import { fault, RequestError } from '../error-response.js';
 import type { JsonObject } from '../request-body.js';
 import type { Refusals } from './refusals.js';
 
@@ -36,7 +36,7 @@ export function parseRequest<T extends z.ZodObject>(
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const param = prefix + (issue?.path.join('.') ?? '');
-  throw new RequestError(`${param}: ${issue?.message ?? 'is not valid'}`, { param });
+  throw fault(param, issue?.message ?? 'is not valid');
 }
 
 /** Clients send extras; each is worth one line in a server's life. */

@@ -1,13 +1,9 @@
 /** Prompts of `/v1/completions` and `/generate`: a text, texts, token ids, or lists of token ids. */
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 import { isTokenId } from './fields.js';
 
 export type Prompt = { text: string } | { ids: number[] };
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
-}
 
 /** `isBatch`: the request held a list of prompts, so its answer is a list too (`/generate`). */
 export interface Prompts {

@@ -1,5 +1,5 @@
 /** The tools of a chat, and whether the model may, must or must not call them. */
-import { RequestError } from '../error-response.js';
+import { fault } from '../error-response.js';
 import { LIMITS } from '../limits.js';
 
 export interface Tool {
@@ -26,10 +26,6 @@ interface ToolRequest {
   tools?: unknown;
   tool_choice?: unknown;
   parallel_tool_calls?: boolean | undefined;
-}
-
-function fault(param: string, message: string): RequestError {
-  return new RequestError(`${param}: ${message}`, { param });
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
