@@ -1,9 +1,10 @@
 /** One streamed request, observed as a client sees it. A failure is an observation too: nothing is thrown. */
+import { StringDecoder } from 'node:string_decoder';
 import type { Dispatcher } from 'undici';
 import { headersFor } from '../client.js';
+import { SseParser } from '../server-events.js';
 import { parseChunk, type Usage } from './chunk.js';
 import type { Clock } from './clock.js';
-import { SseParser } from './sse.js';
 import type { Target } from './target.js';
 import type { Failure, Trace } from './trace.js';
 
@@ -32,6 +33,7 @@ export function send(target: Target, body: string, options: SendOptions): Promis
 const MAX_FAULT_CHARS = 300;
 
 class Observer implements Dispatcher.DispatchHandler {
+  readonly #decoder = new StringDecoder('utf8');
   readonly #parser = new SseParser((data) => this.#onData(data));
   readonly #pieceMs: number[] = [];
   readonly #startMs: number;
@@ -88,7 +90,7 @@ class Observer implements Dispatcher.DispatchHandler {
     }
     const before = this.#pieceMs.length;
     this.#nowMs = this.options.clock.now();
-    this.#parse(() => this.#parser.push(bytes));
+    this.#parse(() => this.#parser.push(this.#decoder.write(bytes)));
     const count = this.#pieceMs.length - before;
     if (count > 0) this.options.onPieces?.(this.#nowMs, count);
   }

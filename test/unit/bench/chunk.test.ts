@@ -1,30 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { parseChunk } from '../../../src/bench/chunk.js';
-import { SseParser } from '../../../src/bench/sse.js';
-
-/** Events of `text`, cut into chunks of `size` bytes. */
-function events(text: string, size: number): string[] {
-  const seen: string[] = [];
-  const parser = new SseParser((data) => seen.push(data));
-  const bytes = Buffer.from(text);
-  for (let i = 0; i < bytes.length; i += size) parser.push(bytes.subarray(i, i + size));
-  parser.end();
-  return seen;
-}
-
-describe('SseParser', () => {
-  const stream =
-    ': a comment\r\n\r\ndata: {"a":"grün 🙂"}\n\nevent: x\ndata:no space\r\nid: 3\r\n\r\ndata: one\ndata: two\n\n\n\ndata: [DONE]';
-
-  it.each([1, 2, 3, 5, 7, 1000])('in chunks of %i bytes', (size) => {
-    expect(events(stream, size)).toEqual(['{"a":"grün 🙂"}', 'no space', 'one\ntwo', '[DONE]']);
-  });
-
-  it('of nothing', () => {
-    expect(events('', 1)).toEqual([]);
-    expect(events('\n\n: ping\n\n', 1)).toEqual([]);
-  });
-});
 
 describe('parseChunk', () => {
   const text = (chunk: object) => parseChunk(JSON.stringify(chunk)).text;
