@@ -153,6 +153,20 @@ export interface NativeSampling {
   topLogprobs: number;
 }
 
+/** The likeliest token, always, and nothing told of the others. */
+export const GREEDY: Readonly<NativeSampling> = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  seed: 0,
+  repetitionPenalty: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  logitBias: null,
+  topLogprobs: -1,
+};
+
 export interface NativeRequest {
   /** Chosen by the caller, unique among live requests, unsigned 32-bit. */
   id: number;

@@ -1,4 +1,5 @@
 /** One token through the whole of the runtime. */
+import { GREEDY } from '../addon/binding.js';
 import type { Runtime } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
 import type { ServerModel } from './deps.js';
@@ -10,18 +11,7 @@ export async function produceToken(runtime: Runtime, model: ServerModel): Promis
     maxNewTokens: 1,
     minNewTokens: 0,
     stopTokenIds: new Int32Array(0),
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      seed: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      logitBias: null,
-      topLogprobs: -1,
-    },
+    sampling: GREEDY,
     promptLogprobs: false,
     cacheSalt: 0,
   });

@@ -2,25 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NativeSampling, RuntimeSpec } from '../../src/addon/binding.js';
+import { GREEDY, type RuntimeSpec } from '../../src/addon/binding.js';
 import { NativeEngineRuntime, type Runtime, type TokenEvent } from '../../src/addon/runtime.js';
 import type { ModelWeights } from '../../src/model/model.js';
 
 export const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
 export const TOP_LOGPROBS = 20;
-
-export const GREEDY: NativeSampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: null,
-  topLogprobs: -1,
-};
 
 export interface Golden {
   name: string;

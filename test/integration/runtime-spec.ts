@@ -1,4 +1,4 @@
-import type { ModelConfig, NativeSampling, RuntimeSpec, TensorInfo } from '../../src/addon/binding.js';
+import { GREEDY, type ModelConfig, type RuntimeSpec, type TensorInfo } from '../../src/addon/binding.js';
 import type { SubmitRequest, TokenEvent } from '../../src/addon/runtime.js';
 
 const TINY: ModelConfig = {
@@ -79,19 +79,6 @@ function dummyTensors(config: ModelConfig): TensorInfo[] {
     tensor('model.norm', hiddenSize),
   ];
 }
-
-export const GREEDY: NativeSampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: null,
-  topLogprobs: -1,
-};
 
 export function makeRequest(overrides: Partial<SubmitRequest> = {}): SubmitRequest {
   return {

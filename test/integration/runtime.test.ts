@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { loadBinding } from '../../src/addon/binding.js';
+import { GREEDY, loadBinding } from '../../src/addon/binding.js';
 import { NativeEngineRuntime } from '../../src/addon/runtime.js';
 import { version } from '../../src/version.js';
-import { collect, dummySpec, GREEDY, makeRequest, slowSpec, tokensOf } from './runtime-spec.js';
+import { collect, dummySpec, makeRequest, slowSpec, tokensOf } from './runtime-spec.js';
 
 const SAMPLED = { ...GREEDY, temperature: 1, topP: 0.95, seed: 7 };
 

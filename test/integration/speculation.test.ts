@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { RuntimeSpec } from '../../src/addon/binding.js';
+import { GREEDY } from '../../src/addon/binding.js';
 import { NativeEngineRuntime, type Runtime, type SubmitRequest, type TokenEvent } from '../../src/addon/runtime.js';
 import { loadModel } from '../../src/model/load.js';
 import { GOLDEN, startRuntime } from './golden-models.js';
-import { collect, dummySpec, GREEDY, makeRequest, tokensOf } from './runtime-spec.js';
+import { collect, dummySpec, makeRequest, tokensOf } from './runtime-spec.js';
 
 const WITH = { speculation: { maxDraftTokens: 15, maxMatchTokens: 18 } };
 

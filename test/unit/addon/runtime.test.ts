@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { GREEDY } from '../../../src/addon/binding.js';
 import { NativeEngineRuntime, type SubmitRequest, type TokenEvent } from '../../../src/addon/runtime.js';
 import { anySpec, FakeNative } from './fake-native.js';
 
@@ -13,18 +14,7 @@ const request: SubmitRequest = {
   maxNewTokens: 4,
   minNewTokens: 0,
   stopTokenIds: new Int32Array(0),
-  sampling: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    seed: 0,
-    repetitionPenalty: 1,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-    logitBias: null,
-    topLogprobs: -1,
-  },
+  sampling: GREEDY,
   promptLogprobs: false,
   cacheSalt: 0,
 };

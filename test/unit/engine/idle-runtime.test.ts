@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { StepStats } from '../../../src/addon/binding.js';
+import { GREEDY, type StepStats } from '../../../src/addon/binding.js';
 import type { TokenEvent } from '../../../src/addon/runtime.js';
 import { type IdleOptions, IdleRuntime } from '../../../src/engine/idle-runtime.js';
 import { setLogLevel } from '../../../src/log.js';
@@ -12,18 +12,7 @@ const REQUEST = {
   maxNewTokens: 4,
   minNewTokens: 0,
   stopTokenIds: Int32Array.of(EOS),
-  sampling: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    seed: 0,
-    repetitionPenalty: 1,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-    logitBias: null,
-    topLogprobs: -1,
-  },
+  sampling: GREEDY,
   promptLogprobs: false,
   cacheSalt: 0,
 };

@@ -1,30 +1,16 @@
 /** /v1/messages over the fakes: Anthropic's blocks in, blocks and events out, errors in its shape. */
 import { describe, expect, it } from 'vitest';
-import { bytesOf, EOS, rendered } from './fake-model.js';
-import { type Json, testApp } from './test-app.js';
+import { bytesOf, rendered } from './fake-model.js';
+import { type Json, says, testApp, typedEvents } from './test-app.js';
 
 const PATH = '/v1/messages';
-const SAYS = (text: string) => ({ script: () => [...bytesOf(text), EOS], delayMs: null });
 const HI = { max_tokens: 100, messages: [{ role: 'user', content: 'Hi' }] };
 const WEATHER = { name: 'weather', input_schema: { type: 'object', properties: {} } };
 const CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>';
 
-async function events(response: Response): Promise<Json[]> {
-  expect(response.headers.get('content-type')).toContain('text/event-stream');
-  return (await response.text())
-    .split('\n\n')
-    .filter((event) => event !== '')
-    .map((event) => {
-      const [, type, data] = /^event: (\S+)\ndata: (.*)$/.exec(event) ?? [];
-      const payload = JSON.parse(data as string);
-      expect(payload.type).toBe(type);
-      return payload;
-    });
-}
-
 describe('a message', () => {
   it('is answered with blocks and usage', async () => {
-    const { post } = testApp(SAYS('Hello, world!'));
+    const { post } = testApp(says('Hello, world!'));
     expect(await (await post(PATH, HI)).json()).toEqual({
       id: expect.stringMatching(/^msg_/),
       type: 'message',
@@ -43,8 +29,8 @@ describe('a message', () => {
   });
 
   it('is streamed as the blocks that it is made of', async () => {
-    const { post } = testApp(SAYS('Hello, world!'));
-    const found = await events(await post(PATH, { ...HI, stream: true }));
+    const { post } = testApp(says('Hello, world!'));
+    const found = await typedEvents(await post(PATH, { ...HI, stream: true }));
     const types = found.map(({ type }) => type);
     expect(types.filter((type, index) => type !== types[index - 1])).toEqual([
       'message_start',
@@ -65,15 +51,15 @@ describe('a message', () => {
     [{ max_tokens: 3 }, 'max_tokens', null, 'Hel'],
     [{ stop_sequences: [', w'] }, 'stop_sequence', ', w', 'Hello'],
   ])('says why it ended: %j', async (asked, reason, sequence, text) => {
-    const { post } = testApp(SAYS('Hello, world!'));
+    const { post } = testApp(says('Hello, world!'));
     const body: Json = await (await post(PATH, { ...HI, ...asked })).json();
     expect(body).toMatchObject({ stop_reason: reason, stop_sequence: sequence, content: [{ text }] });
-    const found = await events(await post(PATH, { ...HI, ...asked, stream: true }));
+    const found = await typedEvents(await post(PATH, { ...HI, ...asked, stream: true }));
     expect(found.at(-2).delta).toEqual({ stop_reason: reason, stop_sequence: sequence });
   });
 
   it('goes on from what the assistant’s last message begins', async () => {
-    const { post, runtime } = testApp(SAYS(' world'));
+    const { post, runtime } = testApp(says(' world'));
     const messages = [...HI.messages, { role: 'assistant', content: 'Hello,' }];
     const body: Json = await (await post(PATH, { ...HI, messages })).json();
     expect(body.content).toEqual([{ type: 'text', text: ' world' }]);
@@ -85,7 +71,7 @@ describe('a message', () => {
 
 it('tells thoughts, text and calls apart', async () => {
   const options = { server: { reasoningParser: 'qwen3' as const, toolCallParser: 'qwen25' as const } };
-  const { post } = testApp({ ...SAYS(`<think>Look it up.</think>\n\nOne moment.\n${CALL}`), ...options });
+  const { post } = testApp({ ...says(`<think>Look it up.</think>\n\nOne moment.\n${CALL}`), ...options });
   const body: Json = await (await post(PATH, { ...HI, max_tokens: 300, tools: [WEATHER] })).json();
   expect(body).toMatchObject({
     content: [
@@ -95,7 +81,7 @@ it('tells thoughts, text and calls apart', async () => {
     ],
     stop_reason: 'tool_use',
   });
-  const found = await events(await post(PATH, { ...HI, max_tokens: 300, tools: [WEATHER], stream: true }));
+  const found = await typedEvents(await post(PATH, { ...HI, max_tokens: 300, tools: [WEATHER], stream: true }));
   const deltas = (index: number) =>
     found.filter(({ type, index: at }) => type === 'content_block_delta' && at === index).map(({ delta }) => delta);
   expect(deltas(0).at(-1)).toEqual({ type: 'signature_delta', signature: '' });
@@ -119,7 +105,7 @@ it('tells thoughts, text and calls apart', async () => {
 });
 
 it('turns blocks into messages', async () => {
-  const { post } = testApp(SAYS('ok'));
+  const { post } = testApp(says('ok'));
   const messages = [
     {
       role: 'user',
@@ -228,14 +214,14 @@ describe('errors', () => {
   });
 
   it('in a stream are events', async () => {
-    const { post } = testApp({ ...SAYS('Hello'), fail: { index: 0, afterTokens: 2 } });
-    const found = await events(await post(PATH, { ...HI, stream: true }));
+    const { post } = testApp({ ...says('Hello'), fail: { index: 0, afterTokens: 2 } });
+    const found = await typedEvents(await post(PATH, { ...HI, stream: true }));
     expect(found.at(-1)).toMatchObject({ type: 'error', error: { type: 'api_error' } });
   });
 });
 
 it('counts tokens as a message has them', async () => {
-  const { post } = testApp(SAYS('ok'));
+  const { post } = testApp(says('ok'));
   const prompt = { messages: HI.messages, system: 'Be brief.', tools: [WEATHER] };
   const { input_tokens: counted }: Json = await (await post(`${PATH}/count_tokens`, prompt)).json();
   const { usage }: Json = await (await post(PATH, { ...prompt, max_tokens: 5 })).json();

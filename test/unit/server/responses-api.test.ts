@@ -1,30 +1,16 @@
 /** /v1/responses over the fakes: items in, items and events out, what is kept and for whom. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ResponseStore } from '../../../src/server/responses-api/store.js';
-import { bytesOf, EOS, rendered } from './fake-model.js';
-import { type Json, testApp } from './test-app.js';
+import { rendered } from './fake-model.js';
+import { type Json, says, testApp, typedEvents } from './test-app.js';
 
 const PATH = '/v1/responses';
-const SAYS = (text: string) => ({ script: () => [...bytesOf(text), EOS], delayMs: null });
 const WEATHER = { type: 'function', name: 'weather', parameters: { type: 'object', properties: {} } };
 const CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>';
 
-async function events(response: Response): Promise<Json[]> {
-  expect(response.headers.get('content-type')).toContain('text/event-stream');
-  return (await response.text())
-    .split('\n\n')
-    .filter((event) => event !== '')
-    .map((event) => {
-      const [, type, data] = /^event: (\S+)\ndata: (.*)$/.exec(event) ?? [];
-      const payload = JSON.parse(data as string);
-      expect(payload.type).toBe(type);
-      return payload;
-    });
-}
-
 describe('a text', () => {
   it('is answered with a message and its usage', async () => {
-    const { post } = testApp(SAYS('Hello, world!'));
+    const { post } = testApp(says('Hello, world!'));
     const body: Json = await (await post(PATH, { input: 'Hi', metadata: { a: 'b' }, temperature: 0.5 })).json();
     expect(body).toMatchObject({
       id: expect.stringMatching(/^resp_[0-9a-f]{32}$/),
@@ -50,7 +36,7 @@ describe('a text', () => {
   });
 
   it('names its tools as they are used', async () => {
-    const { post } = testApp(SAYS('x'));
+    const { post } = testApp(says('x'));
     const body: Json = await (await post(PATH, { input: 'Hi', tools: [{ type: 'function', name: 'f' }] })).json();
     expect(body.tools).toEqual([
       { type: 'function', name: 'f', description: null, parameters: { type: 'object', properties: {} }, strict: true },
@@ -58,8 +44,8 @@ describe('a text', () => {
   });
 
   it('is streamed in numbered events that add up to the last one', async () => {
-    const { post } = testApp(SAYS('Hello, world!'));
-    const found = await events(await post(PATH, { input: 'Hi', stream: true }));
+    const { post } = testApp(says('Hello, world!'));
+    const found = await typedEvents(await post(PATH, { input: 'Hi', stream: true }));
     expect(found.map(({ sequence_number: number }) => number)).toEqual(found.map((_, index) => index));
     const types = found.map(({ type }) => type);
     expect(types.filter((type, index) => type !== types[index - 1])).toEqual([
@@ -86,34 +72,34 @@ describe('a text', () => {
   });
 
   it('that is cut off is incomplete', async () => {
-    const { post } = testApp(SAYS('Hello, world!'));
+    const { post } = testApp(says('Hello, world!'));
     const body: Json = await (await post(PATH, { input: 'Hi', max_output_tokens: 3 })).json();
     expect(body).toMatchObject({
       status: 'incomplete',
       incomplete_details: { reason: 'max_output_tokens' },
       output: [{ status: 'incomplete', content: [{ text: 'Hel' }] }],
     });
-    const found = await events(await post(PATH, { input: 'Hi', max_output_tokens: 3, stream: true }));
+    const found = await typedEvents(await post(PATH, { input: 'Hi', max_output_tokens: 3, stream: true }));
     expect(found.at(-1).type).toBe('response.incomplete');
     expect(found.at(-2).item.status).toBe('incomplete');
   });
 
   it('comes with log-probabilities where they are asked for', async () => {
-    const { post } = testApp(SAYS('abc'));
+    const { post } = testApp(says('abc'));
     const asked = { input: 'Hi', top_logprobs: 2, include: ['message.output_text.logprobs'] };
     const body: Json = await (await post(PATH, asked)).json();
     const scored = body.output[0].content[0].logprobs;
     expect(scored.map(({ token }: Json) => token)).toEqual(['a', 'b', 'c']);
     expect(scored[0].top_logprobs).toHaveLength(2);
-    const found = await events(await post(PATH, { ...asked, stream: true }));
+    const found = await typedEvents(await post(PATH, { ...asked, stream: true }));
     const deltas = found.filter(({ type }) => type === 'response.output_text.delta');
     expect(deltas.flatMap(({ logprobs }) => logprobs)).toEqual(scored);
   });
 
   it('fails with a status before its first event, and with an event after it', async () => {
-    const broken = (afterTokens: number) => testApp({ ...SAYS('Hello'), fail: { index: 0, afterTokens } });
+    const broken = (afterTokens: number) => testApp({ ...says('Hello'), fail: { index: 0, afterTokens } });
     expect((await broken(0).post(PATH, { input: 'Hi', stream: true })).status).toBe(500);
-    const found = await events(await broken(2).post(PATH, { input: 'Hi', stream: true }));
+    const found = await typedEvents(await broken(2).post(PATH, { input: 'Hi', stream: true }));
     expect(found.at(-1)).toMatchObject({
       type: 'response.failed',
       response: { status: 'failed', error: { code: 'server_error' } },
@@ -125,7 +111,7 @@ describe('items', () => {
   const last = () => rendered.at(-1) as { messages: Json[]; options: Json };
 
   it('become messages, with what belongs together in one', async () => {
-    const { post } = testApp(SAYS('ok'));
+    const { post } = testApp(says('ok'));
     const input = [
       { role: 'developer', content: 'Be brief.' },
       {
@@ -165,7 +151,7 @@ describe('items', () => {
   });
 
   it('forget thoughts that led to nothing', async () => {
-    const { post } = testApp(SAYS('ok'));
+    const { post } = testApp(says('ok'));
     const input = [
       { type: 'reasoning', summary: [{ type: 'summary_text', text: 'Cut off' }] },
       { role: 'user', content: 'Hi' },
@@ -244,7 +230,7 @@ describe('items', () => {
 describe('calls and thoughts', () => {
   it('are items of their own, streamed and not', async () => {
     const options = { server: { reasoningParser: 'qwen3' as const, toolCallParser: 'qwen25' as const } };
-    const { post } = testApp({ ...SAYS(`<think>Look it up.</think>\n\nOne moment.\n${CALL}`), ...options });
+    const { post } = testApp({ ...says(`<think>Look it up.</think>\n\nOne moment.\n${CALL}`), ...options });
     const body: Json = await (await post(PATH, { input: 'Hi', tools: [WEATHER] })).json();
     expect(body.output).toMatchObject([
       { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: 'Look it up.' }] },
@@ -259,7 +245,7 @@ describe('calls and thoughts', () => {
     expect(body.usage.output_tokens_details.reasoning_tokens).toBeGreaterThan(10);
     expect(body.usage.output_tokens_details.reasoning_tokens).toBeLessThan(body.usage.output_tokens);
 
-    const found = await events(await post(PATH, { input: 'Hi', tools: [WEATHER], stream: true }));
+    const found = await typedEvents(await post(PATH, { input: 'Hi', tools: [WEATHER], stream: true }));
     const ofItem = (index: number) => found.filter(({ output_index: at }) => at === index).map(({ type }) => type);
     expect([...new Set(ofItem(0))]).toEqual([
       'response.output_item.added',
@@ -284,7 +270,7 @@ describe('stored responses', () => {
   afterEach(() => vi.useRealTimers());
 
   it('are found, gone on from and deleted', async () => {
-    const { app, post } = testApp(SAYS('Paris.'));
+    const { app, post } = testApp(says('Paris.'));
     const first: Json = await (await post(PATH, { input: 'Capital?', instructions: 'Be brief.' })).json();
     expect(await (await app.request(`${PATH}/${first.id}`)).json()).toEqual(first);
     const second: Json = await (await post(PATH, { input: 'Sure?', previous_response_id: first.id })).json();
@@ -306,7 +292,7 @@ describe('stored responses', () => {
   });
 
   it('are not kept where nobody wants them', async () => {
-    const { app, post } = testApp(SAYS('x'));
+    const { app, post } = testApp(says('x'));
     for (const stream of [false, true]) {
       const response = await post(PATH, { input: 'Hi', store: false, stream });
       const id = /resp_[0-9a-f]{32}/.exec(await response.text())?.[0];
@@ -315,7 +301,7 @@ describe('stored responses', () => {
   });
 
   it('are of the caller’s key alone', async () => {
-    const { app, post } = testApp({ ...SAYS('x'), server: { apiKeys: ['one', 'two'] } });
+    const { app, post } = testApp({ ...says('x'), server: { apiKeys: ['one', 'two'] } });
     const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
     const { id }: Json = await (await post(PATH, { input: 'Hi' }, as('one'))).json();
     expect((await app.request(`${PATH}/${id}`, as('one'))).status).toBe(200);

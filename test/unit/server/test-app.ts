@@ -1,4 +1,6 @@
 /** An app over the fakes, and short ways to talk to it. */
+
+import { expect } from 'vitest';
 import {
   createApp,
   type ServerApp,
@@ -6,7 +8,7 @@ import {
   type ServerModel,
   type ServerOptions,
 } from '../../../src/server/app.js';
-import { fakeModel } from './fake-model.js';
+import { bytesOf, EOS, fakeModel } from './fake-model.js';
 import { FakeRuntime, type FakeRuntimeOptions } from './fake-runtime.js';
 
 export interface TestApp {
@@ -67,3 +69,20 @@ export function parseEvents(text: string): Json[] {
   if (events.pop() !== 'data: [DONE]') throw new Error('the stream does not end with [DONE]');
   return events.map((event) => JSON.parse(event.slice('data: '.length)));
 }
+
+/** The events of a stream that names them, as those of the Responses and the Messages API do; names and data agree. */
+export async function typedEvents(response: Response): Promise<Json[]> {
+  expect(response.headers.get('content-type')).toContain('text/event-stream');
+  return (await response.text())
+    .split('\n\n')
+    .filter((event) => event !== '')
+    .map((event) => {
+      const [, type, data] = /^event: (\S+)\ndata: (.*)$/.exec(event) ?? [];
+      const payload = JSON.parse(data as string);
+      expect(payload.type).toBe(type);
+      return payload;
+    });
+}
+
+/** Makes the model say `text`, and end. */
+export const says = (text: string) => ({ script: () => [...bytesOf(text), EOS], delayMs: null });
