@@ -10,6 +10,7 @@
 using namespace jsg;
 using jsg::test::Abilities;
 using jsg::test::HistoryModel;
+using jsg::test::make_request;
 
 namespace {
 
@@ -18,14 +19,6 @@ constexpr float kBias = 30, kTemperature = 2;
 constexpr Abilities kHost{};
 constexpr Abilities kDevice{.max_in_flight = 2, .max_top_logprobs = 3};
 constexpr SchedulerOptions kOptions{.n_blocks = 64, .max_running = 8, .chunked_prefill_size = 64};
-
-Request make_request(uint32_t id, std::vector<int32_t> prompt, int max_new_tokens) {
-  Request request;
-  request.id = id;
-  request.prompt_ids = std::move(prompt);
-  request.max_new_tokens = max_new_tokens;
-  return request;
-}
 
 // A prompt that goes round.
 std::vector<int32_t> loop(int n) {

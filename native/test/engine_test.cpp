@@ -15,6 +15,7 @@
 using namespace jsg;
 using jsg::test::Abilities;
 using jsg::test::HistoryModel;
+using jsg::test::make_request;
 
 // What holds for every kind of model, whoever samples and however many steps are in flight, and with drafts.
 #define TEST_EACH_MODEL(name)                                                                    \
@@ -125,14 +126,6 @@ EngineOptions small_options(int max_drafts = 0) {
           .max_queued = 4,
           .chunked_prefill_size = 32,
           .speculation = {max_drafts}};
-}
-
-Request make_request(uint32_t id, std::vector<int32_t> prompt, int max_new_tokens) {
-  Request request;
-  request.id = id;
-  request.prompt_ids = std::move(prompt);
-  request.max_new_tokens = max_new_tokens;
-  return request;
 }
 
 // What a request must get: one sequence alone, no paging, no batching.

@@ -9,13 +9,23 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/model.h"
+#include "runtime/request.h"
 #include "runtime/rng.h"
 #include "runtime/sampler.h"
 
 namespace jsg::test {
+
+inline Request make_request(uint32_t id, std::vector<int32_t> prompt, int max_new_tokens) {
+  Request request;
+  request.id = id;
+  request.prompt_ids = std::move(prompt);
+  request.max_new_tokens = max_new_tokens;
+  return request;
+}
 
 // A token history: hash of all of it in the upper 48 bits, the last two tokens in the lower 16.
 inline uint64_t extend_history(uint64_t history, int32_t token) {

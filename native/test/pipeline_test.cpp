@@ -10,6 +10,7 @@
 using namespace jsg;
 using jsg::test::Abilities;
 using jsg::test::HistoryModel;
+using jsg::test::make_request;
 
 namespace {
 
@@ -17,14 +18,6 @@ constexpr int kVocab = 48;
 constexpr Abilities kSync{};
 constexpr Abilities kInFlight{.max_in_flight = 2, .max_top_logprobs = 3};
 constexpr SchedulerOptions kOptions{.n_blocks = 64, .max_running = 4, .chunked_prefill_size = 32};
-
-Request make_request(uint32_t id, std::vector<int32_t> prompt, int max_new_tokens) {
-  Request request;
-  request.id = id;
-  request.prompt_ids = std::move(prompt);
-  request.max_new_tokens = max_new_tokens;
-  return request;
-}
 
 // A pipeline played by hand, with what its model was told.
 struct Rig {
