@@ -1,8 +1,9 @@
 /** Messages of Anthropic's API as messages of a chat. */
+
 import type { ChatMessage } from '../../model/model.js';
 import { fault } from '../error-response.js';
+import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
-import { isObject, isUnset } from '../tools/tools.js';
 
 export interface Conversation {
   messages: ChatMessage[];

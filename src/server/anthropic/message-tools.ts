@@ -1,9 +1,9 @@
 /** Tools of Anthropic's API. Those that Anthropic hosts or defines itself are refused by name. */
+
 import { fault } from '../error-response.js';
+import { isObject, isUnset } from '../json-value.js';
 import {
   describedTool,
-  isObject,
-  isUnset,
   namedChoice,
   parseTools,
   rawTool,

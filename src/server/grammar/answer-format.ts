@@ -1,11 +1,11 @@
 /** The form that a request asks of its answer, from OpenAI's `response_format` and SGLang's fields, as one grammar source. */
 import { fault, RequestError } from '../error-response.js';
+import { isObject } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
 import { byHand } from '../schemas/fields.js';
 import { responseFormatForm, schemaForm, tagForm, textOnlyForm } from '../schemas/forms.js';
 import { type AnswerFormat, checkRegex, checkText, schemaFormat } from './format-source.js';
-import { isObject } from './schema-context.js';
 import { parseStructuralTag } from './structural-tag.js';
 
 /** Checked by `parseAnswerFormat`, which names the place at fault. */

@@ -3,9 +3,11 @@
  * like, and passes over what stands beside it; here all of it is put together first (references resolved, `allOf`
  * merged, `anyOf` distributed), older drafts are brought up to date, and what cannot be enforced is refused by name.
  */
+
 import { RequestError } from '../error-response.js';
+import { isObject } from '../json-value.js';
 import { LIMITS } from '../limits.js';
-import { isObject, type Path, type SchemaContext } from './schema-context.js';
+import type { Path, SchemaContext } from './schema-context.js';
 import { endlessDefinitions, pointedAt } from './schema-finite.js';
 import { ALL_TYPES, LOGIC, REST, TYPE_KEYWORDS, UNSUPPORTED } from './schema-keywords.js';
 import { assertionsOf, mergeSchemas, NotMergeable, type Schema, type SchemaObject, valuesOf } from './schema-merge.js';

@@ -1,5 +1,6 @@
 /** Which schema a property has, by its name: those that are named, those that match a pattern, and all others. */
-import { isObject, type Path, type SchemaContext } from './schema-context.js';
+import { isObject } from '../json-value.js';
+import type { Path, SchemaContext } from './schema-context.js';
 import type { SchemaObject } from './schema-merge.js';
 import { checkPattern, textRules } from './string-schema.js';
 import { GRAMMAR_MARK } from './text/grammar-writer.js';

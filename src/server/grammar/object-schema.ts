@@ -1,6 +1,7 @@
 /** What a schema says of objects, in the words of the grammar compiler. */
+import { isObject } from '../json-value.js';
 import { keyRegions, PropertyRules } from './object-keys.js';
-import { copyCounts, isObject, type Path, type SchemaContext, stringList } from './schema-context.js';
+import { copyCounts, type Path, type SchemaContext, stringList } from './schema-context.js';
 import { REST } from './schema-keywords.js';
 import type { Schema, SchemaObject } from './schema-merge.js';
 

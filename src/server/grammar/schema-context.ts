@@ -13,10 +13,6 @@ export interface SchemaContext {
   refuse(path: Path, message: string): RequestError;
 }
 
-export function isObject(value: unknown): value is SchemaObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 export function copyCounts(
   context: SchemaContext,
   schema: SchemaObject,

@@ -1,5 +1,6 @@
 /** Schemas that contain themselves, as `normalizeSchema` leaves them: whether any value comes to an end. */
-import { isObject } from './schema-context.js';
+
+import { isObject } from '../json-value.js';
 import type { Schema, SchemaObject } from './schema-merge.js';
 
 /** The names of the definitions that no finite value satisfies: an object that must hold another one like it, and so on. */

@@ -1,5 +1,7 @@
 /** The schema of what two schemas both accept, keyword by keyword. */
+
 import { isDeepStrictEqual } from 'node:util';
+import { isObject } from '../json-value.js';
 import { ASSERTIONS, REST } from './schema-keywords.js';
 import { isFormat } from './text/formats.js';
 import type { TextRule } from './text/texts.js';
@@ -13,9 +15,6 @@ export class NotMergeable extends Error {
     super(`two different "${keyword}" for one value are not supported`);
   }
 }
-
-const isObject = (value: unknown): value is SchemaObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Only the keywords that say which values are valid. */
 export function assertionsOf(schema: SchemaObject): SchemaObject {

@@ -3,7 +3,8 @@
  * keywords, which only `mergeSchemas` and those behind it know; and where they cannot say it at all, it has fewer values
  * than there are, never others.
  */
-import { isObject } from './schema-context.js';
+
+import { isObject } from '../json-value.js';
 import { ALL_TYPES, REST } from './schema-keywords.js';
 import type { Schema, SchemaObject } from './schema-merge.js';
 import { isFormat } from './text/formats.js';

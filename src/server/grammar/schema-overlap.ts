@@ -1,6 +1,8 @@
 /** Whether a schema can be told to accept nothing without working all of it out. */
+
 import { RequestError } from '../error-response.js';
-import { isObject } from './schema-context.js';
+import { isObject } from '../json-value.js';
+
 import { ALL_TYPES, REST } from './schema-keywords.js';
 import { type Schema, type SchemaObject, valuesOf } from './schema-merge.js';
 import { isUnmeetable, NoAutomaton, type TextRule } from './text/texts.js';

@@ -1,7 +1,8 @@
 /** What a schema says of one type of values, in the words of the grammar compiler. */
+import { isObject } from '../json-value.js';
 import { numberSchema } from './number-schema.js';
 import { objectSchema } from './object-schema.js';
-import { copyCounts, isObject, type Path, type SchemaContext } from './schema-context.js';
+import { copyCounts, type Path, type SchemaContext } from './schema-context.js';
 import { REST } from './schema-keywords.js';
 import type { Schema, SchemaObject } from './schema-merge.js';
 import { stringSchema } from './string-schema.js';

@@ -1,6 +1,8 @@
 /** Whether values of `enum` and `const` satisfy what stands beside them. */
+
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, type Path, type SchemaContext, stringList } from './schema-context.js';
+import { isObject } from '../json-value.js';
+import { type Path, type SchemaContext, stringList } from './schema-context.js';
 import { LOGIC, REST, TYPE_KEYWORDS } from './schema-keywords.js';
 import { assertionsOf, type SchemaObject, valuesOf } from './schema-merge.js';
 import { textRules } from './string-schema.js';

@@ -1,8 +1,9 @@
 /** Structural tags: text in which some parts follow a grammar. XGrammar's own format, and SGLang's older one. */
+
 import { fault, RequestError } from '../error-response.js';
+import { isObject } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { type AnswerFormat, checkRegex, checkText, schemaText } from './format-source.js';
-import { isObject } from './schema-context.js';
 
 /** Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming the place. */
 export function parseStructuralTag(value: unknown, param: string): AnswerFormat {

@@ -1,9 +1,10 @@
 /** Input of the Responses API, a text or items, as messages of a chat. */
+
 import type { ChatMessage } from '../../model/model.js';
 import { fault } from '../error-response.js';
+import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { parseArguments, parseTextParts } from '../schemas/messages.js';
-import { isObject, isUnset } from '../tools/tools.js';
 
 export type Item = Record<string, unknown>;
 

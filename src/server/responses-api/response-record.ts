@@ -4,9 +4,10 @@ import type { JsgError } from '../../errors.js';
 import { type AnswerBlocks, type Block, isCut } from '../answer-blocks.js';
 import type { ServerContext } from '../context.js';
 import { errorBody } from '../error-response.js';
+import { isObject } from '../json-value.js';
 import type { ResponsesRequest } from '../schemas/responses.js';
 import type { SequencePlan } from '../sequence-reader.js';
-import { isObject } from '../tools/tools.js';
+
 import type { Item } from './conversation.js';
 import { newOutputId, outputItem } from './output-items.js';
 import { toolsAsUsed } from './response-tools.js';

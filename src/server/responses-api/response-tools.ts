@@ -1,9 +1,9 @@
 /** Tools of the Responses API: functions, written flat. What OpenAI hosts itself is refused by name. */
+
 import { fault } from '../error-response.js';
+import { isObject, isUnset } from '../json-value.js';
 import {
   describedTool,
-  isObject,
-  isUnset,
   namedChoice,
   parseTools,
   rawTool,

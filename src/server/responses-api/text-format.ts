@@ -1,8 +1,9 @@
 /** `text.format` of the Responses API: the form of the answer, written flat. */
+
 import { fault } from '../error-response.js';
 import { jsonObjectFormat, namedSchemaFormat } from '../grammar/answer-format.js';
 import type { AnswerFormat } from '../grammar/format-source.js';
-import { isObject, isUnset } from '../tools/tools.js';
+import { isObject, isUnset } from '../json-value.js';
 
 /** Null where any text will do. Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming `text...`. */
 export function parseTextFormat(text: unknown): AnswerFormat | null {

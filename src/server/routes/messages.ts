@@ -13,6 +13,7 @@ import type { ServerContext } from '../context.js';
 import { fault } from '../error-response.js';
 import { admit, startGeneration } from '../generation.js';
 import { type AnswerFormat, schemaFormat } from '../grammar/format-source.js';
+import { isObject, isUnset } from '../json-value.js';
 import { checkModelName, newItemId } from '../openai.js';
 import { readJsonObject } from '../request-body.js';
 import { jsonResponse, type StreamSink, streamResponse } from '../responses.js';
@@ -24,7 +25,6 @@ import {
 } from '../schemas/anthropic.js';
 import { parseRequest } from '../schemas/parse.js';
 import type { AnswerShape } from '../tools/answer-parser.js';
-import { isObject, isUnset } from '../tools/tools.js';
 
 export async function createMessage(server: ServerContext, c: Context): Promise<Response> {
   admit(server);

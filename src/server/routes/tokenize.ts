@@ -1,9 +1,11 @@
 /** POST /tokenize and /detokenize, as SGLang and vLLM have them. */
+
 import type { Context } from 'hono';
 import type { Tokenizer } from '../../model/model.js';
 import { chatPromptIds } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
 import { fault } from '../error-response.js';
+import { isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { checkModelName } from '../openai.js';
 import { requireTokenIds, requireTokenizer, wellFormed } from '../prompt-tokens.js';
@@ -14,7 +16,7 @@ import { parseRequest } from '../schemas/parse.js';
 import { parseIds } from '../schemas/prompts.js';
 import { detokenizeShape, type TokenizeRequest, tokenizeShape } from '../schemas/tokenize.js';
 import { textOfToken } from '../token-text.js';
-import { isUnset, parseToolUse } from '../tools/tools.js';
+import { parseToolUse } from '../tools/tools.js';
 
 /** One text gives a list of ids and their number; a list of texts gives lists of both. */
 export async function tokenize(server: ServerContext, c: Context): Promise<Response> {

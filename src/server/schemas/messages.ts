@@ -1,9 +1,10 @@
 /** Chat messages: validated by hand, so that a fault names its message and part, and so that 4 MiB of them cost little. */
+
 import type { ChatMessage } from '../../model/model.js';
 import { fault } from '../error-response.js';
+import { isObject } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
-import { isObject } from '../tools/tools.js';
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 

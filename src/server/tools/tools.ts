@@ -1,5 +1,7 @@
 /** The tools of a chat, and whether the model may, must or must not call them. */
+
 import { fault } from '../error-response.js';
+import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 
 export interface Tool {
@@ -27,12 +29,6 @@ interface ToolRequest {
   tool_choice?: unknown;
   parallel_tool_calls?: boolean | undefined;
 }
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export const isUnset = (value: unknown) => value === undefined || value === null;
 
 /** Null where no tool may be called. Throws E_INVALID_REQUEST naming the place. */
 export function parseToolUse(request: ToolRequest): ToolUse | null {
