@@ -1,5 +1,6 @@
 // What the measurements of this folder share: a server of jsg, and streams as a client sees them.
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../bin/jsg.js', import.meta.url));
@@ -68,6 +69,10 @@ export async function stream(url, path, body, { headers = {}, onPiece = () => {}
   }
   return { ...trace, firstMs: trace.times[0], endMs: performance.now() };
 }
+
+/** Resident memory of a process, MiB. */
+export const rssMiB = (pid) =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 
 export const ttftMs = (trace) => trace.firstMs - trace.beginMs;
 

@@ -7,9 +7,9 @@
 // slope of the memory by least squares, and one JSON line. Exits with 1 where a valid request was not answered with 2xx,
 // a wrong one with other than 4xx, memory grew by more than 1 MiB an hour, or descriptors differed by more than a connection
 // a client. The KV pool is touched as the prefix cache fills it: --max-total-tokens 8192 is full after the first minutes.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { modelAndFlags, quantile, startServer, stream, textOf } from './server.mjs';
+import { modelAndFlags, quantile, rssMiB, startServer, stream, textOf } from './server.mjs';
 
 const minutes = Number(process.env.MINUTES ?? 30);
 const warmUp = Number(process.env.WARM_UP ?? 8);
@@ -42,7 +42,7 @@ const VALID = [
   () => ['/v1/chat/completions', { messages: user('Rain?'), tools: [TOOL], tool_choice: 'required', max_tokens: 80 }],
   () => ['/v1/completions', { prompt: [textOf(40, below(9)), 'Once'], max_tokens: 1 + below(40), seed: below(99) }],
   () => ['/v1/completions', { prompt: 'Count:', max_tokens: 30, stop: [','], presence_penalty: 0.5, echo: true }],
-  () => ['/v1/responses', { input: textOf(30, below(9)), max_output_tokens: 16 + below(30) }],
+  () => ['/v1/responses', { input: textOf(30, below(9)), max_output_tokens: 16 + below(30), store: below(2) === 0 }],
   () => ['/v1/messages', { messages: user('Hello'), max_tokens: 1 + below(30) }],
   () => ['/generate', { text: 'The sky is', sampling_params: { max_new_tokens: 16, regex: '[a-z ]{3,40}' } }],
   () => ['/tokenize', { prompt: textOf(below(500), below(99)) }],
@@ -70,6 +70,18 @@ async function post(path, body, signal) {
   const init = { method: 'POST', headers, signal, body: JSON.stringify({ model: 'any', ...body }) };
   const response = await fetch(`${url}${path}`, init);
   return { status: response.status, text: await response.text() };
+}
+
+/** What is stored is memory that is meant to stay: so it is gone on from and deleted. */
+async function goOnAndDelete(first) {
+  const { id, store } = JSON.parse(first);
+  if (!store) return;
+  const next = { input: 'And then?', previous_response_id: id, max_output_tokens: 16, store: false };
+  const { status, text } = await post('/v1/responses', next);
+  if (status !== 200) complain('/v1/responses', next, status, text);
+  const gone = await fetch(`${url}/v1/responses/${id}`, { method: 'DELETE' });
+  if (!gone.ok) complain(`/v1/responses/${id}`, {}, gone.status, await gone.text());
+  else await gone.arrayBuffer();
 }
 
 async function cutOff(path, body) {
@@ -101,10 +113,10 @@ async function request() {
   }
   const { status, text } = await post(path, body);
   if (status !== 200) complain(path, body, status, text);
+  else if (path === '/v1/responses') await goOnAndDelete(text);
   counts.answered += 1;
 }
 
-const rssMiB = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 const numDescriptors = () => readdirSync(`/proc/${pid}/fd`).length;
 
 /** The slope of y over x by least squares. */
@@ -124,7 +136,7 @@ try {
     };
     await Promise.all(Array.from({ length: numStreams }, client));
     await sleep(7000); // connections that are kept alive have ended
-    readings.push({ minute, rss: rssMiB(), descriptors: numDescriptors() });
+    readings.push({ minute, rss: rssMiB(pid), descriptors: numDescriptors() });
     const { rss, descriptors } = readings.at(-1);
     console.log(`${minute} min: ${rss.toFixed(1)} MiB, ${descriptors} descriptors, ${JSON.stringify(counts)}`);
   }
