@@ -1,6 +1,7 @@
 #include "backend/cpu/cpu_backend.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -118,6 +119,14 @@ class CpuBackend final : public Backend {
   void make_kv_cache(int n_blocks) override {
     cache_.clear();
     for (int layer = 0; layer < shape_.n_layers; ++layer) cache_.emplace_back(kv_.block_bytes() * n_blocks);
+    // Now, when its size was chosen, rather than in the middle of a step: too much of it must not end a server at work.
+    std::atomic<bool> fits{true};
+    pool_.run(shape_.n_layers, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t layer = begin; layer < end; ++layer) {
+        if (!cache_[layer].commit()) fits = false;
+      }
+    });
+    if (!fits) throw Error("E_OUT_OF_MEMORY", "the KV cache does not fit in memory: lower --max-total-tokens");
   }
 
   uint64_t kv_bytes_per_token() const override { return kv_.block_bytes() / kBlockSize * shape_.n_layers; }
