@@ -86,7 +86,7 @@ Napi::Object StepWriter::write(Napi::Env env, const StepEvents& events) {
   const double figures[kNumStats] = {
       static_cast<double>(stats.prefill_seqs),  static_cast<double>(stats.prefill_tokens),
       static_cast<double>(stats.cached_tokens), static_cast<double>(stats.decode_seqs),
-      static_cast<double>(stats.n_drafts), static_cast<double>(stats.n_accepted),
+      static_cast<double>(stats.n_drafts),      static_cast<double>(stats.n_accepted),
       static_cast<double>(stats.n_running),     static_cast<double>(stats.n_queued),
       static_cast<double>(stats.used_tokens),   static_cast<double>(stats.total_tokens),
       static_cast<double>(stats.n_retracted),   stats.elapsed_us,
