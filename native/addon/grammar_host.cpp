@@ -8,16 +8,16 @@
 #include <utility>
 
 #include "addon/fields.h"
+#include "addon/handle.h"
 #include "addon/js_error.h"
 #include "addon/loop_port.h"
+#include "addon/parse.h"
 #include "grammar/grammar_compiler.h"
 
 namespace jsg {
 namespace {
 
 #ifdef JSG_XGRAMMAR
-
-using GrammarHandle = std::shared_ptr<const Grammar>;
 
 VocabularySpec parse_vocabulary(const Napi::Value& value) {
   const Fields fields(value, "E_MODEL_INVALID", "vocabulary.");
@@ -52,10 +52,7 @@ GrammarSource parse_source(const Napi::Value& value) {
 
 Napi::Value to_js(Napi::Env env, const CompileResult& result) {
   Napi::Object object = Napi::Object::New(env);
-  auto handle = std::make_unique<GrammarHandle>(result.grammar);
-  object.Set("grammar", Napi::External<GrammarHandle>::New(env, handle.get(),
-                                                           [](Napi::Env, GrammarHandle* data) { delete data; }));
-  handle.release();
+  object.Set("grammar", make_handle(env, result.grammar));
   object.Set("compileMs", result.compile_ms);
   object.Set("bytes", static_cast<double>(result.bytes));
   return object;
@@ -63,10 +60,10 @@ Napi::Value to_js(Napi::Env env, const CompileResult& result) {
 
 // Walks a grammar through the tokens as an answer would, and times what each step of it costs.
 Napi::Value follow(Napi::Env env, const Napi::CallbackInfo& info, int vocab_size) {
-  if (!info[0].IsExternal() || !info[1].IsTypedArray()) {
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
     throw Error("E_INVALID_REQUEST", "follow takes a grammar and an Int32Array");
   }
-  const auto matcher = (*info[0].As<Napi::External<GrammarHandle>>().Data())->start();
+  const auto matcher = parse_grammar(info[0])->start();
   const auto tokens = info[1].As<Napi::Int32Array>();
   std::vector<uint32_t> mask(mask_words(vocab_size));
   Napi::Float64Array fill_us = Napi::Float64Array::New(env, tokens.ElementLength());

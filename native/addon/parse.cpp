@@ -1,6 +1,9 @@
 #include "addon/parse.h"
 
+#include <cmath>
+
 #include "addon/fields.h"
+#include "addon/handle.h"
 #include "error.h"
 
 namespace jsg {
@@ -137,11 +140,27 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
   spec.engine.max_queued_tokens = fields.integer("maxQueuedTokens", 0, kMaxSafeInteger);
   spec.engine.shares_prefixes = fields.boolean("sharesPrefixes");
   const Fields speculation = fields.object("speculation");
-  spec.engine.speculation = {static_cast<int>(speculation.integer("maxDraftTokens", 0, kMaxDrafts)),
-                             static_cast<int>(speculation.integer("maxMatchTokens", NgramIndex::kLeastLength, kMaxSize))};
+  spec.engine.speculation = {
+      static_cast<int>(speculation.integer("maxDraftTokens", 0, kMaxDrafts)),
+      static_cast<int>(speculation.integer("maxMatchTokens", NgramIndex::kLeastLength, kMaxSize))};
   spec.load.max_running = spec.engine.max_running;
   spec.load.max_rows = spec.engine.chunked_prefill_size + spec.engine.max_running;
   return spec;
+}
+
+uint32_t parse_id(const Napi::Value& value) {
+  const double id = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  // Written so that NaN fails.
+  if (!(id >= 0 && id <= UINT32_MAX) || id != std::trunc(id)) {
+    throw Error("E_INVALID_REQUEST", "the id must be an integer from 0 to " + std::to_string(UINT32_MAX));
+  }
+  return static_cast<uint32_t>(id);
+}
+
+std::shared_ptr<const Grammar> parse_grammar(const Napi::Value& value) {
+  auto grammar = held_by<const Grammar>(value);
+  if (!grammar) throw Error("E_INVALID_REQUEST", "grammar must be one that a compiler has made, or null");
+  return grammar;
 }
 
 Request parse_request(const Napi::Value& value) {
@@ -159,12 +178,7 @@ Request parse_request(const Napi::Value& value) {
   request.prompt_logprobs = fields.boolean("promptLogprobs");
   request.priority = fields.int32("priority");
   request.cache_salt = static_cast<uint64_t>(fields.integer("cacheSalt", 0, kMaxSafeInteger));
-  const Napi::Value grammar = fields.get("grammar");
-  if (grammar.IsExternal()) {
-    request.grammar = *grammar.As<Napi::External<std::shared_ptr<const Grammar>>>().Data();
-  } else if (!grammar.IsNull() && !grammar.IsUndefined()) {
-    throw Error("E_INVALID_REQUEST", "grammar must be one that a compiler has made, or null");
-  }
+  if (!fields.is_null("grammar")) request.grammar = parse_grammar(fields.get("grammar"));
   return request;
 }
 

@@ -1,6 +1,7 @@
 #include "addon/runtime_object.h"
 
 #include "addon/fields.h"
+#include "addon/handle.h"
 #include "addon/js_error.h"
 
 namespace jsg {
@@ -16,14 +17,12 @@ Napi::Function RuntimeObject::define(Napi::Env env) {
 }
 
 Napi::Object RuntimeObject::wrap(Napi::Function constructor, std::shared_ptr<RuntimeHost> host) {
-  return constructor.New({Napi::External<std::shared_ptr<RuntimeHost>>::New(constructor.Env(), &host)});
+  return constructor.New({make_handle(constructor.Env(), std::move(host))});
 }
 
 RuntimeObject::RuntimeObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (info.Length() != 1 || !info[0].IsExternal()) {
-    throw make_js_error(info.Env(), "E_INVALID_REQUEST", "createRuntime() makes runtimes, not `new`");
-  }
-  host_ = *info[0].As<Napi::External<std::shared_ptr<RuntimeHost>>>().Data();
+  host_ = held_by<RuntimeHost>(info[0]);
+  if (!host_) throw make_js_error(info.Env(), "E_INVALID_REQUEST", "createRuntime() makes runtimes, not `new`");
 }
 
 Napi::Value RuntimeObject::info(const Napi::CallbackInfo& info) {
@@ -45,8 +44,7 @@ void RuntimeObject::submit(const Napi::CallbackInfo& info) {
 }
 
 void RuntimeObject::cancel(const Napi::CallbackInfo& info) {
-  if (!info[0].IsNumber()) throw make_js_error(info.Env(), "E_INVALID_REQUEST", "the id must be a number");
-  host_->cancel(info[0].As<Napi::Number>().Uint32Value());
+  with_js_errors(info.Env(), [&] { host_->cancel(parse_id(info[0])); });
 }
 
 Napi::Value RuntimeObject::stats(const Napi::CallbackInfo& info) {
@@ -64,7 +62,7 @@ Napi::Value RuntimeObject::stats(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value RuntimeObject::flush_cache(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), host_->flush_cache());
+  return with_js_errors(info.Env(), [&] { return Napi::Boolean::New(info.Env(), host_->flush_cache()); });
 }
 
 Napi::Value RuntimeObject::save_cache(const Napi::CallbackInfo& info) {

@@ -59,10 +59,43 @@ describe('the addon', () => {
       );
     }
     expect(() => native.submit(wrong(undefined))).toThrow(expect.objectContaining({ code: 'E_INVALID_REQUEST' }));
-    expect(() => native.cancel(wrong('1'))).toThrow(/number/);
+    for (const id of ['1', Number.NaN, -1, 0.5, 2 ** 32]) {
+      expect(() => native.cancel(wrong(id))).toThrow(expect.objectContaining({ code: 'E_INVALID_REQUEST' }));
+    }
     const Class = native.constructor as new () => unknown;
     expect(() => new Class()).toThrow(/createRuntime/);
     expect(() => native.stats.call(wrong({}))).toThrow();
+    await native.stop();
+  });
+
+  it('takes a grammar for nothing else, and nothing else for one', async ({ skip }) => {
+    const binding = await loadBinding();
+    skip(!binding.hasGrammars, 'this build has no grammars');
+    const wrong = (value: unknown) => value as never;
+    const noop = () => {};
+    const native = await binding.createRuntime(dummySpec(), noop, noop);
+    const compiler = await binding.createGrammarCompiler({
+      bytes: Uint8Array.from({ length: 256 }, (_, i) => i),
+      ends: Int32Array.from({ length: 256 }, (_, i) => i + 1),
+      vocabSize: 512,
+      stopTokenIds: Int32Array.of(0),
+      merges: new Int32Array(0),
+      byteIds: Int32Array.from({ length: 256 }, (_, i) => i),
+      startsWithCharacters: false,
+    });
+    const { grammar } = await compiler.compile({ kind: 'regex', text: 'ab*', strict: true, anyOrder: false });
+    expect(compiler.follow(grammar, Int32Array.of(97, 98, 99))).toMatchObject({ numAccepted: 2, isDone: false });
+    const Class = native.constructor as new (host: unknown) => unknown;
+    expect(() => new Class(grammar)).toThrow(/createRuntime/);
+    const refusal = expect.objectContaining({ code: 'E_INVALID_REQUEST', message: expect.stringMatching(/grammar/) });
+    for (const tokens of [Uint8Array.of(97), new Float64Array(3), [97], null]) {
+      expect(() => compiler.follow(grammar, wrong(tokens))).toThrow(refusal);
+    }
+    for (const other of [native, {}, 1, null]) {
+      expect(() => compiler.follow(wrong(other), Int32Array.of(97))).toThrow(refusal);
+    }
+    expect(() => native.submit({ ...makeRequest(), id: 1, grammar: wrong(native) } as never)).toThrow(refusal);
+    compiler.stop();
     await native.stop();
   });
 
@@ -300,6 +333,10 @@ describe('stop', () => {
     for (const events of await Promise.all(reading)) expect(events.at(-1)?.finishReason).toBe('abort');
     expect(() => runtime.submit(makeRequest())).toThrow(expect.objectContaining({ code: 'E_UNAVAILABLE' }));
     expect(runtime.stats().usedTokens).toBe(0);
+    const gone = expect.objectContaining({ code: 'E_RUNTIME_FAILED', message: 'the runtime has been stopped' });
+    await expect(runtime.saveCache({ path: '/nowhere', header: new Uint8Array(0) })).rejects.toEqual(gone);
+    await expect(runtime.loadCache({ path: '/nowhere', offset: 0 })).rejects.toEqual(gone);
+    expect(() => runtime.flushCache()).toThrow(gone);
   });
 
   it('gives the memory back', async () => {
