@@ -32,8 +32,7 @@ void Engine::submit(Request request) {
   auto sequence = std::make_unique<Sequence>(std::move(request));
   {
     const std::lock_guard lock(mutex_);
-    if (!failure_.empty()) throw Error("E_RUNTIME_FAILED", failure_);
-    if (stopping_) throw Error("E_RUNTIME_FAILED", "the runtime has been stopped");
+    require_alive();
     if (live_.contains(id)) {
       throw Error("E_INVALID_REQUEST", "the request id " + std::to_string(id) + " is already in use");
     }
@@ -72,7 +71,8 @@ RuntimeStats Engine::stats() const {
 bool Engine::at_rest(Task task) {
   {
     const std::lock_guard lock(mutex_);
-    if (!live_.empty() || !failure_.empty() || stopping_) return false;
+    require_alive();
+    if (!live_.empty()) return false;
     inbox_.tasks.push_back(std::move(task));
   }
   wake_.notify_one();
@@ -100,6 +100,12 @@ void Engine::begin_stop(std::function<void()> on_stopped) {
 void Engine::stop() {
   begin_stop();
   if (thread_.joinable()) thread_.join();
+}
+
+// Under mutex_.
+void Engine::require_alive() const {
+  if (!failure_.empty()) throw Error("E_RUNTIME_FAILED", failure_);
+  if (stopping_) throw Error("E_RUNTIME_FAILED", "the runtime has been stopped");
 }
 
 // --- the engine thread ---

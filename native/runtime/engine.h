@@ -57,9 +57,10 @@ class Engine {
     std::function<void(const Error*)> done;
   };
   // Does it on the engine thread, before what is submitted later starts. False, and it is not done, while requests run
-  // or wait. E_RUNTIME_FAILED is a failure of the runtime, any other error one of the task.
+  // or wait. Of what `done` is told, E_RUNTIME_FAILED is a failure of the runtime, any other error one of the task.
+  // Throws E_RUNTIME_FAILED where there is no runtime any more.
   bool at_rest(Task task);
-  // Drops the prefix cache at rest. False: requests run or wait.
+  // Drops the prefix cache at rest. False: requests run or wait. Throws as at_rest().
   bool flush_cache();
   // Every live request ends with `abort`; then `on_stopped` is called as the last act of the engine thread, after the
   // model has been freed. Later calls do nothing.
@@ -80,6 +81,7 @@ class Engine {
     }
   };
 
+  void require_alive() const;
   void run();
   bool take_inbox();
   void apply_inbox();

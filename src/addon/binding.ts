@@ -354,11 +354,11 @@ export interface NativeRuntime {
   /** The request ends with `abort` within one step; unknown ids are ignored. */
   cancel(id: number): void;
   stats(): RuntimeStats;
-  /** Drops what no sequence uses; false (nothing dropped) while requests run or wait. */
+  /** Drops what no sequence uses; false (nothing dropped) while requests run or wait. Throws E_RUNTIME_FAILED. */
   flushCache(): boolean;
   /**
    * Writes the prefix cache behind `header` to a new file. Resolves with the number of tokens; rejects with E_IO_FAILED; throws
-   * E_UNAVAILABLE while requests run or wait.
+   * E_UNAVAILABLE while requests run or wait, E_RUNTIME_FAILED where there is no runtime any more; so does loadCache.
    */
   saveCache(to: { path: string; header: Uint8Array }): Promise<number>;
   /**
