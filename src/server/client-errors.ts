@@ -8,6 +8,9 @@ const FAULTS: Record<string, { status: number; message: string }> = {
   ERR_HTTP_REQUEST_TIMEOUT: { status: 408, message: 'the request did not arrive in time' },
 };
 
+/** All that Expect may ask for is `100-continue`, which Node answers. */
+const EXPECTATION = { status: 417, message: 'the header Expect asks for what this server does not know' };
+
 export function answerClientErrors(server: Server): void {
   /** The latest answer on a connection. */
   const responses = new WeakMap<Socket, ServerResponse>();
@@ -19,13 +22,16 @@ export function answerClientErrors(server: Server): void {
     if (socket.writable && error.code !== 'ECONNRESET' && !isAnswering) socket.write(faultMessage(error.code ?? ''));
     socket.destroySoon();
   });
+  server.on('checkExpectation', (_, response) => {
+    response
+      .writeHead(EXPECTATION.status, { 'Content-Type': 'application/json', Connection: 'close' })
+      .end(faultBody(EXPECTATION.message));
+  });
 }
 
 function faultMessage(code: string): string {
   const { status, message } = FAULTS[code] ?? { status: 400, message: 'the request is not valid HTTP' };
-  const body = JSON.stringify({
-    error: { message, type: 'invalid_request_error', param: null, code: 'E_INVALID_REQUEST' },
-  });
+  const body = faultBody(message);
   return [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Content-Type: application/json',
@@ -34,4 +40,10 @@ function faultMessage(code: string): string {
     '',
     body,
   ].join('\r\n');
+}
+
+function faultBody(message: string): string {
+  return JSON.stringify({
+    error: { message, type: 'invalid_request_error', param: null, code: 'E_INVALID_REQUEST' },
+  });
 }

@@ -1,5 +1,5 @@
 /** The app on a port: limits of the HTTP layer, and an orderly end. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { JsgError } from '../errors.js';
@@ -41,9 +41,14 @@ const CUT_GRACE_MS = 500;
 
 /** Throws E_PORT_IN_USE, and E_USAGE for an address that is not ours. */
 export async function listen(app: ServerApp, options: ListenOptions): Promise<RunningServer> {
-  const onRequest = getRequestListener(app.fetch, {
+  const answer = getRequestListener(app.fetch, {
     errorHandler: () => errorResponse(new RequestError('the request line or a header is malformed')),
   });
+  const onRequest: RequestListener = (request, response) => {
+    // HTTP/1.0 asks for no host, and health checks of old send none.
+    if (request.httpVersion === '1.0') request.headers.host ||= 'localhost';
+    return answer(request, response);
+  };
   const requestTimeout = options.requestTimeoutMs ?? 60_000;
   const server = createServer(
     {

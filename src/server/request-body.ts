@@ -13,7 +13,7 @@ let largeBodyBytes = 0;
 export async function readJsonObject(c: Context): Promise<JsonObject> {
   const request = c.req.raw;
   const encoding = c.req.header('content-encoding');
-  if (encoding !== undefined && encoding !== 'identity') {
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new RequestError(`Content-Encoding ${JSON.stringify(encoding.slice(0, 32))} is not supported`);
   }
   if (!/^application\/([\w.-]+\+)?json *(;|$)/i.test(c.req.header('content-type') ?? '')) {

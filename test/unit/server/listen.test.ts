@@ -170,6 +170,22 @@ describe('limits', () => {
     expect(((await response.json()) as Json).error.message).toContain('4194304');
   });
 
+  it('and one that reads nothing before all of it is sent', async () => {
+    const { server } = await start();
+    const client = await RawClient.connect(server.port);
+    client.socket.pause();
+    const faults: Error[] = [];
+    client.socket.on('error', (error) => faults.push(error));
+    await new Promise<void>((resolve) => {
+      client.post(CHAT_PATH, { ...CHAT, pad: 'x'.repeat(6_000_000) });
+      client.socket.write('', () => resolve());
+    });
+    client.socket.resume();
+    await until('it has answered', () => client.status === 413);
+    expect(faults).toEqual([]);
+    client.socket.destroy();
+  });
+
   it.each([
     ['headers', ['GET /health HTTP/1.1', 'Host: x', 'X-Slow: ']],
     [
@@ -222,6 +238,40 @@ describe('limits', () => {
     expect(client.status).toBe(400);
     expect(client.json).toMatchObject({ error: { type: 'invalid_request_error', param: null } });
     client.socket.destroy();
+  });
+
+  it.each([
+    ['a probe that names no host', ['GET /health HTTP/1.0', '', ''], 200],
+    ['a proxy', ['GET /health HTTP/1.0', 'Host: x', '', ''], 200],
+    ['a request without a body', ['POST /v1/embeddings HTTP/1.0', '', ''], 400],
+  ])('speaks HTTP/1.0: %s', async (_, lines, status) => {
+    const { app, server } = await start();
+    await app.lifecycle.warmUp();
+    const client = await RawClient.connect(server.port);
+    client.send(...lines);
+    await client.closed;
+    expect(client.status).toBe(status);
+    expect(client.json).toBeTypeOf('object');
+  });
+
+  it('streams to HTTP/1.0, the end of which is the end of the connection', async () => {
+    const { server } = await start();
+    const body = JSON.stringify({ ...CHAT, stream: true });
+    const client = await RawClient.connect(server.port);
+    const head = ['Content-Type: application/json', `Content-Length: ${body.length}`, '', body];
+    client.send(`POST ${CHAT_PATH} HTTP/1.0`, ...head);
+    await client.closed;
+    expect(client.received).not.toContain('chunked');
+    expect(parseEvents(client.received.split('\r\n\r\n')[1] as string).length).toBeGreaterThan(5);
+  });
+
+  it('says what it cannot expect', async () => {
+    const { server } = await start();
+    const client = await RawClient.connect(server.port);
+    client.post(CHAT_PATH, CHAT, 'Expect: a-miracle');
+    await client.closed;
+    expect(client.status).toBe(417);
+    expect(client.received).toContain('"type":"invalid_request_error"');
   });
 
   it('answers over a limit within 20 ms', async () => {

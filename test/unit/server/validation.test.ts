@@ -336,6 +336,7 @@ describe('bodies', () => {
 
   it('refuses compressed bodies', async () => {
     expect((await raw('/v1/completions', '{"prompt": "a"}', { 'content-encoding': 'gzip' })).status).toBe(400);
+    expect((await raw('/v1/completions', '{"prompt": "a"}', { 'content-encoding': 'Identity' })).status).toBe(200);
   });
 
   it('refuses invalid UTF-8', async () => {
@@ -363,7 +364,6 @@ describe('bodies', () => {
     for (const headers of [{}, { 'content-length': String(body.length) }]) {
       const response = await raw('/v1/completions', body, headers);
       expect(response.status).toBe(413);
-      expect(response.headers.get('connection')).toBe('close');
       expect(((await response.json()) as Json).error.type).toBe('invalid_request_error');
     }
   });
