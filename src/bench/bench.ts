@@ -1,5 +1,6 @@
 /** What every measurement is handed: the server, the clock, and who is told. */
-import { JsgError } from '../errors.js';
+import { setMaxListeners } from 'node:events';
+import { type JsgError, toJsgError } from '../errors.js';
 import type { Clock } from './clock.js';
 import { requestBody } from './request-body.js';
 import type { Power } from './result.js';
@@ -36,18 +37,45 @@ export async function complete({ target, clock, signal }: Bench, prompt: string,
   return trace;
 }
 
-export const wasCancelled = (traces: readonly Trace[]) => traces.some(({ failure }) => failure?.kind === 'cancelled');
-
-/** What a server refuses of a sweep is left out of it and noted: a context that is too long for it. Null: refused. */
-export async function unlessRefused<T>(what: string, notes: string[], work: () => Promise<T>): Promise<T | null> {
+/** Prompts that are sent together and all have to go well: where one does not, the others are given up. */
+export async function completeAll(bench: Bench, prompts: readonly string[], maxTokens: number): Promise<Trace[]> {
+  const group = new AbortController();
+  const signal = AbortSignal.any([bench.signal, group.signal]);
+  setMaxListeners(0, signal);
   try {
-    return await work();
+    return await Promise.all(prompts.map((prompt) => complete({ ...bench, signal }, prompt, maxTokens)));
   } catch (error) {
-    if (!(error instanceof JsgError) || error.code !== 'E_INVALID_REQUEST') throw error;
-    notes.push(`${what}: not measured, ${error.message}`);
-    return null;
+    group.abort();
+    throw error;
   }
 }
+
+const wasCancelled = (traces: readonly Trace[]) => traces.some(({ failure }) => failure?.kind === 'cancelled');
+
+export interface Repeats {
+  /** The traces of each; fewer than asked for where the run was ended: what was measured is a measurement too. */
+  runs: Trace[][];
+  /** What ended them; null: nothing did, or the run itself was ended. */
+  failure: JsgError | null;
+}
+
+/** The same measurement so many times, until one fails. */
+export async function repeat(times: number, measure: (i: number) => Promise<Trace[]>): Promise<Repeats> {
+  const runs: Trace[][] = [];
+  try {
+    for (let i = 0; i < times; i++) {
+      const traces = await measure(i);
+      if (wasCancelled(traces)) break;
+      runs.push(traces);
+    }
+    return { runs, failure: null };
+  } catch (error) {
+    return { runs, failure: toJsgError(error) };
+  }
+}
+
+/** A server that refuses one row of a sweep (a context too long for it, too many at a time) may well take the next. */
+export const isRefusal = ({ code }: JsgError) => code === 'E_INVALID_REQUEST' || code === 'E_QUEUE_FULL';
 
 /** Words of which the server says that each is a token. */
 export function vocabularyOf(bench: Bench): Promise<Vocabulary> {

@@ -1,6 +1,6 @@
 /** A card of a result: what somebody needs to measure the same again, and what came out. Pure. */
 import { bytes, figure, fixed, lastPart, percent } from './report/format.js';
-import { formatResult } from './report/text.js';
+import { endOf, formatResult } from './report/text.js';
 import type { Clocks, Conditions, Result } from './result.js';
 
 export type Card = Record<string, string>;
@@ -30,7 +30,11 @@ export function cardOf(result: Result): Card {
     workload: JSON.stringify(result.workload),
     measured: `${result.startedAt}, ${figure(result.durationS)} s`,
     valid:
-      result.invalid.length > 0 ? `NO: ${result.invalid.join('; ')}` : result.status === 'partial' ? 'partial' : 'yes',
+      result.invalid.length > 0
+        ? `NO: ${result.invalid.join('; ')}`
+        : result.status === 'partial'
+          ? `partial: ${endOf(result)}`
+          : 'yes',
   };
 }
 

@@ -1,5 +1,6 @@
 /** Decoding by number of streams and by context, over HTTP. */
-import { type Bench, complete, unlessRefused, vocabularyOf, wasCancelled } from './bench.js';
+import type { JsgError } from '../errors.js';
+import { type Bench, completeAll, isRefusal, repeat, vocabularyOf } from './bench.js';
 import { bytesPerToken, decodeRate, meanContext } from './figures.js';
 import { measurePrefill } from './prefill.js';
 import { seededRandom } from './random.js';
@@ -24,6 +25,8 @@ export interface DecodeFigures {
   decode: DecodeRow[];
   prefill: PrefillRow | null;
   notes: string[];
+  /** What ended the run before its time. */
+  failure: JsgError | null;
 }
 
 export async function measureDecode(bench: Bench, workload: DecodeWorkload): Promise<DecodeFigures> {
@@ -32,14 +35,16 @@ export async function measureDecode(bench: Bench, workload: DecodeWorkload): Pro
   const random = seededRandom(bench.salt);
   const rows = contexts.flatMap((context) => batches.map((batch) => ({ batch, context })));
   const numSteps = (rows.length + (promptTokens === null ? 0 : 1)) * repeats;
-  const figures: DecodeFigures = { decode: [], prefill: null, notes: [] };
+  const figures: DecodeFigures = { decode: [], prefill: null, notes: [], failure: null };
   for (const [i, { batch, context }] of rows.entries()) {
     const what = contexts.length > 1 ? `batch ${batch}, context ${context}` : `batch ${batch}`;
     const streams = () => Array.from({ length: batch }, () => makePrompt(words, context, random));
-    const tell = (repeat: number) => bench.progress.update(`decode, ${what}`, (i * repeats + repeat) / numSteps);
     const beginMs = bench.clock.now();
-    const runs = await unlessRefused(what, figures.notes, () => repeatDecode(bench, workload, streams, tell));
-    if (runs !== null && runs.length > 0) {
+    const { runs, failure } = await repeat(repeats, (k) => {
+      bench.progress.update(`decode, ${what}`, (i * repeats + k) / numSteps);
+      return completeAll(bench, streams(), workload.maxTokens);
+    });
+    if (runs.length > 0) {
       const tokens = runs.flat().reduce((sum, { completionTokens }) => sum + completionTokens, 0);
       const power = bench.window(`decode, ${what}`, beginMs, bench.clock.now(), tokens);
       const row = { ...summarise(bench, batch, runs), power };
@@ -48,28 +53,19 @@ export async function measureDecode(bench: Bench, workload: DecodeWorkload): Pro
         figures.notes.push(`${what}: text arrived at once or in bursts: there is no rate to be seen`);
       figures.notes.push(...doubts(what, runs.flat(), workload.maxTokens));
     }
+    if (failure !== null && isRefusal(failure)) {
+      figures.notes.push(`${what}: not measured, ${failure.message}`);
+    } else if (failure !== null) {
+      if (figures.decode.length === 0) throw failure;
+      return { ...figures, failure };
+    }
     if (bench.signal.aborted) return figures;
   }
   if (promptTokens === null) return figures;
-  figures.prefill = await onePrefill(bench, workload, words, figures.notes, (rows.length * repeats) / numSteps);
-  return figures;
-}
-
-/** Fewer repeats than asked for where the run is ended: what was measured is a measurement too. */
-async function repeatDecode(
-  bench: Bench,
-  { repeats, maxTokens }: DecodeWorkload,
-  streams: () => string[],
-  tell: (repeat: number) => void,
-): Promise<Trace[][]> {
-  const runs: Trace[][] = [];
-  for (let i = 0; i < repeats; i++) {
-    tell(i);
-    const traces = await Promise.all(streams().map((prompt) => complete(bench, prompt, maxTokens)));
-    if (wasCancelled(traces)) break;
-    runs.push(traces);
-  }
-  return runs;
+  return {
+    ...figures,
+    ...(await onePrefill(bench, workload, words, figures.notes, (rows.length * repeats) / numSteps)),
+  };
 }
 
 function summarise({ target }: Bench, batch: number, runs: Trace[][]): Omit<DecodeRow, 'power'> {
@@ -117,11 +113,11 @@ async function onePrefill(
   words: Vocabulary,
   notes: string[],
   fraction: number,
-): Promise<PrefillRow | null> {
+): Promise<{ prefill: PrefillRow | null; failure: JsgError | null }> {
   const random = seededRandom(~bench.salt);
   const asked = { batch: 1, promptTokens: promptTokens ?? 0, repeats };
   const tell = (what: string) => bench.progress.update(what, fraction);
-  const measured = await unlessRefused('prefill', notes, () => measurePrefill(bench, asked, words, random, tell));
-  if (measured?.note) notes.push(measured.note);
-  return measured?.row ?? null;
+  const { row, notes: more, failure } = await measurePrefill(bench, asked, words, random, tell);
+  notes.push(...more);
+  return { prefill: row, failure };
 }

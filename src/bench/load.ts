@@ -1,6 +1,7 @@
 /** Loading a model: from the start of the process to its first token, with the files in the page cache or not. */
 import { performance } from 'node:perf_hooks';
 import type { Source } from '../device/source.js';
+import { type JsgError, toJsgError } from '../errors.js';
 import { CLOCK } from './clock.js';
 import { cachedShare, dropCache, warmCache } from './page-cache.js';
 import { requestBody } from './request-body.js';
@@ -27,12 +28,14 @@ export interface LoadOptions {
 export interface LoadFigures {
   load: LoadRow[];
   notes: string[];
+  /** What ended the run before its time. */
+  failure: JsgError | null;
 }
 
 export async function measureLoad(options: LoadOptions): Promise<LoadFigures> {
   const { caches, repeats, files, source, signal } = options;
   const starts = caches.flatMap((cache) => Array.from({ length: repeats }, () => cache));
-  const figures: LoadFigures = { load: [], notes: [] };
+  const figures: LoadFigures = { load: [], notes: [], failure: null };
   for (const [i, cache] of starts.entries()) {
     if (signal.aborted) break;
     options.onProgress(`a start with a ${cache} page cache`, i / starts.length);
@@ -43,8 +46,10 @@ export async function measureLoad(options: LoadOptions): Promise<LoadFigures> {
     try {
       figures.load.push(await measureStart(options, cache, cached));
     } catch (error) {
-      // A start that was given up takes none of those before it away.
-      if (!signal.aborted || figures.load.length === 0) throw error;
+      // A start that failed or was given up takes none of those before it away.
+      if (figures.load.length === 0) throw error;
+      if (!signal.aborted) figures.failure = toJsgError(error);
+      break;
     }
   }
   figures.notes.push(...doubtsOf(figures.load));

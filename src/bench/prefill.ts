@@ -1,5 +1,6 @@
 /** Prefill by prompt length and by number of prompts that come together, over HTTP. */
-import { type Bench, complete, unlessRefused, vocabularyOf, wasCancelled } from './bench.js';
+import type { JsgError } from '../errors.js';
+import { type Bench, completeAll, isRefusal, repeat, vocabularyOf } from './bench.js';
 import { prefillRate } from './figures.js';
 import { type Random, seededRandom } from './random.js';
 import type { PrefillRow } from './result.js';
@@ -16,6 +17,8 @@ export interface PrefillWorkload {
 export interface PrefillFigures {
   prefill: PrefillRow[];
   notes: string[];
+  /** What ended the run before its time. */
+  failure: JsgError | null;
 }
 
 export async function measurePrefills(bench: Bench, workload: PrefillWorkload): Promise<PrefillFigures> {
@@ -26,18 +29,20 @@ export async function measurePrefills(bench: Bench, workload: PrefillWorkload): 
   );
   // A row takes about as long as it has tokens.
   const total = rows.reduce((sum, row) => sum + row.batch * row.promptTokens, 0);
-  const figures: PrefillFigures = { prefill: [], notes: [] };
+  const figures: PrefillFigures = { prefill: [], notes: [], failure: null };
   let done = 0;
   for (const { batch, promptTokens } of rows) {
     const tell = (what: string, share: number) =>
       bench.progress.update(what, (done + share * batch * promptTokens) / total);
     const asked = { batch, promptTokens, repeats: workload.repeats };
-    const what = `${batch} x ${promptTokens} tokens`;
-    const measure = () => measurePrefill(bench, asked, words, random, tell);
-    const measured = await unlessRefused(what, figures.notes, measure);
-    if (measured?.note) figures.notes.push(measured.note);
-    if (measured !== null && measured.row === null) break;
-    if (measured?.row) figures.prefill.push(measured.row);
+    const { row, notes, isLast, failure } = await measurePrefill(bench, asked, words, random, tell);
+    figures.notes.push(...notes);
+    if (row !== null) figures.prefill.push(row);
+    if (failure !== null) {
+      if (figures.prefill.length === 0) throw failure;
+      return { ...figures, failure };
+    }
+    if (isLast) break;
     done += batch * promptTokens;
   }
   return figures;
@@ -57,42 +62,61 @@ interface Asked {
   repeats: number;
 }
 
-/** Prompts sent together, one token to generate. `row` null: cancelled, or not to be measured, as `note` says. */
+interface Measured {
+  /** Null: ended before anything was measured, or not to be measured, as `notes` say. */
+  row: PrefillRow | null;
+  notes: string[];
+  /** Other rows are not to be measured either. */
+  isLast: boolean;
+  failure: JsgError | null;
+}
+
+/** Prompts sent together, one token to generate. */
 export async function measurePrefill(
   bench: Bench,
   { batch, promptTokens, repeats }: Asked,
   words: Vocabulary,
   random: Random,
   tell: (what: string, share: number) => void,
-): Promise<{ row: PrefillRow | null; note: string | null }> {
+): Promise<Measured> {
   const what = `prefill of ${batch > 1 ? `${batch} x ` : ''}${promptTokens} tokens`;
   const beginMs = bench.clock.now();
-  const runs: Trace[][] = [];
-  for (let i = 0; i < repeats; i++) {
+  const prompts = () => Array.from({ length: batch }, () => makePrompt(words, promptTokens, random));
+  const { runs, failure } = await repeat(repeats, (i) => {
     tell(what, i / repeats);
-    const prompts = Array.from({ length: batch }, () => makePrompt(words, promptTokens, random));
-    const traces = await Promise.all(prompts.map((prompt) => complete(bench, prompt, 1)));
-    if (wasCancelled(traces)) return { row: null, note: null };
-    runs.push(traces);
+    return completeAll(bench, prompts(), 1);
+  });
+  const notes = failure !== null && isRefusal(failure) ? [`${what}: not measured, ${failure.message}`] : [];
+  const ended = { notes, failure: notes.length > 0 ? null : failure, isLast: bench.signal.aborted };
+  if (runs.length === 0) return { ...ended, row: null };
+  const figures = summarise(runs);
+  if (figures === null) {
+    return { ...ended, row: null, notes: ['prefill: not measured, the server sends no usage'], isLast: true };
   }
+  const { tokens, ...row } = figures;
+  const power = bench.window(what, beginMs, bench.clock.now(), tokens);
+  notes.push(...doubtsOf(what, promptTokens, runs.flat()));
+  return { ...ended, row: { batch, ...row, peakShare: null, power } };
+}
+
+/** Null: the server does not count prompts. `tokens`: of all prompts together. */
+function summarise(runs: readonly Trace[][]) {
   const traces = runs.flat();
   const counted = traces.flatMap((trace) => trace.promptTokens ?? []);
   const rates = runs.map(prefillRate).filter((rate) => rate !== null);
   const tokensPerSecond = median(rates);
   const ttftMs = median(traces.flatMap((trace) => timeToFirstTokenMs(trace) ?? []));
-  if (tokensPerSecond === null || ttftMs === null || counted.length < traces.length) {
-    return { row: null, note: 'prefill: not measured, the server sends no usage' };
+  const promptTokens = median(counted);
+  if (tokensPerSecond === null || ttftMs === null || promptTokens === null || counted.length < traces.length) {
+    return null;
   }
   const tokens = counted.reduce((sum, count) => sum + count, 0);
-  const power = bench.window(what, beginMs, bench.clock.now(), tokens);
-  const middle = median(counted) ?? 0;
-  const row = { batch, promptTokens: middle, tokensPerSecond, spread: spread(rates), ttftMs, peakShare: null, power };
-  return { row, note: doubtOf(what, promptTokens, traces) };
+  return { promptTokens, tokensPerSecond, spread: spread(rates), ttftMs, tokens };
 }
 
-function doubtOf(what: string, promptTokens: number, traces: readonly Trace[]): string | null {
+function doubtsOf(what: string, promptTokens: number, traces: readonly Trace[]): string[] {
   const counted = median(traces.flatMap((trace) => trace.promptTokens ?? []));
-  if (counted !== promptTokens) return `${what}: the prompts have ${counted}, by the server's count`;
+  if (counted !== promptTokens) return [`${what}: the prompts have ${counted}, by the server's count`];
   const cached = traces.reduce((sum, { cachedTokens }) => sum + (cachedTokens ?? 0), 0);
-  return cached > 0 ? `${what}: ${cached} tokens came from the server's prefix cache` : null;
+  return cached > 0 ? [`${what}: ${cached} tokens came from the server's prefix cache`] : [];
 }

@@ -155,6 +155,8 @@ const common = {
   startedAt: z.string(),
   durationS: z.number(),
   status: z.enum(['complete', 'partial']),
+  /** What ended a partial run before its time, by a code of src/errors.ts; null: nothing, or whoever had started it. */
+  failure: z.object({ code: z.string(), message: z.string() }).nullable().default(null),
   /** Why the figures must not be quoted: clocks that moved, throttling. Empty: nothing speaks against them. */
   invalid: z.array(z.string()),
   commandLine: z.string(),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, type ErrorCode, JsgError } from '../errors.js';
 import { packageRoot } from '../version.js';
 
@@ -17,6 +18,8 @@ export interface ServerProcess {
   /** When it said that it serves. */
   readyMs: number;
   stop(): Promise<void>;
+  /** What the process ended with by itself; null: it goes on, as far as is to be seen within a second. */
+  fault(): Promise<JsgError | null>;
 }
 
 export interface StartServer {
@@ -30,8 +33,11 @@ export interface StartServer {
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+type Ended = Promise<{ code: number | null; by: NodeJS.Signals | null }>;
 
 const KILL_AFTER_MS = 10_000;
+/** A connection may break a moment before its process is seen to end. */
+const FAULT_SHOWS_MS = 1000;
 
 /** Resolves when the server answers; throws what it failed with, or E_INTERRUPTED. */
 export async function startServer({ args, apiKey, onLine, signal }: StartServer): Promise<ServerProcess> {
@@ -47,11 +53,14 @@ export async function startServer({ args, apiKey, onLine, signal }: StartServer)
       env: { ...process.env, NO_COLOR: '1', ...(apiKey === null ? {} : { JSG_API_KEY: apiKey }) },
     },
   );
-  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  const ended: Ended = new Promise((resolve) => child.once('close', (code, by) => resolve({ code, by })));
   const stop = () => endServer(child, ended);
+  const failure = failureOf(child, ended, onLine);
+  const failed = failure.then((error) => Promise.reject(error));
   try {
-    const url = await Promise.race([announced(child), failed(child, ended, onLine), interrupted(signal)]);
-    return { url, startedMs, readyMs: performance.now(), stop };
+    const url = await Promise.race([announced(child), failed, interrupted(signal)]);
+    const fault = () => Promise.race([failure, sleep(FAULT_SHOWS_MS, null, { ref: false })]);
+    return { url, startedMs, readyMs: performance.now(), stop, fault };
   } catch (error) {
     await stop();
     throw error;
@@ -67,17 +76,18 @@ function announced(child: Child): Promise<string> {
   });
 }
 
-/** Rejects when the process ends, with what it said. */
-async function failed(child: Child, ended: Promise<number | null>, onLine: (line: string) => void): Promise<never> {
+/** What the process said when it ends. */
+async function failureOf(child: Child, ended: Ended, onLine: (line: string) => void): Promise<JsgError> {
   const last: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     if (line.startsWith('jsg: ') || (last.length > 0 && line.startsWith('     '))) last.push(line.slice(5));
     else onLine(line);
   });
-  const code = await ended;
-  const [message = `the server ended with exit code ${code} before it answered`, ...hint] = last;
+  const { code, by } = await ended;
+  const [message = by === null ? `the server ended with exit code ${code}` : `the server was ended by ${by}`, ...hint] =
+    last;
   const known = (Object.keys(ERRORS) as ErrorCode[]).find((each) => ERRORS[each].exit === code && code !== 1);
-  throw new JsgError(known ?? 'E_ENGINE_FAILED', message, hint.length > 0 ? { hint: hint.join('\n') } : {});
+  return new JsgError(known ?? 'E_ENGINE_FAILED', message, hint.length > 0 ? { hint: hint.join('\n') } : {});
 }
 
 function interrupted(signal: AbortSignal): Promise<never> {
@@ -87,7 +97,7 @@ function interrupted(signal: AbortSignal): Promise<never> {
   });
 }
 
-async function endServer(child: Child, ended: Promise<number | null>): Promise<void> {
+async function endServer(child: Child, ended: Ended): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);

@@ -109,6 +109,7 @@ const CODES = {
   'http 404': 'E_NOT_FOUND',
   'http 413': 'E_INVALID_REQUEST',
   'http 422': 'E_INVALID_REQUEST',
+  'http 429': 'E_QUEUE_FULL',
   connection: 'E_UNAVAILABLE',
 } as const;
 

@@ -1,6 +1,7 @@
 /** `jsg bench compare A.json B.json`: ratios of two results, with their noise. */
 import { type Comparison, compare, differences, requireAlike } from '../bench/compare.js';
 import { figure } from '../bench/report/format.js';
+import { endOf } from '../bench/report/text.js';
 import { type Result, readResult } from '../bench/result.js';
 import { JsgError } from '../errors.js';
 import { formatTable } from '../table.js';
@@ -33,10 +34,10 @@ const sideOf = (path: string, { model, url, server, device, startedAt, invalid, 
   ...{ path, model, url, server, device: device.name, startedAt, invalid, status },
 });
 
-function warningsOf(side: string, { invalid, status }: Result): string[] {
+function warningsOf(side: string, result: Result): string[] {
   return [
-    ...invalid.map((reason) => `${side} is INVALID: ${reason}`),
-    ...(status === 'partial' ? [`${side} is partial: its run was ended`] : []),
+    ...result.invalid.map((reason) => `${side} is INVALID: ${reason}`),
+    ...(result.status === 'partial' ? [`${side} is partial: ${endOf(result)}`] : []),
   ];
 }
 

@@ -10,9 +10,8 @@ import { JsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
 import { chooseForBench, startChosen } from './bench-engine.js';
 import { choice, whole } from './bench-options.js';
-import { emit } from './bench-output.js';
 import { benchProgress } from './bench-progress.js';
-import { Session } from './bench-session.js';
+import { conclude, Session } from './bench-session.js';
 import type { Chosen, Options } from './settings.js';
 import { askedToEnd } from './signals.js';
 
@@ -48,8 +47,7 @@ export async function benchLoad(options: Options): Promise<number> {
     const workload = { caches, repeats };
     return session.result(target, { kind: 'load', workload, ...figures }, { before, after, readBandwidthGBs: null });
   });
-  await emit(options, { ...value, status: exitCode === null ? 'complete' : 'partial' });
-  return exitCode ?? 0;
+  return conclude(options, value, exitCode);
 }
 
 /** The files that a start reads; none of a model that is not here yet, or of random weights. */

@@ -28,6 +28,7 @@ export async function benchServe(options: Options): Promise<number> {
         workload: { ...describe(serve), ...dataset.described, seed: run.seed },
         serve: levels,
         notes: [...notes, ...levels.flatMap(doubtsOf)],
+        failure: null,
       };
     },
   });

@@ -12,7 +12,7 @@ import { normaliseUrl } from '../client.js';
 import { type Conditions, probeConditions } from '../device/conditions.js';
 import { type Source, sourceUnder } from '../device/source.js';
 import { isLoopback } from '../engine/address.js';
-import { JsgError } from '../errors.js';
+import { JsgError, toJsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
 import { FLAG_NAMES, type FlagName } from '../profile/flags.js';
 import type { Reference } from '../profile/schema.js';
@@ -27,9 +27,9 @@ import { hideSecrets, withoutSecrets } from './hide-secrets.js';
 import { givenFlags, type Options, withApiKey } from './settings.js';
 import { askedToEnd } from './signals.js';
 
-/** A result before what is known of all kinds is added. */
+/** A result before what is known of all kinds is added. `failure`: what ended the measurement before its time. */
 export type Figures<R extends Result = Result> = R extends Result
-  ? Omit<R, Exclude<keyof Common, 'workload' | 'notes'>>
+  ? Omit<R, Exclude<keyof Common, 'workload' | 'notes'>> & { failure: JsgError | null }
   : never;
 
 export interface Limits {
@@ -57,8 +57,16 @@ export async function runBench(options: Options, plan: BenchPlan): Promise<numbe
     const session = new Session(options, progress, signal);
     return session.run(plan);
   });
-  await emit(options, { ...value, status: exitCode === null ? 'complete' : 'partial' });
-  return exitCode ?? 0;
+  return conclude(options, value, exitCode);
+}
+
+/** Writes a result where it is wanted. The exit code: `exitCode`, of a signal that ended the run; throws what else did. */
+export async function conclude(options: Options, result: Result, exitCode: number | null): Promise<number> {
+  await emit(options, exitCode === null ? result : { ...result, status: 'partial' });
+  if (exitCode !== null) return exitCode;
+  const { failure } = result;
+  if (failure !== null) throw toJsgError(Object.assign(new Error(failure.message), { code: failure.code }));
+  return 0;
 }
 
 export class Session {
@@ -69,6 +77,8 @@ export class Session {
   readonly #beginMs = CLOCK.now();
   readonly #meter: Meter;
   #stop: () => Promise<void> = async () => {};
+  /** Why the server that was started has ended; null: it has not, or none was started. */
+  #faultOfServer: () => Promise<JsgError | null> = async () => null;
   #reference: Reference | null = null;
   #numThreads: number;
   readonly #seed: number;
@@ -102,7 +112,7 @@ export class Session {
         signal: this.signal,
       });
       if (isHere) this.#meter.start();
-      const figures = await plan.measure(this.#bench(target));
+      const figures = await this.#measure(plan, target);
       this.#meter.stop();
       this.progress.end();
       const after = await probeConditions(this.source);
@@ -119,8 +129,22 @@ export class Session {
       this.#meter.stop();
       this.progress.end();
       await this.#stop();
-      await target.agent.close();
+      await target.agent.destroy();
     }
+  }
+
+  /** A lost connection to a server that was started is told by what that ended with. */
+  async #measure(plan: BenchPlan, target: Target): Promise<Figures> {
+    const explain = async (error: unknown) =>
+      (toJsgError(error).code === 'E_UNAVAILABLE' ? await this.#faultOfServer() : null) ?? error;
+    let figures: Figures;
+    try {
+      figures = await plan.measure(this.#bench(target));
+    } catch (error) {
+      throw await explain(error);
+    }
+    if (figures.failure === null) return figures;
+    return { ...figures, failure: toJsgError(await explain(figures.failure)) };
   }
 
   /** The whole result, and what speaks against it. */
@@ -138,7 +162,8 @@ export class Session {
       version: RESULT_VERSION,
       startedAt: this.#startedAt.toISOString(),
       durationS: (CLOCK.now() - this.#beginMs) / 1000,
-      status: 'complete',
+      status: figures.failure === null ? 'complete' : 'partial',
+      failure: figures.failure === null ? null : { code: figures.failure.code, message: figures.failure.message },
       invalid: [...this.#meter.reasons, ...changesOf(before, after, this.#tolerance)],
       commandLine: commandLine(),
       jsg: await softwareFacts(this.source),
@@ -189,6 +214,7 @@ export class Session {
     this.#numThreads = chosen.settings['num-threads'];
     const { server, apiKey } = await startChosen(chosen, this.progress, this.signal);
     this.#stop = server.stop;
+    this.#faultOfServer = server.fault;
     try {
       return adjust(await discoverTarget({ url: server.url, apiKey }, null), this.options);
     } catch (error) {

@@ -44,7 +44,7 @@ const section = (title: string, content: string) => tag('section', {}, tag('h2',
 const list = (items: readonly string[]) => tag('ul', {}, ...items.map((item) => tag('li', {}, escapeText(item))));
 
 function header(result: Result, title: string): string {
-  const { invalid, status, url, server, runtime, startedAt, durationS } = result;
+  const { invalid, status, failure, url, server, runtime, startedAt, durationS } = result;
   const day = startedAt.replace('T', ' ').slice(0, 16);
   const lead = [`${server ?? 'server'} at ${url}`, runtime, `${day} UTC`, `ran for ${figure(durationS)} s`];
   const state =
@@ -60,7 +60,13 @@ function header(result: Result, title: string): string {
       escapeText(lead.filter((part) => part !== null).join(' · ')),
     ),
     invalid.length === 0 ? '' : alert('', 'These figures must not be quoted:', invalid),
-    status === 'complete' ? '' : alert('warn', 'The run was ended early: this is what was measured until then.', []),
+    status === 'complete'
+      ? ''
+      : alert(
+          'warn',
+          'The run was ended early: this is what was measured until then.',
+          failure ? [failure.message] : [],
+        ),
   );
 }
 

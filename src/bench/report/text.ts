@@ -8,7 +8,7 @@ import { bytes, figure, fixed, percent, whole } from './format.js';
 export function formatResult(result: Result): string {
   const runtime = result.runtime === null ? '' : `, ${result.runtime}`;
   const parts = [
-    ...(result.status === 'partial' ? ['PARTIAL: the run was ended; this is what was measured until then\n'] : []),
+    ...(result.status === 'partial' ? [`PARTIAL: ${endOf(result)}; this is what was measured until then\n`] : []),
     ...result.invalid.map((reason) => `INVALID: ${reason}\n`),
     `${result.model} at ${result.url}${runtime}\n\n`,
     bodyOf(result),
@@ -16,6 +16,9 @@ export function formatResult(result: Result): string {
   ];
   return parts.join('');
 }
+
+/** Why a partial run has no more. */
+export const endOf = ({ failure }: Result) => failure?.message ?? 'the run was ended';
 
 function bodyOf(result: Result): string {
   switch (result.kind) {

@@ -27,7 +27,7 @@ function options(what: Partial<LoadOptions>): LoadOptions & { stopped: () => num
     const stop = async () => {
       stopped++;
     };
-    return { url, startedMs: nowMs - 3000, readyMs: nowMs - 1000, stop };
+    return { url, startedMs: nowMs - 3000, readyMs: nowMs - 1000, stop, fault: async () => null };
   };
   return {
     caches: ['cold', 'warm'],
@@ -76,5 +76,19 @@ it('keeps the starts before the one that was given up', async () => {
     abort.abort();
     throw new JsgError('E_INTERRUPTED', 'the start was given up');
   };
-  expect((await measureLoad({ ...asked, start })).load).toHaveLength(2);
+  expect(await measureLoad({ ...asked, start })).toMatchObject({ load: [{}, {}], failure: null });
+});
+
+it('keeps the starts before the one that failed, and says what it failed with', async () => {
+  const asked = options({});
+  let numStarts = 0;
+  const start = async () => {
+    if (++numStarts < 3) return asked.start();
+    throw new JsgError('E_OUT_OF_MEMORY', 'no room');
+  };
+  const { load, failure } = await measureLoad({ ...asked, start });
+  expect(load).toHaveLength(2);
+  expect(failure).toMatchObject({ code: 'E_OUT_OF_MEMORY', message: 'no room' });
+  const atOnce = measureLoad({ ...asked, start });
+  await expect(atOnce).rejects.toMatchObject({ code: 'E_OUT_OF_MEMORY' });
 });

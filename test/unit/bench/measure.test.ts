@@ -118,6 +118,32 @@ describe('decode', () => {
   });
 
   it.each([
+    ['dies', { breakAfter: 3 } as const, { code: 'E_UNAVAILABLE', message: expect.stringContaining('was lost') }],
+    ['fails', { status: 500 } as const, { code: 'E_RUNTIME_FAILED', message: expect.stringContaining('answered 500') }],
+  ])('keeps the rows and repeats before a server that %s in the middle', async (_, fault, failure) => {
+    // Two requests learn the words, two measure batch 1; batch 4 has one repeat of its two.
+    const { bench, clock } = benchOf({ fault: (n) => (n >= 8 ? fault : null) });
+    const figures = await clock.run(measureDecode(bench, { ...DECODE, batches: [1, 4, 8], promptTokens: 64 }));
+    expect(figures.decode.map(({ batch }) => batch)).toEqual([1, 4]);
+    expect(figures.decode[1]?.tokensPerSecond).toBeCloseTo(400, 6);
+    expect(figures).toMatchObject({ prefill: null, failure });
+  });
+
+  it('gives up the other streams of a batch when one fails', async () => {
+    const { bench, clock } = benchOf({ fault: (n) => (n === 2 ? { status: 500 } : n > 2 ? { hang: true } : null) });
+    const failure = clock.run(measureDecode(bench, { ...DECODE, batches: [4] }));
+    await expect(failure).rejects.toMatchObject({ code: 'E_RUNTIME_FAILED' });
+  });
+
+  it('a row that a full server refuses is left out, the next is measured', async () => {
+    const { bench, clock } = benchOf({ fault: (n) => (n >= 4 && n < 8 ? { status: 429 } : null) });
+    const { decode, notes, failure } = await clock.run(measureDecode(bench, { ...DECODE, batches: [1, 4, 2] }));
+    expect(decode.map(({ batch }) => batch)).toEqual([1, 2]);
+    expect(notes).toEqual([expect.stringContaining('batch 4: not measured, POST /v1/completions answered 429')]);
+    expect(failure).toBeNull();
+  });
+
+  it.each([
     [{ refuse: true } as const, 'E_UNAVAILABLE', 'the connection to http://fake was lost (ECONNREFUSED)'],
     [{ breakAfter: 0 } as const, 'E_UNAVAILABLE', 'was lost (ECONNRESET)'],
     [{ status: 401 } as const, 'E_UNAUTHORIZED', 'answered 401'],
@@ -154,6 +180,18 @@ describe('prefill', () => {
     expect(peaks[0]?.peakShare).toBeCloseTo(100 / 0.07 / 10_000, 9);
     expect(peaks[1]?.peakShare).toBeNull();
     expect(notes).toEqual([]);
+  });
+
+  it('keeps the rows and repeats before a failure', async () => {
+    const workload = { promptTokens: [100, 400, 800], batches: [1], repeats: 2 };
+    const { bench, clock } = benchOf({ prefillMs: 20, fault: (n) => (n >= 5 ? { status: 500 } : null) });
+    const { prefill, failure } = await clock.run(measurePrefills(bench, workload));
+    expect(prefill.map(({ promptTokens }) => promptTokens)).toEqual([100, 400]);
+    expect(failure).toMatchObject({ code: 'E_RUNTIME_FAILED' });
+    const early = benchOf({ fault: (n) => (n >= 2 ? { refuse: true } : null) });
+    await expect(early.clock.run(measurePrefills(early.bench, workload))).rejects.toMatchObject({
+      code: 'E_UNAVAILABLE',
+    });
   });
 });
 

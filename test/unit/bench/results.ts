@@ -19,6 +19,7 @@ const common = {
   startedAt: '2026-11-29T10:00:00.000Z',
   durationS: 60,
   status: 'complete' as const,
+  failure: null,
   invalid: [],
   commandLine: 'jsg bench --profile smollm2',
   jsg: { version: '0.1.0', commit: 'abc123', node: 'v22.0.0' },
