@@ -97,7 +97,8 @@ function encodeChat(
 }
 
 function renderChat(server: ServerContext, prompt: ChatPrompt): string {
-  const { messages, toolUse, param, prefill = '' } = prompt;
+  const { toolUse, param, prefill = '' } = prompt;
+  const messages = prompt.messages.map(withText);
   requireTokenizer(server, param);
   const { chatTemplate } = server.model;
   if (!chatTemplate) {
@@ -117,6 +118,11 @@ function renderChat(server: ServerContext, prompt: ChatPrompt): string {
     // The template's own refusals name no field, or that of chat completions.
     throw new RequestError(error.message, { param, ...(error.hint ? { hint: error.hint } : {}) });
   }
+}
+
+/** Templates take content for a text wherever nothing is called. */
+function withText(message: ChatMessage): ChatMessage {
+  return message.content === null && !message.tool_calls ? { ...message, content: '' } : message;
 }
 
 function spellTools(messages: readonly ChatMessage[], toolUse: ToolUse | null): ChatMessage[] {

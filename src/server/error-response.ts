@@ -1,6 +1,7 @@
 /** Errors as OpenAI clients expect them: `{"error": {message, type, param, code}}` for every 4xx and 5xx. */
 import { ERRORS, type ErrorCode, JsgError, toJsgError } from '../errors.js';
 import { log } from '../log.js';
+import { isUnset } from './json-value.js';
 
 /** A fault of the request. `wireCode` is OpenAI's own code (`model_not_found`) where it has one. */
 export class RequestError extends JsgError {
@@ -15,6 +16,11 @@ export class RequestError extends JsgError {
 /** What is wrong with the field of that name, or path. */
 export function fault(param: string, message: string): RequestError {
   return new RequestError(`${param}: ${message}`, { param });
+}
+
+/** Throws E_INVALID_REQUEST for what is there and no boolean. */
+export function requireBoolean(value: unknown, param: string): void {
+  if (!isUnset(value) && typeof value !== 'boolean') throw fault(param, 'must be true or false');
 }
 
 export interface ErrorBody {

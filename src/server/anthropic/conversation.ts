@@ -1,7 +1,7 @@
 /** Messages of Anthropic's API as messages of a chat. */
 
 import type { ChatMessage } from '../../model/model.js';
-import { fault } from '../error-response.js';
+import { fault, requireBoolean } from '../error-response.js';
 import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 
@@ -48,10 +48,11 @@ class MessageReader {
     else this.#addText('user', blockText(block, param));
   }
 
-  #addResult({ tool_use_id: id, content }: Content, param: string): void {
+  #addResult({ tool_use_id: id, content, is_error: isError }: Content, param: string): void {
     if (typeof id !== 'string' || !this.#callIds.has(id)) {
       throw fault(`${param}.tool_use_id`, 'must be the id of a tool_use before it');
     }
+    requireBoolean(isError, `${param}.is_error`);
     const result = isUnset(content) ? '' : textOf(content, `${param}.content`);
     this.messages.push({ role: 'tool', tool_call_id: id, content: result });
   }
@@ -70,8 +71,9 @@ class MessageReader {
     else last.content = last.content === null ? text : `${last.content}\n${text}`;
   }
 
-  #addThoughts({ thinking }: Content, param: string): void {
+  #addThoughts({ thinking, signature }: Content, param: string): void {
     if (typeof thinking !== 'string') throw fault(`${param}.thinking`, 'must be a string');
+    if (!isUnset(signature) && typeof signature !== 'string') throw fault(`${param}.signature`, 'must be a string');
     this.messages.push({ role: 'assistant', content: null, reasoning_content: thinking });
   }
 

@@ -1,6 +1,6 @@
 /** Tools of Anthropic's API. Those that Anthropic hosts or defines itself are refused by name. */
 
-import { fault } from '../error-response.js';
+import { fault, requireBoolean } from '../error-response.js';
 import { isObject, isUnset } from '../json-value.js';
 import {
   describedTool,
@@ -19,8 +19,9 @@ export function parseMessageTools(request: { tools?: unknown; tool_choice?: unkn
   if (!isUnset(asked) && !isObject(asked)) throw fault('tool_choice', 'must be an object with a type');
   const choice = isObject(asked) ? parseChoice(asked, tools) : 'auto';
   if (choice === 'none' || tools.length === 0) return null;
-  const isParallel = !isObject(asked) || asked.disable_parallel_tool_use !== true;
-  return { tools, raw: tools.map(rawTool), choice, isParallel };
+  const isAlone = isObject(asked) ? asked.disable_parallel_tool_use : false;
+  requireBoolean(isAlone, 'tool_choice.disable_parallel_tool_use');
+  return { tools, raw: tools.map(rawTool), choice, isParallel: isAlone !== true };
 }
 
 function parseTool(value: Record<string, unknown>, param: string): Tool {

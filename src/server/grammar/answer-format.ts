@@ -1,6 +1,6 @@
 /** The form that a request asks of its answer, from OpenAI's `response_format` and SGLang's fields, as one grammar source. */
-import { fault, RequestError } from '../error-response.js';
-import { isObject } from '../json-value.js';
+import { fault, RequestError, requireBoolean } from '../error-response.js';
+import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
 import { byHand } from '../schemas/fields.js';
@@ -30,7 +30,9 @@ const JSON_OBJECT = '{"type":"object"}';
 
 /** Null where any text will do. Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT. */
 export function parseAnswerFormat(request: FormatRequest, prefix = ''): AnswerFormat | null {
-  const asked = (Object.keys(formatFields) as (keyof FormatRequest)[]).filter((field) => !isUnset(request[field]));
+  const asked = (Object.keys(formatFields) as (keyof FormatRequest)[]).filter(
+    (field) => !isNone(field, request[field]),
+  );
   const formats = asked
     .map((field) => parseField(field, request[field], `${prefix}${field}`))
     .filter((format) => format !== null);
@@ -38,8 +40,9 @@ export function parseAnswerFormat(request: FormatRequest, prefix = ''): AnswerFo
   return formats[0] ?? null;
 }
 
-function isUnset(value: unknown): boolean {
-  return value === undefined || value === null || value === '';
+/** SGLang's clients send an empty text where they want none of its own forms. */
+function isNone(field: keyof FormatRequest, value: unknown): boolean {
+  return isUnset(value) || (value === '' && field !== 'response_format');
 }
 
 function parseField(field: keyof FormatRequest, value: unknown, param: string): AnswerFormat | null {
@@ -82,9 +85,8 @@ export function jsonObjectFormat(param: string): AnswerFormat {
 export function namedSchemaFormat(named: Record<string, unknown>, param: string): AnswerFormat {
   const schema = named.schema ?? named.schema_;
   if (isUnset(schema)) throw fault(`${param}.schema`, 'is required');
-  if (!isUnset(named.strict) && typeof named.strict !== 'boolean') {
-    throw fault(`${param}.strict`, 'must be true or false');
-  }
+  if (!isUnset(named.name) && typeof named.name !== 'string') throw fault(`${param}.name`, 'must be a string');
+  requireBoolean(named.strict, `${param}.strict`);
   return schemaFormat(schema, named.strict !== false, `${param}.schema`);
 }
 

@@ -14,9 +14,8 @@ export function parseStructuralTag(value: unknown, param: string): AnswerFormat 
       code: 'E_GRAMMAR_LIMIT',
     });
   }
-  const format = value.format === undefined ? triggeredTags(value, param) : value.format;
-  const checked = checkFormat(format, `${param}.format`, 0);
-  return structuralTag(checked, param);
+  const isOlder = value.format === undefined;
+  return structuralTag(isOlder ? triggeredTags(value, param) : checkFormat(value.format, `${param}.format`, 0), param);
 }
 
 export function structuralTag(format: unknown, param: string): AnswerFormat {
@@ -29,16 +28,17 @@ function triggeredTags(value: Record<string, unknown>, param: string): unknown {
   const { structures, triggers } = value;
   if (!Array.isArray(structures) || structures.length === 0)
     throw fault(`${param}.structures`, 'must be a list that is not empty');
-  if (!Array.isArray(triggers) || triggers.some((each) => typeof each !== 'string' || each === '')) {
-    throw fault(`${param}.triggers`, 'must be a list of strings');
+  const isList = Array.isArray(triggers) && triggers.length > 0;
+  if (!isList || triggers.some((each) => typeof each !== 'string' || each === '')) {
+    throw fault(`${param}.triggers`, 'must be a list of strings that is not empty');
   }
   const tags = structures.map((structure, index) => {
     const at = `${param}.structures.${index}`;
     if (!isObject(structure)) throw fault(at, 'must be an object');
     const { begin, end } = structure;
     if (typeof begin !== 'string' || typeof end !== 'string') throw fault(at, 'must have a begin and an end');
-    const schema = structure.schema ?? structure.schema_ ?? true;
-    return { type: 'tag', begin, content: { type: 'json_schema', json_schema: schema }, end };
+    const schema = schemaText(structure.schema ?? structure.schema_ ?? true, true, `${at}.schema`);
+    return { type: 'tag', begin, content: { type: 'json_schema', json_schema: JSON.parse(schema) }, end };
   });
   return { type: 'triggered_tags', triggers, tags };
 }

@@ -1,5 +1,6 @@
 /** What each route takes and gives, for the description of the API: one entry a path. */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { abortShape } from '../schemas/abort.js';
 import { countTokensShape, messagesShape } from '../schemas/anthropic.js';
 import { chatShape } from '../schemas/chat.js';
 import { completionShape } from '../schemas/completions.js';
@@ -164,11 +165,7 @@ export const OPERATIONS: Record<string, Operation> = {
   '/abort_request': {
     summary: 'End a request, or all',
     tag: 'SGLang',
-    body: {
-      name: 'AbortRequest',
-      schema: z.object({ rid: z.string().min(1).optional(), abort_all: z.boolean().optional() }),
-      required: [],
-    },
+    body: body('AbortRequest', abortShape),
     answer: { name: 'Aborted', schema: answers.aborted },
   },
   '/health': {

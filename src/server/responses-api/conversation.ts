@@ -97,10 +97,9 @@ export class Conversation {
 
   #addThoughts(item: Item, param: string): void {
     const { content, summary } = item;
-    const isEmpty = isUnset(content) || (Array.isArray(content) && content.length === 0);
-    const field = isEmpty ? 'summary' : 'content';
-    const told = isEmpty ? (summary ?? []) : content;
-    this.#thoughts = parseTextParts(told, `${param}.${field}`, THOUGHT_PARTS) || null;
+    const told = (value: unknown, field: string) => parseTextParts(value ?? [], `${param}.${field}`, THOUGHT_PARTS);
+    const [whole, short] = [told(content, 'content'), told(summary, 'summary')];
+    this.#thoughts = whole || short || null;
   }
 
   /** Of somebody else: thoughts that led to nothing before are nobody's. */

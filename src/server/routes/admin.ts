@@ -2,9 +2,11 @@
 import type { Context } from 'hono';
 import { callerOf } from '../auth.js';
 import type { ServerContext } from '../context.js';
-import { RequestError } from '../error-response.js';
+import { fault, RequestError } from '../error-response.js';
 import { readJsonObject } from '../request-body.js';
 import { jsonResponse } from '../responses.js';
+import { abortShape } from '../schemas/abort.js';
+import { parseRequest } from '../schemas/parse.js';
 
 export function flushCache(server: ServerContext): Response {
   if (server.lifecycle.numActive > 0 || !server.runtime.flushCache()) throw inUse(server);
@@ -25,10 +27,9 @@ function inUse({ runtime }: ServerContext): RequestError {
 
 /** `{"rid": "..."}` or `{"abort_all": true}`, of the caller's own requests. An unknown id is no error: the request may just have ended. */
 export async function abortRequest(server: ServerContext, c: Context): Promise<Response> {
-  const body = await readJsonObject(c);
+  const { rid, abort_all: isAll } = parseRequest(abortShape, await readJsonObject(c));
   const caller = callerOf(c);
-  if (body.abort_all === true) return jsonResponse({ success: true, aborted: server.lifecycle.abort(caller) });
-  const { rid } = body;
-  if (typeof rid !== 'string' || rid === '') throw new RequestError('rid: must be a string', { param: 'rid' });
+  if (isAll) return jsonResponse({ success: true, aborted: server.lifecycle.abort(caller) });
+  if (!rid) throw fault('rid', 'must be the id of a request, unless abort_all is true');
   return jsonResponse({ success: true, aborted: server.lifecycle.abort(caller, rid) });
 }

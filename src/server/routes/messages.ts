@@ -49,6 +49,8 @@ export async function createMessage(server: ServerContext, c: Context): Promise<
 export async function countTokens(server: ServerContext, c: Context): Promise<Response> {
   const request = parseRequest(countTokensShape, await readJsonObject(c));
   checkModelName(server, request.model);
+  // No part of the prompt, but of what is to be counted for.
+  parseOutputFormat(request);
   return jsonResponse({ input_tokens: chatPromptIds(server, promptOf(request)).length });
 }
 
@@ -101,7 +103,7 @@ function taskOf(request: MessagesRequest, caller: Caller): ChatTask {
 }
 
 /** `output_config.format`, and its older name. */
-function parseOutputFormat({ output_config: config, output_format: older }: MessagesRequest): AnswerFormat | null {
+function parseOutputFormat({ output_config: config, output_format: older }: CountTokensRequest): AnswerFormat | null {
   const [format, param] = isUnset(config?.format) ? [older, 'output_format'] : [config?.format, 'output_config.format'];
   if (isUnset(format)) return null;
   if (!isObject(format) || format.type !== 'json_schema') throw fault(`${param}.type`, 'must be json_schema');

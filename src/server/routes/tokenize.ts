@@ -16,7 +16,7 @@ import { parseRequest } from '../schemas/parse.js';
 import { parseIds } from '../schemas/prompts.js';
 import { detokenizeShape, type TokenizeRequest, tokenizeShape } from '../schemas/tokenize.js';
 import { textOfToken } from '../token-text.js';
-import { parseToolUse } from '../tools/tools.js';
+import { parseToolUse, type ToolUse } from '../tools/tools.js';
 
 /** One text gives a list of ids and their number; a list of texts gives lists of both. */
 export async function tokenize(server: ServerContext, c: Context): Promise<Response> {
@@ -26,9 +26,10 @@ export async function tokenize(server: ServerContext, c: Context): Promise<Respo
     throw fault('prompt', 'send either prompt or messages');
   }
   const param = isUnset(request.messages) ? 'prompt' : 'messages';
+  const toolUse = parseToolUse(request);
   const tokenizer = requireTokenizer(server, param);
   const isBatch = Array.isArray(request.prompt);
-  const lists = param === 'messages' ? [messageIds(server, request)] : promptIds(tokenizer, request);
+  const lists = param === 'messages' ? [messageIds(server, request, toolUse)] : promptIds(tokenizer, request);
   const strs = () => lists.map((ids) => ids.map((id) => textOfToken(tokenizer, id)));
   const only = <T>(all: T[]): T | T[] => (isBatch ? all : (all[0] as T));
   return jsonResponse({
@@ -39,11 +40,11 @@ export async function tokenize(server: ServerContext, c: Context): Promise<Respo
   });
 }
 
-function messageIds(server: ServerContext, request: TokenizeRequest): number[] {
+function messageIds(server: ServerContext, request: TokenizeRequest, toolUse: ToolUse | null): number[] {
   const kwargs = Object.entries(request.chat_template_kwargs ?? {}).filter(([, value]) => value !== undefined);
   const prompt = {
     messages: parseMessages(request.messages),
-    toolUse: parseToolUse(request),
+    toolUse,
     templateKwargs: Object.fromEntries(kwargs),
     addGenerationPrompt: request.add_generation_prompt ?? true,
     param: 'messages',

@@ -2,7 +2,7 @@
 
 import type { ChatMessage } from '../../model/model.js';
 import { fault } from '../error-response.js';
-import { isObject } from '../json-value.js';
+import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { jsonDepth } from '../request-body.js';
 
@@ -10,7 +10,7 @@ const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 
 /** Throws E_INVALID_REQUEST naming `messages.N...`. Only known fields reach the chat template. */
 export function parseMessages(value: unknown): ChatMessage[] {
-  if (value === undefined || value === null) throw fault('messages', 'is required');
+  if (isUnset(value)) throw fault('messages', 'is required');
   if (!Array.isArray(value) || value.length === 0) throw fault('messages', 'must be a list that is not empty');
   if (value.length > LIMITS.messages) throw fault('messages', `must have at most ${LIMITS.messages} entries`);
   return value.map((message, index) => parseMessage(message, `messages.${index}`));
@@ -27,22 +27,23 @@ function parseMessage(value: unknown, path: string): ChatMessage {
   message.content = parseContent(value.content, role, `${path}.content`);
   for (const field of ['name', 'tool_call_id', 'reasoning_content'] as const) {
     const text = value[field];
-    if (text === undefined || text === null) continue;
+    if (isUnset(text)) continue;
     if (typeof text !== 'string') throw fault(`${path}.${field}`, 'must be a string');
     message[field] = text;
   }
-  if (value.tool_calls !== undefined && value.tool_calls !== null) {
+  if (!isUnset(value.tool_calls)) {
     if (role !== 'assistant') throw fault(`${path}.tool_calls`, 'is for messages of the assistant');
-    message.tool_calls = parseToolCalls(value.tool_calls, `${path}.tool_calls`);
+    const calls = parseToolCalls(value.tool_calls, `${path}.tool_calls`);
+    if (calls.length > 0) message.tool_calls = calls;
   }
   for (const field of ['audio', 'function_call'] as const) {
-    if (value[field] !== undefined && value[field] !== null) throw fault(`${path}.${field}`, 'is not supported');
+    if (!isUnset(value[field])) throw fault(`${path}.${field}`, 'is not supported');
   }
   return message;
 }
 
 function parseContent(content: unknown, role: string, path: string): string | null {
-  if (content === undefined || content === null) {
+  if (isUnset(content)) {
     if (role === 'assistant') return null;
     throw fault(path, 'is required');
   }
@@ -86,11 +87,13 @@ function parseToolCall(value: unknown, path: string): ToolCall {
   if (!isObject(value) || !isObject(value.function)) throw fault(path, 'must be an object with a function');
   const { name, arguments: args } = value.function;
   if (typeof name !== 'string') throw fault(`${path}.function.name`, 'must be a string');
-  if (args !== undefined && args !== null && typeof args !== 'string') {
+  if (!isUnset(args) && typeof args !== 'string') {
     throw fault(`${path}.function.arguments`, 'must be a string of JSON');
   }
-  const id = typeof value.id === 'string' ? value.id : null;
-  return { id, type: 'function', function: { name, arguments: parseArguments(args ?? '{}') } };
+  const { id, type } = value;
+  if (!isUnset(type) && type !== 'function') throw fault(`${path}.type`, 'must be "function"');
+  if (!isUnset(id) && typeof id !== 'string') throw fault(`${path}.id`, 'must be a string');
+  return { id: id ?? null, type: 'function', function: { name, arguments: parseArguments(args ?? '{}') } };
 }
 
 /** Templates print arguments as an object; what is no JSON stays the text it is. */

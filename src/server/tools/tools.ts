@@ -1,6 +1,6 @@
 /** The tools of a chat, and whether the model may, must or must not call them. */
 
-import { fault } from '../error-response.js';
+import { fault, requireBoolean } from '../error-response.js';
 import { isObject, isUnset } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 
@@ -71,6 +71,8 @@ export function describedTool(made: Record<string, unknown>, param: string, sche
   }
   if (!isUnset(description) && typeof description !== 'string') throw fault(`${param}.description`, 'must be a string');
   if (!isUnset(parameters) && !isObject(parameters)) throw fault(`${param}.${schemaField}`, 'must be a JSON schema');
+  // Without effect: arguments always follow the schema.
+  requireBoolean(made.strict, `${param}.strict`);
   return {
     name,
     description: typeof description === 'string' ? description : null,
@@ -83,9 +85,10 @@ function parseChoice(value: unknown, tools: Tool[]): ToolChoice | 'none' {
   if (isUnset(value)) return 'auto';
   if (tools.length === 0 && value !== 'none' && value !== 'auto') throw fault('tool_choice', 'needs tools');
   if (value === 'auto' || value === 'required' || value === 'none') return value;
-  const named = isObject(value) && isObject(value.function) ? value.function.name : null;
+  const isFunction = isObject(value) && value.type === 'function' && isObject(value.function);
+  const named = isFunction ? (value.function as Record<string, unknown>).name : null;
   if (typeof named !== 'string')
-    throw fault('tool_choice', 'must be auto, required, none, or an object that names a function');
+    throw fault('tool_choice', 'must be auto, required, none, or {"type": "function", "function": {"name": ...}}');
   return namedChoice(named, tools, 'tool_choice.function.name');
 }
 

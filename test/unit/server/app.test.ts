@@ -227,7 +227,7 @@ describe('cancelling', () => {
     const { post, runtime } = testApp({ script: endless, delayMs: 1 });
     const chat = post(CHAT_PATH, { ...CHAT, rid: 'chat' });
     const native = post('/generate', { text: ['a', 'b'], rid: ['g1', 'g2'] });
-    const stream = await post('/v1/completions', { prompt: 'a', rid: 'text', stream: true });
+    const stream = await post('/v1/completions', { prompt: 'a', max_tokens: 400, rid: 'text', stream: true });
     await tick();
     expect(runtime.numLive).toBe(4);
     const aborted: Json[] = [];
@@ -266,7 +266,16 @@ describe('cancelling', () => {
     expect(await (await post('/abort_request', { abort_all: true })).json()).toMatchObject({ aborted: 2 });
     await Promise.all(pending);
     expect(runtime.numLive).toBe(0);
-    expect((await post('/abort_request', {})).status).toBe(400);
+    for (const [body, param] of [
+      [{}, 'rid'],
+      [{ rid: '' }, 'rid'],
+      [{ rid: 5 }, 'rid'],
+      [{ abort_all: false }, 'rid'],
+      [{ rid: 'x', abort_all: 'yes' }, 'abort_all'],
+    ] as const) {
+      const response = await post('/abort_request', body);
+      expect([response.status, ((await response.json()) as Json).error.param]).toEqual([400, param]);
+    }
   });
 
   it('ends the other sequences when one fails', async () => {

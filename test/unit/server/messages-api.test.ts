@@ -158,6 +158,14 @@ it('turns blocks into messages', async () => {
 });
 
 describe('errors', () => {
+  const ONE = { type: 'auto', disable_parallel_tool_use: 1 };
+  const call = (result: object, thoughts = {}) => {
+    const thinking = { type: 'thinking', thinking: 'Hm.', ...thoughts };
+    const use = { type: 'tool_use', id: 'x', name: 'f', input: {} };
+    const content = [{ type: 'tool_result', tool_use_id: 'x', ...result }];
+    const turns = [...HI.messages, { role: 'assistant', content: [thinking, use] }, { role: 'user', content }];
+    return { max_tokens: 5, messages: turns };
+  };
   const user = (content: unknown) => ({ max_tokens: 5, messages: [{ role: 'user', content }] });
 
   it.each<[string, object, string]>([
@@ -172,6 +180,14 @@ describe('errors', () => {
     ['a text without text', user([{ type: 'text' }]), 'messages.0.content.0.text'],
     ['a result of nothing', user([{ type: 'tool_result', tool_use_id: 'x' }]), 'messages.0.content.0.tool_use_id'],
     ['an image as system', { ...HI, system: [{ type: 'image' }] }, 'system.0.type'],
+    ['a word for whether it failed', call({ is_error: 'no' }), 'messages.2.content.0.is_error'],
+    ['a signature that is none', call({}, { signature: 5 }), 'messages.1.content.0.signature'],
+    [
+      'a number for one call at a time',
+      { ...HI, tools: [WEATHER], tool_choice: ONE },
+      `tool_choice.${Object.keys(ONE)[1]}`,
+    ],
+    ['a word as strict', { ...HI, tools: [{ ...WEATHER, strict: 'yes' }] }, 'tools.0.strict'],
     ['a tool without schema', { ...HI, tools: [{ name: 'f' }] }, 'tools.0.input_schema'],
     ['a hosted tool', { ...HI, tools: [{ type: 'bash_20250124', name: 'bash' }] }, 'tools.0.type'],
     ['a wrong choice', { ...HI, tools: [WEATHER], tool_choice: { type: 'some' } }, 'tool_choice.type'],
@@ -227,4 +243,10 @@ it('counts tokens as a message has them', async () => {
   const { usage }: Json = await (await post(PATH, { ...prompt, max_tokens: 5 })).json();
   expect(counted).toBe(usage.input_tokens);
   expect(counted).toBeGreaterThan(10);
+});
+
+it('counts nothing for what would be refused', async () => {
+  const { post } = testApp();
+  const response = await post(`${PATH}/count_tokens`, { ...HI, output_config: { format: { type: 'xml' } } });
+  expect([response.status, ((await response.json()) as Json).error.param]).toEqual([400, 'output_config.format.type']);
 });

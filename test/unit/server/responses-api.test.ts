@@ -186,6 +186,18 @@ describe('items', () => {
       { input: [{ type: 'function_call', call_id: 'x', name: 'f', arguments: {} }] },
       'input.0.arguments',
     ],
+    ['a summary as a number', { input: [{ type: 'reasoning', content: [], summary: 5 }] }, 'input.0.summary'],
+    [
+      'a summary as a number beside thoughts',
+      { input: [{ type: 'reasoning', content: [{ type: 'reasoning_text', text: 'Hm.' }], summary: 5 }] },
+      'input.0.summary',
+    ],
+    ['a word as strict', { input: 'x', tools: [{ ...WEATHER, strict: 'yes' }] }, 'tools.0.strict'],
+    [
+      'a number as the name of a format',
+      { input: 'x', text: { format: { type: 'json_schema', name: 5, schema: {} } } },
+      'text.format.name',
+    ],
     ['a hosted tool', { input: 'x', tools: [{ type: 'web_search' }] }, 'tools.0.type'],
     [
       'a tool of chat completions',

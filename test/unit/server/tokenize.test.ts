@@ -49,6 +49,7 @@ describe('/tokenize', () => {
     [{ messages: [] }, 'messages'],
     [{ messages: [{ role: 'user', content: 'a' }], chat_template: 'x' }, 'chat_template'],
     [{ prompt: 'a', add_special_tokens: 'yes' }, 'add_special_tokens'],
+    [{ prompt: 'a', tools: 'all' }, 'tools'],
   ])('refuses what is wrong: %#', async (body, param) => {
     const response = await post('/tokenize', body);
     expect(response.status).toBe(400);

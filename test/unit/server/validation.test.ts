@@ -116,11 +116,15 @@ const COMMON: [string, unknown, boolean][] = [
   ['response_format', { type: 'json_object' }, false],
   ['response_format', { type: 'json_schema', json_schema: {} }, false],
   ['response_format', 'text', false],
+  ['response_format', '', false],
+  ['response_format', { type: 'json_schema', json_schema: { name: 5, schema: {} } }, false],
+  ['response_format', { type: 'json_schema', json_schema: { name: 'x', schema: {}, strict: '' } }, false],
   ['response_format', {}, false],
   ['regex', 'a+', false],
   ['ebnf', 'root ::= "a"', false],
   ['json_schema', '{}', false],
   ['regex', null, true],
+  ['regex', '', true],
   ['lora_path', 'x', false],
   ['no_stop_trim', true, false],
   ['include_stop_str_in_output', false, true],
@@ -135,6 +139,8 @@ const CHAT_ONLY: [string, unknown, boolean][] = [
   ['top_logprobs', 5, false],
   ['tools', [], true],
   ['tools', [{ type: 'function' }], false],
+  ['tools', [{ type: 'function', function: { name: 'f', strict: null } }], true],
+  ['tools', [{ type: 'function', function: { name: 'f', strict: 'yes' } }], false],
   ['tool_choice', 'none', true],
   ['tool_choice', 'auto', true],
   ['tool_choice', 'required', false],
@@ -221,6 +227,16 @@ describe('messages', () => {
     ['tool calls of a user', { messages: [{ role: 'user', content: 'x', tool_calls: [] }] }, 'messages.0.tool_calls'],
     ['tool calls no list', { messages: [{ role: 'assistant', tool_calls: {} }] }, 'messages.0.tool_calls'],
     ['an empty tool call', { messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages.0.tool_calls.0'],
+    [
+      'a tool call of another type',
+      { messages: [{ role: 'assistant', tool_calls: [{ type: 'custom', function: { name: 'f' } }] }] },
+      'messages.0.tool_calls.0.type',
+    ],
+    [
+      'a number as the id of a tool call',
+      { messages: [{ role: 'assistant', tool_calls: [{ id: 5, function: { name: 'f' } }] }] },
+      'messages.0.tool_calls.0.id',
+    ],
     ['too many tool calls', { messages: [{ role: 'assistant', tool_calls: many(129, {}) }] }, 'messages.0.tool_calls'],
   ])('%s', async (_, body, param) => {
     await check('/v1/chat/completions', body, 400, param);
@@ -238,8 +254,40 @@ describe('messages', () => {
     await check('/v1/chat/completions', { messages, max_tokens: 2 }, 200, null);
   });
 
+  it.each([
+    [{ role: 'assistant' }, ''],
+    [{ role: 'assistant', content: null, reasoning_content: 'Hm.' }, ''],
+    [{ role: 'assistant', content: null, tool_calls: [] }, ''],
+    [{ role: 'assistant', content: null, tool_calls: [{ function: { name: 'f' } }] }, expect.stringContaining('"f"')],
+  ])('have text wherever nothing is called, since templates take it for granted: %j', async (message, content) => {
+    const template = { text: '', render: vi.fn(() => 'x') };
+    const served = testApp({ delayMs: null, model: { chatTemplate: template } });
+    expect((await served.post('/v1/chat/completions', { messages: [message] })).status).toBe(200);
+    const [messages] = template.render.mock.calls[0] as unknown as [Json[]];
+    expect(messages[0]).toMatchObject({ content });
+    expect(messages[0]).not.toHaveProperty('tool_calls');
+  });
+
   it('get the template’s own refusal', async () => {
     await check('/v1/chat/completions', { messages: [{ role: 'tool', content: 'x' }] }, 400, 'messages');
+  });
+});
+
+describe('forms name the place at fault', () => {
+  const tag = (schema: unknown) => ({ structures: [{ begin: '<a>', schema, end: '</a>' }], triggers: ['<a>'] });
+  const named = (json_schema: unknown) => ({ type: 'json_schema', json_schema });
+
+  it.each<[string, unknown, string]>([
+    ['response_format', named({ schema: { type: 5 } }), 'response_format.json_schema.schema'],
+    ['response_format', named({ schema: {}, name: [] }), 'response_format.json_schema.name'],
+    ['response_format', { type: 'structural_tag', ...tag({ type: 5 }) }, 'response_format.structures.0.schema'],
+    ['structural_tag', tag(5), 'structural_tag.structures.0.schema'],
+    ['structural_tag', tag({ type: 'string', pattern: 5 }), 'structural_tag.structures.0.schema'],
+    ['structural_tag', { ...tag({}), triggers: [] }, 'structural_tag.triggers'],
+    ['structural_tag', { format: { type: 'json_schema', json_schema: 5 } }, 'structural_tag.format.json_schema'],
+    ['structural_tag', { format: { type: 'regex', pattern: '('.repeat(200) } }, 'structural_tag.format.pattern'],
+  ])('%s = %j', async (field, value, param) => {
+    await check('/v1/chat/completions', { ...CHAT, [field]: value }, 400, param);
   });
 });
 
