@@ -79,20 +79,21 @@ function tooLong(server: ServerContext, count: string, param: string): RequestEr
 }
 
 /**
- * How many tokens to generate: as asked, or all that the context has left. Throws E_INVALID_REQUEST where that is
- * less than asked for, or nothing.
+ * How many tokens to generate: as asked; where nothing is, `byDefault` or all that the context has left, whichever is less.
+ * Throws E_INVALID_REQUEST where the context has less left than asked for, or nothing.
  */
 export function tokensToGenerate(
   server: ServerContext,
   numPrompt: number,
   asked: number | undefined,
   params: { prompt: string; maxTokens: string },
+  byDefault = Number.POSITIVE_INFINITY,
 ): number {
   const limit = maxTotalTokens(server);
   const left = limit - numPrompt;
   if (asked === undefined) {
     if (left < 1) throw tooLong(server, String(numPrompt), params.prompt);
-    return left;
+    return Math.min(byDefault, left);
   }
   if (asked > left) {
     throw new RequestError(

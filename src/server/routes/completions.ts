@@ -18,6 +18,9 @@ import { type Prompt, parsePrompts } from '../schemas/prompts.js';
 import { type PlanOptions, planSequences } from '../sequence-plan.js';
 import type { SequencePlan } from '../sequence-reader.js';
 
+/** OpenAI's and SGLang's default. */
+const DEFAULT_MAX_TOKENS = 16;
+
 export async function completions(server: ServerContext, c: Context): Promise<Response> {
   admit(server);
   const request = parseRequest(completionShape, await readJsonObject(c));
@@ -79,10 +82,13 @@ function planPrompt(
   return planSequences(server, request, {
     promptIds,
     caller,
-    maxNewTokens: tokensToGenerate(server, promptIds.length, request.max_tokens, {
-      prompt: param,
-      maxTokens: 'max_tokens',
-    }),
+    maxNewTokens: tokensToGenerate(
+      server,
+      promptIds.length,
+      request.max_tokens,
+      { prompt: param, maxTokens: 'max_tokens' },
+      DEFAULT_MAX_TOKENS,
+    ),
     topLogprobs: request.logprobs ?? -1,
     continuesPrompt: true,
     promptLogprobs: (request.echo ?? false) && request.logprobs !== undefined,

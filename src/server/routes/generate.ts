@@ -110,12 +110,8 @@ function newTokens(
   params: GenerateParams,
   names: { prompt: string; prefix: string },
 ): number {
-  const maxTokens = `${names.prefix}max_new_tokens`;
-  if (params.max_new_tokens !== undefined) {
-    return tokensToGenerate(server, numPrompt, params.max_new_tokens, { prompt: names.prompt, maxTokens });
-  }
-  const left = tokensToGenerate(server, numPrompt, undefined, { prompt: names.prompt, maxTokens });
-  return Math.min(DEFAULT_MAX_NEW_TOKENS, left);
+  const at = { prompt: names.prompt, maxTokens: `${names.prefix}max_new_tokens` };
+  return tokensToGenerate(server, numPrompt, params.max_new_tokens, at, DEFAULT_MAX_NEW_TOKENS);
 }
 
 function planPrompt(

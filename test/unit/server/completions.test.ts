@@ -26,7 +26,17 @@ describe('completions', () => {
     });
     expect(body.id).toMatch(/^cmpl-/);
     expect(Array.from(runtime.submitted[0]?.promptIds ?? [])).toEqual([BOS, ...bytesOf('Hi')]);
-    expect(runtime.submitted[0]?.maxNewTokens).toBe(509);
+  });
+
+  it.each([
+    ['OpenAI’s default', { prompt: 'Hi' }, 16],
+    ['none set, by null', { prompt: 'Hi', max_tokens: null }, 16],
+    ['what the context has left, where that is less', { prompt: 'x'.repeat(505) }, 6],
+    ['as many as asked for', { prompt: 'Hi', max_tokens: 99 }, 99],
+  ])('generates as many tokens as it should: %s', async (_, body, count) => {
+    const { post, runtime } = testApp();
+    expect((await post(PATH, body)).status).toBe(200);
+    expect(runtime.submitted[0]?.maxNewTokens).toBe(count);
   });
 
   it.each([
