@@ -2,7 +2,7 @@
 import { cardOf, cardToMarkdown, headline } from '../bench/card.js';
 import { readResult } from '../bench/result.js';
 import { JsgError } from '../errors.js';
-import { savePage } from './bench-output.js';
+import { requireWritable, savePage } from './bench-output.js';
 import type { Options } from './settings.js';
 
 export async function benchCard(options: Options, args: string[]): Promise<number> {
@@ -10,6 +10,7 @@ export async function benchCard(options: Options, args: string[]): Promise<numbe
   if (path === undefined || args.length > 1) {
     throw new JsgError('E_USAGE', 'a card is made of one result', { hint: 'jsg bench card RESULT.json' });
   }
+  requireWritable(options);
   const result = readResult(path);
   if (options.report !== undefined) savePage(String(options.report), result);
   const document = { version: 1, headline: headline(result), card: cardOf(result), result };

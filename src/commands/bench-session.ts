@@ -20,7 +20,7 @@ import { quoteWord } from '../shell.js';
 import { type ReadBandwidth, readBandwidthOf } from './bench-bandwidth.js';
 import { chooseForBench, startChosen } from './bench-engine.js';
 import { choice, real, whole } from './bench-options.js';
-import { emit } from './bench-output.js';
+import { emit, requireWritable } from './bench-output.js';
 import { type BenchProgress, benchProgress } from './bench-progress.js';
 import { type PeakOf, peakOfPrefill } from './bench-roofline.js';
 import { hideSecrets, withoutSecrets } from './hide-secrets.js';
@@ -89,6 +89,7 @@ export class Session {
     readonly signal: AbortSignal,
   ) {
     requireFitting(options);
+    requireWritable(options);
     this.#root = (options.root as string | undefined) ?? '/';
     this.source = sourceUnder(this.#root);
     this.#tolerance = real(options, 'clock-tolerance', 5, { min: 0.1, max: 100 }) / 100;

@@ -1,9 +1,11 @@
 /** `jsg bench` against servers that misbehave: what was measured is kept, and what went wrong is said. */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { jsg } from './jsg.js';
 
@@ -32,9 +34,7 @@ interface Asked {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Asked> {
-  let text = '';
-  for await (const chunk of request) text += chunk;
-  return JSON.parse(text);
+  return JSON.parse(await text(request));
 }
 
 async function stream(response: ServerResponse, { prompt, max_tokens }: Asked): Promise<void> {
@@ -55,6 +55,38 @@ const files = () => {
 };
 
 const SMALL = ['--batch', '1,2', '--max-tokens', '16', '--repeats', '2', '--prompt-tokens', '0'];
+
+describe('results', () => {
+  it('a file that cannot be written is said before anything is asked of the server', async () => {
+    let numAsked = 0;
+    const url = await serve(() => {
+      numAsked++;
+      return false;
+    });
+    for (const [flag, path] of [
+      ['--output-file', tmpdir()],
+      ['--report', '/dev/null/page.html'],
+    ] as const) {
+      const { code, stderr } = await jsg(['bench', '--url', url, ...SMALL, flag, path]);
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(`jsg: ${flag}: ${path} cannot`),
+      });
+    }
+    expect(numAsked).toBe(0);
+  });
+
+  it('what is no file takes what is written and stays what it is', async () => {
+    const url = await serve(() => false);
+    const pipe = join(mkdtempSync(join(tmpdir(), 'jsg-bench-')), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const read = text(spawn('cat', [pipe]).stdout);
+    const { code } = await jsg(['bench', '--url', url, ...SMALL, '--output-file', pipe]);
+    expect(code).toBe(0);
+    expect(JSON.parse(await read)).toMatchObject({ kind: 'decode', status: 'complete' });
+    expect(statSync(pipe).isFIFO()).toBe(true);
+  });
+});
 
 describe('jsg bench decode', () => {
   it('keeps the rows that it has when the server dies, and fails', async () => {
