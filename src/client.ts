@@ -29,16 +29,53 @@ async function ask(endpoint: Endpoint, path: string, body?: object, signal?: Abo
   const send = body === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(body) };
   const response = await fetch(url + path, { ...send, headers: headersFor(apiKey), signal: signal ?? null }).catch(
     (error: Error) => {
-      if (error.name === 'AbortError') throw error;
-      const hint = 'Start one with `jsg launch`, or check the URL.';
-      throw new JsgError('E_UNAVAILABLE', `no server answers at ${url}`, { hint, cause: error });
+      throw signal?.aborted ? error : unreachable(url, error);
     },
   );
   if (response.ok) return response;
-  if (response.status === 401)
-    throw new JsgError('E_UNAUTHORIZED', `${url} asks for an API key`, { hint: '--api-key KEY' });
+  if (response.status === 401) {
+    const said = apiKey === null ? `${url} asks for an API key` : `${url} does not take this API key`;
+    throw new JsgError('E_UNAUTHORIZED', said, { hint: '--api-key KEY' });
+  }
   const fault = faultText(await response.text());
   throw new JsgError(codeOf(response.status), `${url}${path} answered ${response.status}: ${fault}`);
+}
+
+/** `error`: of fetch, whose cause tells what happened. */
+function unreachable(url: string, error: Error): JsgError {
+  const { code = '', message = '' } = (error.cause ?? error) as NodeJS.ErrnoException;
+  const fail = (said: string, hint: string) => new JsgError('E_UNAVAILABLE', said, { hint, cause: error });
+  if (/CERT|SIGNATURE/.test(code)) {
+    return fail(
+      `the certificate of ${url} is not trusted (${message || code})`,
+      'NODE_EXTRA_CA_CERTS=FILE in the environment names one to trust.',
+    );
+  }
+  if (/SSL|EPROTO/.test(code))
+    return fail(`${url} does not speak TLS (${code})`, 'Is it http:// rather than https://?');
+  const reason = code || message;
+  return fail(
+    `no server answers at ${url}${reason === '' ? '' : ` (${reason})`}`,
+    'Start one with `jsg launch`, or check the URL.',
+  );
+}
+
+/** What a server says of itself it says soon, however busy it is. */
+const TELLS_WITHIN_MS = 30_000;
+
+/** The JSON of a GET; throws E_TIMEOUT, and E_NOT_FOUND for what is no JSON. */
+async function tell(endpoint: Endpoint, path: string, signal?: AbortSignal): Promise<unknown> {
+  const limit = AbortSignal.timeout(TELLS_WITHIN_MS);
+  try {
+    return await (await ask(endpoint, path, undefined, signal ? AbortSignal.any([signal, limit]) : limit)).json();
+  } catch (error) {
+    if (limit.aborted && !signal?.aborted) {
+      throw new JsgError('E_TIMEOUT', `${endpoint.url}${path} gave no answer within ${TELLS_WITHIN_MS / 1000} s`);
+    }
+    if (!(error instanceof SyntaxError)) throw error;
+    const said = `${endpoint.url}${path} does not answer with JSON`;
+    throw new JsgError('E_NOT_FOUND', said, { hint: 'Is it the URL of an OpenAI-compatible server?', cause: error });
+  }
 }
 
 export interface ServedModel {
@@ -47,15 +84,19 @@ export interface ServedModel {
   owner: string | null;
 }
 
-/** The first model that the server lists. */
-export async function servedModel(endpoint: Endpoint): Promise<ServedModel> {
-  const listed = (await (await ask(endpoint, '/v1/models')).json()) as {
-    data?: { id?: string; owned_by?: string }[];
-  } | null;
+/** The first model that the server lists; throws E_NOT_FOUND where it lists none. */
+export async function servedModel(endpoint: Endpoint, signal?: AbortSignal): Promise<ServedModel> {
+  const path = '/v1/models';
+  const listed = (await tell(endpoint, path, signal).catch((error) => {
+    if (!(error instanceof JsgError) || error.code !== 'E_NOT_FOUND' || error.hint) throw error;
+    throw new JsgError('E_NOT_FOUND', error.message, { hint: NAME_ONE, cause: error });
+  })) as { data?: { id?: string; owned_by?: string }[] } | null;
   const first = listed?.data?.[0];
   if (first?.id) return { id: first.id, owner: first.owned_by ?? null };
-  throw new JsgError('E_NOT_FOUND', `${endpoint.url}/v1/models lists no model`, { hint: 'Name one with --model.' });
+  throw new JsgError('E_NOT_FOUND', `${endpoint.url}${path} lists no model`, { hint: NAME_ONE });
 }
+
+const NAME_ONE = 'Name one with --model.';
 
 /** The pieces of text of one streamed chat completion. */
 export async function* streamChat(endpoint: Endpoint, body: object, signal?: AbortSignal): AsyncGenerator<string> {
@@ -74,7 +115,7 @@ export async function* streamChat(endpoint: Endpoint, body: object, signal?: Abo
 }
 
 /** The message of an OpenAI-shaped error body, else the beginning of the body. */
-function faultText(body: string): string {
+export function faultText(body: string): string {
   try {
     return (JSON.parse(body) as { error: { message: string } }).error.message;
   } catch {
@@ -89,11 +130,12 @@ function codeOf(status: number): ErrorCode {
 }
 
 /** What `/get_server_info` tells; null where there is no such route, so the server is none of SGLang's kind. */
-export async function serverInfo(endpoint: Endpoint): Promise<Record<string, unknown> | null> {
+export async function serverInfo(endpoint: Endpoint, signal?: AbortSignal): Promise<Record<string, unknown> | null> {
   try {
-    return (await (await ask(endpoint, '/get_server_info')).json()) as Record<string, unknown>;
+    return (await tell(endpoint, '/get_server_info', signal)) as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof JsgError && (error.code === 'E_UNAVAILABLE' || error.code === 'E_UNAUTHORIZED')) throw error;
-    return null;
+    const isNone = error instanceof JsgError && error.code !== 'E_UNAVAILABLE' && error.code !== 'E_UNAUTHORIZED';
+    if (isNone) return null;
+    throw error;
   }
 }

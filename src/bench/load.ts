@@ -61,7 +61,7 @@ async function measureStart(options: LoadOptions, cache: LoadRow['cache'], cache
   const { bytes, apiKey, signal } = options;
   const server = await options.start();
   try {
-    const target = await discoverTarget({ url: server.url, apiKey }, null);
+    const target = await discoverTarget({ url: server.url, apiKey }, null, signal);
     options.onTarget(target);
     const messages = [{ role: 'user', content: 'Hello' }];
     const { trace } = await send(target, requestBody(target, messages, 1), { clock: CLOCK, signal });

@@ -33,10 +33,27 @@ export interface Target extends Endpoint {
 /** They take `ignore_eos` on OpenAI's routes. */
 const IGNORE_EOS = ['jsg', 'sglang', 'vllm', 'llamacpp'];
 
-/** Asks a server what it is; `model` null: the first it lists. Throws E_UNAVAILABLE, E_UNAUTHORIZED, E_NOT_FOUND. */
-export async function discoverTarget(endpoint: Endpoint, model: string | null): Promise<Target> {
-  const served = model === null ? await servedModel(endpoint) : await servedModel(endpoint).catch(unlisted);
-  const info = await serverInfo(endpoint);
+/**
+ * Asks a server what it is; `model` null: the first it lists. Throws E_UNAVAILABLE, E_UNAUTHORIZED, E_NOT_FOUND, E_TIMEOUT,
+ * and E_INTERRUPTED at `signal`.
+ */
+export async function discoverTarget(
+  endpoint: Endpoint,
+  model: string | null,
+  signal?: AbortSignal | undefined,
+): Promise<Target> {
+  try {
+    return await askWhatItIs(endpoint, model, signal);
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+    throw new JsgError('E_INTERRUPTED', 'the run was ended before anything was measured', { cause: error });
+  }
+}
+
+async function askWhatItIs(endpoint: Endpoint, model: string | null, signal?: AbortSignal): Promise<Target> {
+  const listed = servedModel(endpoint, signal);
+  const served = await (model === null ? listed : listed.catch(unlisted));
+  const info = await serverInfo(endpoint, signal);
   const runtime = (info?.runtime ?? {}) as Partial<Record<string, unknown>>;
   const number = (key: string) => (typeof runtime[key] === 'number' ? runtime[key] : null);
   const server = served?.owner ?? (info === null ? null : 'sglang');

@@ -205,8 +205,8 @@ export class Session {
   async #findServer(): Promise<Target> {
     const { 'api-key': apiKey = null } = withApiKey(givenFlags(this.options));
     const model = (this.options.model as string | undefined) ?? null;
-    const target = await discoverTarget({ url: normaliseUrl(urlOption(this.options) ?? ''), apiKey }, model);
-    return adjust(target, this.options);
+    const url = normaliseUrl(urlOption(this.options) ?? '');
+    return adjust(await discoverTarget({ url, apiKey }, model, this.signal), this.options);
   }
 
   async #startEngine(plan: BenchPlan): Promise<Target> {
@@ -217,7 +217,7 @@ export class Session {
     this.#stop = server.stop;
     this.#faultOfServer = server.fault;
     try {
-      return adjust(await discoverTarget({ url: server.url, apiKey }, null), this.options);
+      return adjust(await discoverTarget({ url: server.url, apiKey }, null, this.signal), this.options);
     } catch (error) {
       await server.stop();
       throw error;

@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest';
-import { normaliseUrl } from '../../src/client.js';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { normaliseUrl, servedModel, serverInfo } from '../../src/client.js';
 import { readEvents } from '../../src/server-events.js';
 
 describe('normaliseUrl', () => {
@@ -16,6 +18,59 @@ describe('normaliseUrl', () => {
 
   it.each(['', 'ftp://host', 'http://', 'not a url'])('refuses %j', (text) => {
     expect(() => normaliseUrl(text)).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
+  });
+});
+
+describe('what a server says of itself', () => {
+  let server: Server | undefined;
+  afterEach(() => {
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  async function start(listener: RequestListener): Promise<string> {
+    server = createServer(listener);
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  it.each<[string, RequestListener, object]>([
+    ['no such route', (_, response) => response.writeHead(404).end(), { hint: 'Name one with --model.' }],
+    ['an empty list', (_, response) => response.end('{"data":[]}'), { hint: 'Name one with --model.' }],
+    [
+      'a page',
+      (_, response) => response.end('<html>'),
+      { message: expect.stringContaining('/v1/models does not answer with JSON') },
+    ],
+  ])('a list of models that is %s', async (_, listener, fault) => {
+    await expect(servedModel({ url: await start(listener), apiKey: null })).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+      ...fault,
+    });
+  });
+
+  it('a key that is missing and one that is wrong are told apart', async () => {
+    const url = await start((_, response) => response.writeHead(401).end());
+    const asked = (apiKey: string | null) => servedModel({ url, apiKey });
+    await expect(asked(null)).rejects.toThrow(`${url} asks for an API key`);
+    await expect(asked('k')).rejects.toThrow(`${url} does not take this API key`);
+  });
+
+  it('says why it cannot be reached', async () => {
+    const url = await start(() => {});
+    await new Promise((resolve) => server?.close(resolve));
+    const endpoint = { url, apiKey: null };
+    const refused = { code: 'E_UNAVAILABLE', message: `no server answers at ${url} (ECONNREFUSED)` };
+    await expect(servedModel(endpoint)).rejects.toMatchObject(refused);
+    await expect(serverInfo(endpoint)).rejects.toMatchObject(refused);
+    const plain = (await start((_, response) => response.end('{}'))).replace('http:', 'https:');
+    await expect(servedModel({ url: plain, apiKey: null })).rejects.toThrow(`${plain} does not speak TLS`);
+  });
+
+  it('is given up at a signal', async () => {
+    const url = await start(() => {});
+    const asked = servedModel({ url, apiKey: null }, AbortSignal.timeout(20));
+    await expect(asked).rejects.toMatchObject({ name: 'TimeoutError' });
   });
 });
 

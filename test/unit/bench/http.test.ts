@@ -97,6 +97,12 @@ describe('discoverTarget', () => {
     await expect(targetOf({ hasModels: false })).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
   });
 
+  it('is given up when the run is ended', async () => {
+    const url = await start({ hasModels: false });
+    const discovered = discoverTarget({ url, apiKey: null }, null, AbortSignal.abort());
+    await expect(discovered).rejects.toMatchObject({ code: 'E_INTERRUPTED' });
+  });
+
   it('says when nobody answers', async () => {
     const url = await start({});
     await new Promise((resolve) => server?.close(resolve));
