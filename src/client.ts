@@ -114,13 +114,16 @@ export async function* streamChat(endpoint: Endpoint, body: object, signal?: Abo
   }
 }
 
-/** The message of an OpenAI-shaped error body, else the beginning of the body. */
+/** The message of an error's body as OpenAI, vLLM or FastAPI write it, else the beginning of the body. */
 export function faultText(body: string): string {
   try {
-    return (JSON.parse(body) as { error: { message: string } }).error.message;
+    const { error, message = error, detail = message } = JSON.parse(body) as Record<string, unknown>;
+    const said = (error as { message?: unknown } | null)?.message ?? detail;
+    if (typeof said === 'string') return said;
   } catch {
-    return body.slice(0, 200).replaceAll('\n', ' ');
+    // no JSON
   }
+  return body.slice(0, 200).replaceAll('\n', ' ');
 }
 
 function codeOf(status: number): ErrorCode {

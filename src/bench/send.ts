@@ -1,7 +1,8 @@
 /** One streamed request, observed as a client sees it. A failure is an observation too: nothing is thrown. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import type { Dispatcher } from 'undici';
-import { headersFor } from '../client.js';
+import { faultText, headersFor } from '../client.js';
 import { SseParser } from '../server-events.js';
 import { parseChunk, type Usage } from './chunk.js';
 import type { Clock } from './clock.js';
@@ -31,6 +32,9 @@ export function send(target: Target, body: string, options: SendOptions): Promis
 }
 
 const MAX_FAULT_CHARS = 300;
+const MAX_FAULT_BODY = 10_000;
+/** An answer is whole with `[DONE]`; a connection that stays open behind it is waited for no longer. */
+const CLOSES_WITHIN_MS = 1000;
 
 class Observer implements Dispatcher.DispatchHandler {
   readonly #decoder = new StringDecoder('utf8');
@@ -41,11 +45,13 @@ class Observer implements Dispatcher.DispatchHandler {
   /** Time of the read at hand: all its pieces came then. */
   #nowMs = 0;
   #status = 0;
-  #faultText = '';
+  #retryAfter: string | null = null;
+  #faultBody = '';
   #text = '';
   #finishReason: string | null = null;
   #usage: Usage | null = null;
-  #isDone = false;
+  /** When the stream said that it is done. */
+  #doneMs: number | null = null;
   #failure: Failure | null = null;
   #abort: ((reason: Error) => void) | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -79,13 +85,14 @@ class Observer implements Dispatcher.DispatchHandler {
     if (this.#failure !== null) controller.abort(new Error(this.#failure.kind));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
+    this.#retryAfter = headers['retry-after'] ?? null;
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, bytes: Buffer): void {
     if (this.#status !== 200) {
-      if (this.#faultText.length < MAX_FAULT_CHARS) this.#faultText += bytes.toString('utf8');
+      if (this.#faultBody.length < MAX_FAULT_BODY) this.#faultBody += this.#decoder.write(bytes);
       return;
     }
     const before = this.#pieceMs.length;
@@ -104,16 +111,19 @@ class Observer implements Dispatcher.DispatchHandler {
 
   #faultOfEnd(): Failure | null {
     if (this.#status !== 200) {
-      const message = this.#faultText.slice(0, MAX_FAULT_CHARS).replace(/\s+/g, ' ');
-      return { kind: `http ${this.#status}`, message };
+      const message = faultText(this.#faultBody).replace(/\s+/g, ' ').trim().slice(0, MAX_FAULT_CHARS);
+      const later = this.#retryAfter === null ? '' : ` (Retry-After: ${this.#retryAfter})`;
+      return { kind: `http ${this.#status}`, message: message + later };
     }
-    const hasEnd = this.#isDone || this.#finishReason !== null;
+    const hasEnd = this.#doneMs !== null || this.#finishReason !== null;
     if (!hasEnd) return { kind: 'cut off', message: 'the stream ended without its end' };
     return this.#pieceMs.length === 0 ? { kind: 'empty', message: 'the server streamed no text' } : null;
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#fail('connection', (error as NodeJS.ErrnoException).code ?? error.message);
+    // An answer that was whole when the connection broke is an answer.
+    if (this.#doneMs !== null) this.onResponseEnd();
+    else this.#fail('connection', (error as NodeJS.ErrnoException).code ?? error.message);
   }
 
   #parse(work: () => void): void {
@@ -125,8 +135,11 @@ class Observer implements Dispatcher.DispatchHandler {
   }
 
   #onData(data: string): void {
+    if (this.#doneMs !== null) return;
     if (data === '[DONE]') {
-      this.#isDone = true;
+      this.#doneMs = this.#nowMs;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#abort?.(new Error('done')), CLOSES_WITHIN_MS);
       return;
     }
     const { text, finishReason, usage, error } = parseChunk(data);
@@ -143,9 +156,9 @@ class Observer implements Dispatcher.DispatchHandler {
 
   readonly #onAbort = () => this.#cut('cancelled', 'the run was ended');
 
-  /** Ends the request from this side. */
+  /** Ends the request from this side; what was whole before stays an answer. */
   #cut(kind: string, message: string): void {
-    this.#failure ??= { kind, message };
+    if (this.#doneMs === null) this.#failure ??= { kind, message };
     if (this.#abort === null) this.#settle();
     else this.#abort(new Error(kind));
   }
@@ -167,7 +180,7 @@ class Observer implements Dispatcher.DispatchHandler {
         startMs: this.#startMs,
         sentMs: this.#sentMs,
         pieceMs: this.#pieceMs,
-        endMs: this.options.clock.now(),
+        endMs: this.#doneMs ?? this.options.clock.now(),
         promptTokens: this.#usage?.promptTokens ?? null,
         cachedTokens: this.#usage?.cachedTokens ?? null,
         completionTokens: counted ?? this.#pieceMs.length,

@@ -166,6 +166,34 @@ describe('send', () => {
     expect(trace.pieceMs).toHaveLength(1);
   });
 
+  it('an answer is whole with its [DONE], whatever becomes of the connection', async () => {
+    const whole = `${event({ choices: [{ text: 'a' }] })}${END}data: [DONE]\n\n`;
+    const ends: ((response: ServerResponse) => void)[] = [() => {}, (response) => response.destroy()];
+    for (const end of ends) {
+      const stream = async (response: ServerResponse) => {
+        response.write(whole);
+        await sleep(30);
+        end(response);
+      };
+      const { trace } = await ask(await targetOf({ stream }));
+      expect(trace).toMatchObject({ failure: null, completionTokens: 1 });
+      // Not when the connection was given up, a second later.
+      expect(trace.endMs - (trace.pieceMs[0] ?? 0)).toBeLessThan(500);
+    }
+  });
+
+  it.each([
+    ['{"error": {"message": "too many\\nrequests"}}', 'too many requests (Retry-After: 3)'],
+    ['{"object": "error", "message": "full"}', 'full (Retry-After: 3)'],
+    ['{"detail": "busy"}', 'busy (Retry-After: 3)'],
+    ['<html>\n  busy', '<html> busy (Retry-After: 3)'],
+  ])('a refusal is told in the words of its body: %s', async (body, message) => {
+    const target = await targetOf({});
+    server?.removeAllListeners('request');
+    server?.on('request', (_, response: ServerResponse) => response.writeHead(429, { 'retry-after': '3' }).end(body));
+    expect((await ask(target)).trace.failure).toEqual({ kind: 'http 429', message });
+  });
+
   it('an answer without text is one token by its end, or a failure', async () => {
     const silent = await ask(await targetOf({ stream: async (response) => void response.end(END) }));
     expect(silent.trace).toMatchObject({ failure: null, completionTokens: 1 });
