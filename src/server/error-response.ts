@@ -51,6 +51,8 @@ function headersOf(code: ErrorCode): Record<string, string> {
   if (code === 'E_QUEUE_FULL') headers['Retry-After'] = '1';
   if (code === 'E_UNAVAILABLE') headers['Retry-After'] = '5';
   if (code === 'E_UNAUTHORIZED') headers['WWW-Authenticate'] = 'Bearer';
+  // Whoever still sends may stop.
+  if (code === 'E_REQUEST_TOO_LARGE') headers.Connection = 'close';
   return headers;
 }
 

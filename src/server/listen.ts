@@ -7,6 +7,7 @@ import type { ServerApp } from './app.js';
 import { answerClientErrors } from './client-errors.js';
 import { errorResponse, RequestError } from './error-response.js';
 import { LIMITS } from './limits.js';
+import { lingerWhereUnread } from './lingering-close.js';
 
 export interface ListenOptions {
   host: string;
@@ -64,6 +65,7 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Ru
   );
   server.maxConnections = options.maxConnections ?? 4096;
   answerClientErrors(server);
+  lingerWhereUnread(server);
   const responses = new OpenResponses(server, options.answerTimeoutMs ?? 60_000);
   await bind(server, options);
   const { port } = server.address() as AddressInfo;

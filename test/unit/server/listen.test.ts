@@ -170,20 +170,24 @@ describe('limits', () => {
     expect(((await response.json()) as Json).error.message).toContain('4194304');
   });
 
-  it('and one that reads nothing before all of it is sent', async () => {
+  it.each([
+    ['too large', CHAT_PATH, [], 413],
+    ['too large, the last of its connection', CHAT_PATH, ['Connection: close'], 413],
+    ['for nobody, the last of its connection', '/nowhere', ['Connection: close'], 404],
+    ['behind large headers', CHAT_PATH, [`X-Large: ${'x'.repeat(20_000)}`], 431],
+  ])('and one that reads nothing before all of it is sent: %s', async (_, path, headers, status) => {
     const { server } = await start();
     const client = await RawClient.connect(server.port);
     client.socket.pause();
     const faults: Error[] = [];
     client.socket.on('error', (error) => faults.push(error));
     await new Promise<void>((resolve) => {
-      client.post(CHAT_PATH, { ...CHAT, pad: 'x'.repeat(6_000_000) });
+      client.post(path, { ...CHAT, pad: 'x'.repeat(6_000_000) }, ...headers);
       client.socket.write('', () => resolve());
     });
     client.socket.resume();
-    await until('it has answered', () => client.status === 413);
-    expect(faults).toEqual([]);
-    client.socket.destroy();
+    await client.closed;
+    expect([client.status, faults]).toEqual([status, []]);
   });
 
   it.each([

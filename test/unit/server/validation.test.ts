@@ -412,6 +412,7 @@ describe('bodies', () => {
     for (const headers of [{}, { 'content-length': String(body.length) }]) {
       const response = await raw('/v1/completions', body, headers);
       expect(response.status).toBe(413);
+      expect(response.headers.get('connection')).toBe('close');
       expect(((await response.json()) as Json).error.type).toBe('invalid_request_error');
     }
   });
