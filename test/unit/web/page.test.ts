@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { describeFault } from '../../../web/api.js';
 import { codeSamples, type SampleOptions } from '../../../web/code-samples.js';
+import { jsonPieces } from '../../../web/json-pieces.js';
 import { judge } from '../../../web/json-verdict.js';
 import { figuresOf, parseMetrics, rate, share } from '../../../web/metrics.js';
 import { DEFAULTS, EXAMPLE_SCHEMA, requestFields } from '../../../web/params.js';
@@ -81,6 +82,35 @@ describe('an answer in JSON', () => {
     const any = { format: 'json_object', schema: '' } as const;
     expect(judge('{}', any).isValid).toBe(true);
     expect(judge('[1]', any).isValid).toBe(false);
+  });
+
+  it.each([
+    ['a pattern that browsers refuse', { type: 'string', pattern: '^a\\_b$' }],
+    ['a reference that leads nowhere', { $ref: '#/$defs/none' }],
+  ])('is shown without a verdict where the schema has %s', (_, schema) => {
+    const verdict = judge('"a_b"', { format: 'json_schema', schema: JSON.stringify(schema) });
+    expect(verdict).toMatchObject({ isValid: null, value: 'a_b', shown: '"a_b"' });
+    expect(verdict.says).toMatch(/^Valid JSON. This page cannot check the schema: ./);
+  });
+
+  it('is laid out, unless it is nested without end', () => {
+    const any = { format: 'json_object', schema: '' } as const;
+    expect(judge('{"a":[1]}', any).shown).toBe('{\n  "a": [\n    1\n  ]\n}');
+    const deep = '['.repeat(5000) + ']'.repeat(5000);
+    expect(judge(deep, any).shown).toBe(deep);
+  });
+
+  it('has a colour for each of its pieces, an unfinished string too', () => {
+    const colours = (json: string) => jsonPieces(json).flatMap(({ kind, text }) => (kind ? [`${kind} ${text}`] : []));
+    expect(colours('{"a\\"": [-1.5e3, true], "b": "c')).toEqual([
+      'key "a\\""',
+      'number -1.5e3',
+      'word true',
+      'key "b"',
+      'string "c',
+    ]);
+    const cutOff = `"${'\\"b\\":'.repeat(30_000)}\\`;
+    expect(jsonPieces(cutOff)).toEqual([{ kind: 'string', text: cutOff }]);
   });
 });
 
