@@ -5,16 +5,17 @@ import { announcement } from './conversation.js';
 
 interface Props {
   text: string;
-  language?: string;
+  /** Stands above it. */
+  title?: string;
   /** The text in colours. */
   children?: ComponentChildren;
 }
 
-export function CodeBlock({ text, language = '', children }: Props) {
+export function CodeBlock({ text, title = '', children }: Props) {
   return (
     <div class="code">
       <div class="code-bar">
-        <span>{language.split(/\s/)[0]}</span>
+        <span>{title}</span>
         <CopyButton text={text} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}

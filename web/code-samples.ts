@@ -2,14 +2,14 @@
 
 export interface Sample {
   name: string;
-  /** Before it runs. */
-  needs: string | null;
+  /** What runs it. */
+  needs: string;
   code: string;
 }
 
 export interface SampleOptions {
   /** `http://127.0.0.1:30000` */
-  origin: string;
+  base: string;
   model: string;
   /** The server asks for a key; none is ever written down here. */
   needsKey: boolean;
@@ -34,9 +34,9 @@ const OPENAI_FIELDS = [
 
 export function codeSamples(options: SampleOptions): Sample[] {
   return [
-    { name: 'curl', needs: null, code: curl(options) },
-    { name: 'Python', needs: 'pip install openai', code: python(options) },
-    { name: 'JavaScript', needs: 'Node.js or a browser, nothing to install', code: javascript(options) },
+    { name: 'curl', needs: 'in a shell', code: curl(options) },
+    { name: 'Python', needs: 'after pip install openai', code: python(options) },
+    { name: 'JavaScript', needs: 'as a file ask.mjs of Node.js', code: javascript(options) },
   ];
 }
 
@@ -46,10 +46,10 @@ function curl(options: SampleOptions): string {
   const key = options.needsKey ? ` \\\n  -H 'Authorization: Bearer ${KEY}'` : '';
   // In a shell's single quotes only the single quote itself is special.
   const body = JSON.stringify(bodyOf(options), null, 2).replaceAll("'", "'\\''");
-  return `curl ${options.origin}/v1/chat/completions \\\n  -H 'Content-Type: application/json'${key} \\\n  -d '${body}'`;
+  return `curl ${options.base}/v1/chat/completions \\\n  -H 'Content-Type: application/json'${key} \\\n  -d '${body}'`;
 }
 
-function python({ origin, needsKey, model, messages, fields }: SampleOptions): string {
+function python({ base, needsKey, model, messages, fields }: SampleOptions): string {
   const known = Object.entries(fields).filter(([name]) => OPENAI_FIELDS.includes(name));
   const others = Object.fromEntries(Object.entries(fields).filter(([name]) => !OPENAI_FIELDS.includes(name)));
   const extra: [string, unknown][] = Object.keys(others).length > 0 ? [['extra_body', others]] : [];
@@ -57,7 +57,7 @@ function python({ origin, needsKey, model, messages, fields }: SampleOptions): s
   return [
     'from openai import OpenAI',
     '',
-    `client = OpenAI(base_url=${pythonLiteral(`${origin}/v1`)}, api_key=${pythonLiteral(needsKey ? KEY : 'none')})`,
+    `client = OpenAI(base_url=${pythonLiteral(`${base}/v1`)}, api_key=${pythonLiteral(needsKey ? KEY : 'none')})`,
     'answer = client.chat.completions.create(',
     ...args.map(([name, value]) => `    ${name}=${pythonLiteral(value, 1)},`),
     ')',
@@ -84,7 +84,7 @@ function javascript(options: SampleOptions): string {
   const body = JSON.stringify(bodyOf(options), null, 2).replaceAll('\n', '\n  ');
   const key = options.needsKey ? `, Authorization: "Bearer ${KEY}"` : '';
   return [
-    `const response = await fetch(${JSON.stringify(`${options.origin}/v1/chat/completions`)}, {`,
+    `const response = await fetch(${JSON.stringify(`${options.base}/v1/chat/completions`)}, {`,
     '  method: "POST",',
     `  headers: { "Content-Type": "application/json"${key} },`,
     `  body: JSON.stringify(${body}),`,

@@ -85,8 +85,10 @@ function KeyDialog() {
 
 function CodeDialog() {
   const [chosen, setChosen] = useState(0);
+  // A proxy may serve all of it under a path.
+  const base = new URL('.', location.href).href.slice(0, -1);
   const samples = codeSamples({
-    origin: location.origin,
+    base,
     model: modelName.value || 'default',
     needsKey: keyKnownToBeNeeded.value,
     messages: sampleMessages(),
@@ -100,7 +102,7 @@ function CodeDialog() {
         isCodeOpen.value = false;
       }}
     >
-      <p class="hint">With the parameters that are set here. Any OpenAI client works with {location.origin}/v1.</p>
+      <p class="hint">With the parameters that are set here. Any OpenAI client works with {base}/v1.</p>
       <div class="segments" role="radiogroup" aria-label="Language">
         {samples.map(({ name }, index) => (
           <label key={name}>
@@ -109,7 +111,7 @@ function CodeDialog() {
           </label>
         ))}
       </div>
-      {sample && <CodeBlock text={sample.code} language={sample.needs ?? ''} />}
+      {sample && <CodeBlock text={sample.code} title={sample.needs} />}
     </Dialog>
   );
 }

@@ -9,10 +9,10 @@ export function JsonAnswer({ answer }: { answer: Answer }) {
   const { text, phase, format } = answer;
   const isOver = phase !== 'waiting' && phase !== 'answering';
   const verdict = useMemo(() => (isOver ? judge(text, format) : null), [isOver, text, format]);
-  if (verdict === null) return <CodeBlock text={text} language="json" />;
+  if (verdict === null) return <CodeBlock text={text} title="json" />;
   return (
     <>
-      <CodeBlock text={verdict.shown} language="json">
+      <CodeBlock text={verdict.shown} title="json">
         {coloured(verdict.shown)}
       </CodeBlock>
       <VerdictLine verdict={verdict} finishReason={answer.finishReason} />

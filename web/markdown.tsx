@@ -45,7 +45,8 @@ function Block({ token }: { token: Token }): VNode | null {
     case 'paragraph':
       return <p>{inlines(token.tokens)}</p>;
     case 'code':
-      return <CodeBlock text={(token as Tokens.Code).text} language={(token as Tokens.Code).lang ?? ''} />;
+      // What follows the language is for others.
+      return <CodeBlock text={(token as Tokens.Code).text} title={(token as Tokens.Code).lang?.split(/\s/)[0]} />;
     case 'blockquote':
       return <blockquote>{blocks(token.tokens ?? [])}</blockquote>;
     case 'list':

@@ -208,6 +208,7 @@ describe.skipIf(WHY_NOT)('the page', () => {
     expect(JSON.parse(run('bash', ['-c', curl]).stdout).choices[0].message.content).toContain('Paris');
     expect(run(process.execPath, ['--input-type=module', '-'], await codeIn('JavaScript')).stdout).toContain('Paris');
     const python = await codeIn('Python');
+    expect(await dialog.locator('.code-bar').textContent()).toContain('after pip install openai');
     expect(python).toContain(`OpenAI(base_url="${url}/v1"`);
     expect(run('python3', ['-c', 'import ast, sys; ast.parse(sys.stdin.read())'], python).status).toBe(0);
     await dialog.getByRole('button', { name: 'Copy' }).click();

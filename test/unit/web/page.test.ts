@@ -129,7 +129,7 @@ describe('faults', () => {
 
 describe('the request as code', () => {
   const options: SampleOptions = {
-    origin: 'http://10.0.0.2:30000',
+    base: 'http://10.0.0.2:30000',
     model: 'org/model',
     needsKey: true,
     messages: [{ role: 'user', content: 'It\'s "so"\n$HOME `id` \\' }],
