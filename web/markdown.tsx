@@ -2,30 +2,27 @@
  * Markdown of a model as elements. Text stays text: tags in it are shown, pictures become links that are not followed by
  * themselves, and a link goes to http, https or mailto.
  */
-import { lexer, type Token, type Tokens } from 'marked';
+import type { Token, Tokens } from 'marked';
 import type { ComponentChildren, VNode } from 'preact';
+import { useRef } from 'preact/hooks';
 import { CodeBlock } from './code-block.js';
+import { decodeEntities } from './entities.js';
+import { GrowingMarkdown, markdownBlocks } from './growing-markdown.js';
 
-export function Markdown({ text }: { text: string }) {
-  return <div class="markdown">{blocks(parse(text))}</div>;
+/** `isGrowing`: more of it will come. */
+export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean }) {
+  const growing = useRef(new GrowingMarkdown());
+  const tokens = isGrowing ? growing.current.blocksOf(text) : markdownBlocks(text);
+  return <div class="markdown">{tokens.map(elementOf)}</div>;
 }
 
-const MAX_DEPTH = 32;
+const elements = new WeakMap<Token, VNode>();
 
-/** A text that is nested without end is shown as it is: parser and page recurse. */
-function parse(text: string): Token[] {
-  try {
-    const tokens = lexer(text, { gfm: true, breaks: true });
-    if (!isDeeper(tokens, MAX_DEPTH)) return tokens;
-  } catch {
-    // The parser's stack was full.
-  }
-  return [{ type: 'html', raw: text, text } as Token];
-}
-
-function isDeeper(tokens: readonly Token[], depth: number): boolean {
-  const inner = (token: Token): Token[] => (token as Tokens.List).items ?? (token as Tokens.Generic).tokens ?? [];
-  return tokens.length > 0 && (depth === 0 || tokens.some((token) => isDeeper(inner(token), depth - 1)));
+/** The same element for the same token: what is complete is neither made nor compared again. */
+function elementOf(token: Token, index: number): VNode {
+  const known = elements.get(token) ?? <Block key={index} token={token} />;
+  elements.set(token, known);
+  return known;
 }
 
 const blocks = (tokens: readonly Token[]) => tokens.map((token, index) => <Block key={index} token={token} />);
@@ -56,7 +53,7 @@ function Block({ token }: { token: Token }): VNode | null {
     case 'hr':
       return <hr />;
     case 'text':
-      return <>{token.tokens ? inlines(token.tokens) : (token as Tokens.Text).text}</>;
+      return <>{token.tokens ? inlines(token.tokens) : decodeEntities((token as Tokens.Text).text)}</>;
     default:
       return <p class="plain">{token.raw}</p>;
   }
@@ -112,17 +109,19 @@ function Inline({ token }: { token: Token }): VNode {
     case 'image':
       return <Link href={(token as Tokens.Image).href}>{(token as Tokens.Image).text || 'picture'}</Link>;
     case 'escape':
-      return <>{(token as Tokens.Escape).text}</>;
-    case 'text':
-      return (
-        <>{(token as Tokens.Text).tokens ? inlines((token as Tokens.Text).tokens) : (token as Tokens.Text).text}</>
-      );
+      // Models mean mathematics by \( \) and \[ \].
+      return <>{/^\\[()[\]]$/.test(token.raw) ? token.raw : (token as Tokens.Escape).text}</>;
+    case 'text': {
+      const { tokens, text } = token as Tokens.Text;
+      return <>{tokens ? inlines(tokens) : decodeEntities(text)}</>;
+    }
     default:
       return <>{token.raw}</>;
   }
 }
 
-function Link({ href, children }: { href: string; children: ComponentChildren }) {
+function Link({ href: written, children }: { href: string; children: ComponentChildren }) {
+  const href = decodeEntities(written);
   if (!/^(?:https?:\/\/|mailto:)/i.test(href)) return <>{children}</>;
   return (
     <a href={href} target="_blank" rel="noopener noreferrer nofollow">

@@ -33,7 +33,11 @@ function AnswerText({ answer }: { answer: Answer }) {
     );
   }
   if (answer.text === '') return null;
-  return answer.format.format === 'text' ? <Markdown text={answer.text} /> : <JsonAnswer answer={answer} />;
+  return answer.format.format === 'text' ? (
+    <Markdown text={answer.text} isGrowing={answer.phase === 'answering'} />
+  ) : (
+    <JsonAnswer answer={answer} />
+  );
 }
 
 /** Open while it is all there is. */
