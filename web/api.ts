@@ -1,6 +1,7 @@
 /** Requests to the server that sent this page, and what they say when they fail. */
 import { signal } from '@preact/signals';
 import { keptForTab } from './kept.js';
+import { fieldOf } from './params.js';
 
 /** A failed request as a person reads it. */
 export interface Fault {
@@ -22,7 +23,9 @@ export class RequestFailed extends Error {
 }
 
 export const apiKey = signal(keptForTab.read('key') ?? '');
-/** The server has asked for a key that this page does not have. */
+/** The server did not take the key that this page has, or has none. */
+export const isKeyRefused = signal(false);
+/** It is asked for. */
 export const keyWanted = signal(false);
 /** It has ever done so. */
 export const keyKnownToBeNeeded = signal(apiKey.value !== '');
@@ -31,12 +34,14 @@ export function setApiKey(key: string): void {
   apiKey.value = key;
   keptForTab.write('key', key);
   keyWanted.value = false;
+  isKeyRefused.value = false;
 }
 
 /** Throws RequestFailed; an abort is thrown as it is. */
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const key = apiKey.value;
   const headers = new Headers(init.headers);
-  if (apiKey.value !== '') headers.set('Authorization', `Bearer ${apiKey.value}`);
+  if (key !== '') headers.set('Authorization', `Bearer ${key}`);
   let response: Response;
   try {
     response = await fetch(path, { ...init, headers });
@@ -44,8 +49,11 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     if (init.signal?.aborted) throw error;
     throw new RequestFailed(noAnswer());
   }
+  const isRefused = response.status === 401;
+  // Another one may have been entered meanwhile.
+  if (key === apiKey.value) isKeyRefused.value = isRefused;
   if (response.ok) return response;
-  if (response.status === 401) {
+  if (isRefused) {
     keyWanted.value = true;
     keyKnownToBeNeeded.value = true;
   }
@@ -109,6 +117,9 @@ function hintFor(status: number, param: string | null, retryAfter: string | null
   if (status === 429)
     return `Try again in ${retryAfter ?? 'a few'} s, or start it with a larger --max-queued-requests.`;
   if (status === 503) return 'It is starting or shutting down. Try again when the light at the top is green.';
-  if (status === 400 && param !== null) return 'Correct it in the settings, then try again.';
+  if (status === 400 && fieldOf(param) !== null) return 'Correct it in the settings, then try again.';
+  if (status === 413 || param?.startsWith('messages')) {
+    return 'Every request holds the whole conversation: make the message shorter, or begin a new chat.';
+  }
   return status >= 500 ? 'The log of jsg launch says more.' : null;
 }

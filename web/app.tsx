@@ -2,8 +2,8 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { keyKnownToBeNeeded, keyWanted } from './api.js';
-import { Composer, focusComposer } from './composer.js';
-import { announcement, exchanges, faultyParam, startOver, stop } from './conversation.js';
+import { Composer, focusComposer, isComposing } from './composer.js';
+import { announcement, exchanges, faultyField, startOver, stop } from './conversation.js';
 import { Conversation } from './conversation-view.js';
 import { Dialogs, isCodeOpen } from './dialogs.js';
 import { CloseIcon, ThemeIcon } from './icons.js';
@@ -24,7 +24,7 @@ effect(() => {
 export function App() {
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.key !== 'Escape' || document.querySelector('dialog[open]')) return;
+      if (event.key !== 'Escape' || isComposing(event) || document.querySelector('dialog[open]')) return;
       if (openPanel.value !== null) closePanel();
       else stop();
     };
@@ -118,7 +118,7 @@ function newChat(): void {
 
 function PanelButton({ name, label }: { name: Panel; label: string }) {
   const isOpen = openPanel.value === name;
-  const isMarked = name === 'settings' && faultyParam.value !== null;
+  const isMarked = name === 'settings' && faultyField.value !== null;
   return (
     <button
       type="button"

@@ -18,6 +18,9 @@ function growToText(area: HTMLTextAreaElement | null): void {
   area.style.height = `${area.scrollHeight + 2}px`;
 }
 
+/** The key belongs to an input method, as Enter that ends a character. Safari ends it first, and tells by the key code. */
+export const isComposing = (event: KeyboardEvent) => event.isComposing || event.keyCode === 229;
+
 export function Composer() {
   const area = useRef<HTMLTextAreaElement>(null);
   useEffect(focusComposer, []);
@@ -29,8 +32,7 @@ export function Composer() {
     send(question);
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    // While an input method composes a character, Enter ends that.
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return;
     event.preventDefault();
     submit();
   };

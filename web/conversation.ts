@@ -2,7 +2,7 @@
 import { type Signal, signal } from '@preact/signals';
 import { type Fault, RequestFailed } from './api.js';
 import { type Chunk, streamChat, type Usage } from './chat-stream.js';
-import { type Choices, choices, requestFields } from './params.js';
+import { type Choices, choices, fieldOf, requestFields } from './params.js';
 
 export type Phase = 'waiting' | 'answering' | 'done' | 'stopped' | 'failed';
 
@@ -37,8 +37,8 @@ export const exchanges = signal<readonly Exchange[]>([]);
 export const isBusy = signal(false);
 /** Read out by screen readers. */
 export const announcement = signal('');
-/** The field of the last refused request. */
-export const faultyParam = signal<string | null>(null);
+/** The field in the settings that the last request was refused for. */
+export const faultyField = signal<string | null>(null);
 
 let nextId = 1;
 let running: AbortController | null = null;
@@ -65,7 +65,7 @@ export function stop(): void {
 export function startOver(): void {
   stop();
   exchanges.value = [];
-  faultyParam.value = null;
+  faultyField.value = null;
 }
 
 /** The messages of a request: what failed without a word is left out, so that roles alternate. */
@@ -101,7 +101,7 @@ async function run(exchange: Exchange): Promise<void> {
   const controller = new AbortController();
   running = controller;
   isBusy.value = true;
-  faultyParam.value = null;
+  faultyField.value = null;
   announcement.value = 'Waiting for the answer';
   const pieces = new Pieces(answer);
   try {
@@ -122,11 +122,11 @@ async function run(exchange: Exchange): Promise<void> {
 
 function faultFrom(error: unknown): Fault {
   if (error instanceof RequestFailed) {
-    faultyParam.value = error.fault.param;
+    faultyField.value = fieldOf(error.fault.param);
     return error.fault;
   }
   const isSchema = error instanceof SyntaxError;
-  if (isSchema) faultyParam.value = 'response_format';
+  if (isSchema) faultyField.value = 'response_format';
   return {
     title: isSchema ? 'The JSON schema cannot be read' : 'Something went wrong in this page',
     message: error instanceof Error ? error.message : String(error),
@@ -182,8 +182,8 @@ class Pieces {
     this.answer.value = this.#next;
     // Elements are made in a microtask that is queued by now, and laid out when their height is asked for.
     queueMicrotask(() => {
+      void document.body.offsetHeight;
       this.#drawingMs = performance.now() - begunMs;
     });
   }
 }
-      void document.body.offsetHeight;

@@ -1,6 +1,6 @@
 /** What the server and its machine do now: asked once a second while the page is seen. */
 import { computed, signal } from '@preact/signals';
-import { apiKey, ask, RequestFailed } from './api.js';
+import { ask, isKeyRefused, RequestFailed } from './api.js';
 import { figuresOf, parseMetrics, rate, type ServerFigures, share } from './metrics.js';
 
 interface Bytes {
@@ -76,8 +76,8 @@ export function watchServer(): void {
 }
 
 async function look(): Promise<void> {
-  // Without the key there is nothing to be seen; the dialog asks for it.
-  if (health.value === 'locked' && apiKey.value === '') return;
+  // What was refused is refused again; the dialog asks for another key.
+  if (isKeyRefused.value) return;
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const [state, text] = await Promise.all([

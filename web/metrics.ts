@@ -4,7 +4,7 @@
 export function parseMetrics(text: string): Map<string, number> {
   const values = new Map<string, number>();
   for (const line of text.split('\n')) {
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)/.exec(line);
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{.*\})?\s+(\S+)/.exec(line);
     const name = match?.[1];
     const value = Number(match?.[2]);
     if (name !== undefined && Number.isFinite(value) && !values.has(name)) values.set(name, value);

@@ -56,6 +56,19 @@ export const PARAMETERS: readonly Parameter[] = [
   { name: 'repetition_penalty', label: 'Repetition penalty', min: 0.01, max: 2, step: 0.05, help: '1 is none' },
 ];
 
+const FIELDS: readonly string[] = [
+  ...PARAMETERS.map(({ name }) => name),
+  'stop',
+  'chat_template_kwargs',
+  'response_format',
+];
+
+/** `param` of an error names a field, or a place inside of it: `stop[2]`. Null: the page has none for it. */
+export function fieldOf(param: string | null): string | null {
+  const name = param?.split(/[.[]/, 1)[0] ?? '';
+  return FIELDS.includes(name) ? name : null;
+}
+
 export type Thinking = '' | 'on' | 'off';
 export type FormatKind = 'text' | 'json_object' | 'json_schema';
 
@@ -92,10 +105,19 @@ effect(() => kept.write('choices', JSON.stringify(choices.value)));
 
 function readKept(): Choices {
   try {
-    return { ...DEFAULTS, ...(JSON.parse(kept.read('choices') ?? '{}') as Partial<Choices>) };
+    return choicesFrom(JSON.parse(kept.read('choices') ?? '{}'));
   } catch {
     return DEFAULTS;
   }
+}
+
+/** What was kept may be another version's: what is no text is left out. Pure. */
+export function choicesFrom(value: unknown): Choices {
+  const isRecord = typeof value === 'object' && value !== null;
+  const read = isRecord ? (value as Record<string, unknown>) : {};
+  const texts = Object.entries(read).filter(([name, text]) => name in DEFAULTS && typeof text === 'string');
+  const numbers = Object.entries(read.numbers ?? DEFAULTS.numbers).filter(([, text]) => typeof text === 'string');
+  return { ...DEFAULTS, ...Object.fromEntries(texts), numbers: Object.fromEntries(numbers) };
 }
 
 /** A schema that was typed; throws SyntaxError where it is no JSON object. */

@@ -1,6 +1,6 @@
 /** Beside the conversation: what goes into a request. */
 import type { ComponentChildren } from 'preact';
-import { faultyParam } from './conversation.js';
+import { faultyField } from './conversation.js';
 import {
   change,
   choices,
@@ -67,8 +67,7 @@ export function SettingsPanel() {
   );
 }
 
-/** `param` of an error names a field, or a place inside of it: `response_format.json_schema.schema`. */
-const isFaulty = (name: string) => faultyParam.value !== null && faultyParam.value.split('.')[0] === name;
+const isFaulty = (name: string) => faultyField.value === name;
 
 function Field({
   label,

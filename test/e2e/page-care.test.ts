@@ -1,4 +1,4 @@
-/** The page at / for everybody: keyboard, light and dark, phones, hostile answers, faults, keys. */
+/** The page at / for everybody: keyboard, light and dark, phones, hostile answers, faults. */
 import axe from 'axe-core';
 import type { Page, Request } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -226,52 +226,6 @@ describe.skipIf(WHY_NOT)('the page, for everybody', () => {
     );
     ends.abort();
     await Promise.all(flood);
-  });
-});
-
-describe.skipIf(WHY_NOT)('the page of a server that asks for a key', () => {
-  let server: Jsg;
-  let url = '';
-  beforeAll(async () => {
-    ({ server, url } = await serve(['--api-key', 'open-sesame']));
-  });
-  afterAll(async () => {
-    await server?.end('SIGKILL');
-  });
-
-  it('loads without one, asks for it, and keeps it for the tab', async () => {
-    ({ page } = await open(browser, url));
-    const key = page.getByRole('textbox', { name: 'API key' });
-    await expect.poll(focused).toBe('key');
-    await key.fill('wrong');
-    await page.keyboard.press('Enter');
-    await page.getByText('The server does not know this key.').waitFor();
-    await key.fill('open-sesame');
-    await page.keyboard.press('Enter');
-    await expect.poll(() => page.locator('.health').textContent()).toBe('ready');
-    expect(await ask(page, FRANCE)).toContain('Paris');
-    const kept = await page.evaluate(() => [JSON.stringify(sessionStorage), JSON.stringify(localStorage)]);
-    expect(kept[0]).toContain('open-sesame');
-    expect(kept[1]).not.toContain('open-sesame');
-    await page.getByRole('button', { name: 'Code' }).click();
-    expect(await page.getByRole('dialog').locator('pre').textContent()).toContain('Authorization: Bearer YOUR_API_KEY');
-  });
-
-  it('tells that the server shuts down, and where an answer was cut off', async () => {
-    ({ page } = await open(browser, url));
-    await page.getByRole('textbox', { name: 'API key' }).fill('open-sesame');
-    await page.keyboard.press('Enter');
-    await expect.poll(() => page.locator('.health').textContent()).toBe('ready');
-    await addToRequests(page, ENDLESS);
-    await page.getByLabel('Message').fill(LONG);
-    await page.keyboard.press('Enter');
-    await page.locator('.answer .markdown').waitFor();
-    server.child.kill('SIGTERM');
-    await expect.poll(() => page.locator('.health').textContent(), { timeout: 5000 }).toBe('shutting down');
-    server.child.kill('SIGKILL');
-    await page.getByRole('alert').waitFor();
-    expect(await page.getByRole('alert').textContent()).toContain('The connection was lost');
-    await expect.poll(() => page.locator('.health').textContent(), { timeout: 10_000 }).toBe('does not answer');
   });
 });
 

@@ -6,7 +6,7 @@ import { codeSamples, type SampleOptions } from '../../../web/code-samples.js';
 import { jsonPieces } from '../../../web/json-pieces.js';
 import { judge } from '../../../web/json-verdict.js';
 import { figuresOf, parseMetrics, rate, share } from '../../../web/metrics.js';
-import { DEFAULTS, EXAMPLE_SCHEMA, requestFields } from '../../../web/params.js';
+import { choicesFrom, DEFAULTS, EXAMPLE_SCHEMA, fieldOf, requestFields } from '../../../web/params.js';
 
 describe('figures of /metrics', () => {
   const text = [
@@ -59,6 +59,22 @@ describe('request fields', () => {
     for (const schema of ['', '{', '[]', 'null', '"text"']) {
       expect(() => requestFields({ ...DEFAULTS, format, schema }), schema).toThrow(SyntaxError);
     }
+  });
+});
+
+describe('choices that were kept', () => {
+  it('are taken as far as they can be used', () => {
+    expect(choicesFrom({ system: 'Be kind.', numbers: { seed: '7' }, stop: 'END', format: 'json_object' })).toEqual({
+      ...DEFAULTS,
+      system: 'Be kind.',
+      numbers: { seed: '7' },
+      stop: 'END',
+      format: 'json_object',
+    });
+    for (const unfit of [null, 7, [], { numbers: null, stop: 5 }, { unknown: 'x' }]) {
+      expect(choicesFrom(unfit), JSON.stringify(unfit)).toEqual(DEFAULTS);
+    }
+    expect(choicesFrom({ numbers: { seed: 7, top_k: '5' } }).numbers).toEqual({ top_k: '5' });
   });
 });
 
@@ -121,9 +137,28 @@ describe('faults', () => {
       message: 'seed: no',
       param: 'seed',
     });
+    expect(describeFault(400, { message: 'seed: no', param: 'seed' }).hint).toContain('settings');
+    for (const [status, param] of [
+      [400, 'messages'],
+      [413, null],
+    ] as const) {
+      expect(describeFault(status, { message: 'too long', param }).hint).toContain('new chat');
+    }
     expect(describeFault(503, { message: 'the server is shutting down' }).title).toContain('no requests now');
     expect(describeFault(500, {}).hint).toContain('log');
     expect(describeFault(418, {}).title).toContain('418');
+  });
+});
+
+describe('the field of a fault', () => {
+  it.each([
+    ['temperature', 'temperature'],
+    ['stop[2]', 'stop'],
+    ['response_format.json_schema.schema', 'response_format'],
+    ['messages', null],
+    [null, null],
+  ])('of %s is %s', (param, field) => {
+    expect(fieldOf(param)).toBe(field);
   });
 });
 
