@@ -3,8 +3,17 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { isBusy, send, stop } from './conversation.js';
 import { SendIcon, StopIcon } from './icons.js';
+import { keptForTab } from './kept.js';
 
-export const draft = signal('');
+export const draft = signal(keptForTab.read('draft') ?? '');
+
+export const keepDraft = () => keptForTab.write('draft', draft.value);
+
+/** A question comes back, before what has been typed since. */
+export function writeAgain(question: string): void {
+  draft.value = draft.value.trim() === '' ? question : `${question}\n${draft.value}`;
+  document.getElementById('question')?.focus();
+}
 
 /** Where the focus goes when a button that had it is gone. On a phone this would bring up the keyboard. */
 export function focusComposer(): void {
@@ -26,7 +35,8 @@ export function Composer() {
   useEffect(focusComposer, []);
   useEffect(() => growToText(area.current), [draft.value]);
   const submit = () => {
-    const question = draft.value.trim();
+    // Code keeps the indentation of its first line.
+    const question = draft.value.trimEnd().replace(/^(?:[ \t]*\n)+/, '');
     if (question === '' || isBusy.value) return;
     draft.value = '';
     send(question);

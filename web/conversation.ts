@@ -2,6 +2,7 @@
 import { type Signal, signal } from '@preact/signals';
 import { type Fault, RequestFailed } from './api.js';
 import { type Chunk, streamChat, type Usage } from './chat-stream.js';
+import { keepExchanges, keptExchanges } from './kept-conversation.js';
 import { type Choices, choices, fieldOf, requestFields } from './params.js';
 
 export type Phase = 'waiting' | 'answering' | 'done' | 'stopped' | 'failed';
@@ -32,7 +33,11 @@ export interface Message {
   content: string;
 }
 
-export const exchanges = signal<readonly Exchange[]>([]);
+let nextId = 1;
+
+export const exchanges = signal<readonly Exchange[]>(
+  keptExchanges().map(({ question, answer }) => ({ id: nextId++, question, answer: signal(answer) })),
+);
 /** An answer is on its way. */
 export const isBusy = signal(false);
 /** Read out by screen readers. */
@@ -40,7 +45,6 @@ export const announcement = signal('');
 /** The field in the settings that the last request was refused for. */
 export const faultyField = signal<string | null>(null);
 
-let nextId = 1;
 let running: AbortController | null = null;
 
 export function send(question: string): void {
@@ -56,6 +60,19 @@ export function retry(): void {
   if (!last || isBusy.value) return;
   last.answer.value = newAnswer();
   void run(last);
+}
+
+/** The last question, to be written anew; it and its answer are gone then. */
+export function takeBack(): string | null {
+  const last = exchanges.value.at(-1);
+  if (!last || isBusy.value) return null;
+  exchanges.value = exchanges.value.slice(0, -1);
+  faultyField.value = null;
+  return last.question;
+}
+
+export function keepConversation(): void {
+  keepExchanges(exchanges.value.map(({ question, answer }) => ({ question, answer: answer.value })));
 }
 
 export function stop(): void {

@@ -14,7 +14,8 @@ function storeOn(get: () => Storage) {
         if (value === '') get().removeItem(`jsg.${name}`);
         else get().setItem(`jsg.${name}`, value);
       } catch {
-        // It lasts as long as the page, then.
+        // It lasts as long as the page, then: nothing rather than what was written before.
+        if (value !== '') this.write(name, '');
       }
     },
   };

@@ -1,6 +1,8 @@
 /** The page at /: what `jsg launch` shows a person. */
 import { render } from 'preact';
 import { App } from './app.js';
+import { keepDraft } from './composer.js';
+import { keepConversation, stop } from './conversation.js';
 import { watchServer } from './live.js';
 // In the order in which they build upon one another.
 import './style/base.css';
@@ -17,3 +19,13 @@ import './theme.js';
 const root = document.getElementById('app');
 if (root) render(<App />, root);
 watchServer();
+// The browser cuts the stream off when it leaves the page.
+window.addEventListener('pagehide', stop);
+window.addEventListener('pagehide', keepAll);
+// A phone puts pages away without another word.
+document.addEventListener('visibilitychange', keepAll);
+
+function keepAll(): void {
+  keepConversation();
+  keepDraft();
+}

@@ -1,8 +1,8 @@
 /** One question and its answer. */
 import type { Fault } from './api.js';
 import { CopyButton } from './code-block.js';
-import { focusComposer } from './composer.js';
-import { type Answer, type Exchange, exchanges, isBusy, retry } from './conversation.js';
+import { focusComposer, writeAgain } from './composer.js';
+import { type Answer, type Exchange, exchanges, isBusy, retry, takeBack } from './conversation.js';
 import { JsonAnswer } from './json-answer.js';
 import { Markdown } from './markdown.js';
 
@@ -40,11 +40,11 @@ function AnswerText({ answer }: { answer: Answer }) {
   );
 }
 
-/** Open while it is all there is. */
+/** Open as long as it is all there is. */
 function Reasoning({ answer }: { answer: Answer }) {
   const isThinking = answer.phase === 'answering' && answer.text === '';
   return (
-    <details class="reasoning" open={isThinking}>
+    <details class="reasoning" open={answer.text === ''}>
       <summary>{isThinking ? 'Thinking…' : 'Thoughts'}</summary>
       <div class="plain">{answer.reasoning}</div>
     </details>
@@ -66,6 +66,11 @@ function askAgain(): void {
   focusComposer();
 }
 
+function editQuestion(): void {
+  const question = takeBack();
+  if (question !== null) writeAgain(question);
+}
+
 function Footer({ exchange, answer }: { exchange: Exchange; answer: Answer }) {
   const isLast = exchanges.value.at(-1) === exchange;
   const measured = describe(answer);
@@ -74,9 +79,14 @@ function Footer({ exchange, answer }: { exchange: Exchange; answer: Answer }) {
       {measured !== '' && <span class="measured">{measured}</span>}
       {answer.text !== '' && answer.format.format === 'text' && <CopyButton text={answer.text} />}
       {isLast && !isBusy.value && (
-        <button type="button" class="quiet" onClick={askAgain}>
-          {answer.phase === 'failed' ? 'Try again' : 'Ask again'}
-        </button>
+        <>
+          <button type="button" class="quiet" onClick={askAgain}>
+            {answer.phase === 'failed' ? 'Try again' : 'Ask again'}
+          </button>
+          <button type="button" class="quiet" onClick={editQuestion}>
+            Edit question
+          </button>
+        </>
       )}
     </footer>
   );
