@@ -1,9 +1,9 @@
 /** What the server answers with, as schemas: for the description of the API, and for tests that hold answers against them. */
 import { z } from 'zod';
 
-const text = z.string();
-const count = z.int().min(0);
-const id = z.string().min(1);
+export const text = z.string();
+export const count = z.int().min(0);
+export const id = z.string().min(1);
 const finishReason = z.enum(['stop', 'length', 'abort', 'tool_calls']);
 const matchedStop = z.union([text, z.int(), z.null()]);
 
@@ -44,7 +44,7 @@ const usage = z.object({
 });
 
 const tokenLogprob = z.object({ token: text, logprob: z.number(), bytes: z.array(z.int().min(0).max(255)) });
-const scoredToken = tokenLogprob.extend({ top_logprobs: z.array(tokenLogprob) });
+export const scoredToken = tokenLogprob.extend({ top_logprobs: z.array(tokenLogprob) });
 const chatLogprobs = z.object({ content: z.array(scoredToken) }).nullable();
 const toolCall = z.object({
   id,
@@ -82,7 +82,7 @@ const toolCallDelta = z.object({
   function: z.object({ name: text.optional(), arguments: text }),
 });
 
-export const chatChunk = z.object({
+const chatChunk = z.object({
   id,
   object: z.literal('chat.completion.chunk'),
   created: count,
@@ -104,6 +104,9 @@ export const chatChunk = z.object({
   usage: usage.nullish(),
 });
 
+/** A fault in a stream that has begun is an event, the last one. */
+export const chatEvent = z.union([chatChunk, error]);
+
 const legacyLogprobs = z
   .object({
     tokens: z.array(text),
@@ -113,108 +116,25 @@ const legacyLogprobs = z
   })
   .nullable();
 
-export const completion = z.object({
-  id,
-  object: z.literal('text_completion'),
-  created: count,
-  model: text,
+const completionChoice = z.object({
+  index: count,
+  text,
+  logprobs: legacyLogprobs,
+  finish_reason: finishReason,
+  matched_stop: matchedStop,
+});
+const completionHead = { id, object: z.literal('text_completion'), created: count, model: text };
+
+export const completion = z.object({ ...completionHead, choices: z.array(completionChoice), usage });
+
+const completionChunk = z.object({
+  ...completionHead,
   choices: z.array(
-    z.object({
-      index: count,
-      text,
-      logprobs: legacyLogprobs,
-      finish_reason: finishReason.nullable(),
-      matched_stop: matchedStop.optional(),
-    }),
+    completionChoice.extend({ finish_reason: finishReason.nullable(), matched_stop: matchedStop.optional() }),
   ),
   usage: usage.nullish(),
 });
-
-const outputStatus = z.enum(['in_progress', 'completed', 'incomplete']);
-
-const outputItem = z.union([
-  z.object({
-    type: z.literal('message'),
-    id,
-    status: outputStatus,
-    role: z.literal('assistant'),
-    content: z.array(
-      z.object({
-        type: z.literal('output_text'),
-        text,
-        annotations: z.array(z.unknown()),
-        logprobs: z.array(scoredToken),
-      }),
-    ),
-  }),
-  z.object({ type: z.literal('function_call'), id, status: outputStatus, call_id: id, name: text, arguments: text }),
-  z.object({
-    type: z.literal('reasoning'),
-    id,
-    status: outputStatus,
-    summary: z.array(z.unknown()),
-    content: z.array(z.object({ type: z.literal('reasoning_text'), text })),
-  }),
-]);
-
-export const response = z.object({
-  id,
-  object: z.literal('response'),
-  created_at: count,
-  status: z.enum(['in_progress', 'completed', 'incomplete', 'failed']),
-  error: z.object({ code: text, message: text }).nullable(),
-  incomplete_details: z.object({ reason: text }).nullable(),
-  instructions: text.nullable(),
-  max_output_tokens: count.nullable(),
-  metadata: z.record(text, text),
-  model: text,
-  output: z.array(outputItem),
-  parallel_tool_calls: z.boolean(),
-  previous_response_id: text.nullable(),
-  store: z.boolean(),
-  temperature: z.number(),
-  top_p: z.number(),
-  text: z.object({ format: z.looseObject({ type: text }) }),
-  tool_choice: z.unknown(),
-  tools: z.array(z.unknown()),
-  usage: z
-    .object({
-      input_tokens: count,
-      input_tokens_details: z.object({ cached_tokens: count, cache_write_tokens: count }),
-      output_tokens: count,
-      output_tokens_details: z.object({ reasoning_tokens: count }),
-      total_tokens: count,
-    })
-    .nullable(),
-});
-
-export const responseEvent = z.looseObject({ type: text, sequence_number: count });
-export const responseDeleted = z.object({ id, object: z.literal('response'), deleted: z.literal(true) });
-
-const contentBlock = z.union([
-  z.object({ type: z.literal('text'), text }),
-  z.object({ type: z.literal('thinking'), thinking: text, signature: text }),
-  z.object({ type: z.literal('tool_use'), id, name: text, input: z.record(text, z.unknown()) }),
-]);
-
-export const message = z.object({
-  id,
-  type: z.literal('message'),
-  role: z.literal('assistant'),
-  model: text,
-  content: z.array(contentBlock),
-  stop_reason: z.enum(['end_turn', 'max_tokens', 'stop_sequence', 'tool_use']).nullable(),
-  stop_sequence: text.nullable(),
-  usage: z.object({
-    input_tokens: count,
-    cache_creation_input_tokens: count,
-    cache_read_input_tokens: count,
-    output_tokens: count,
-  }),
-});
-
-export const messageEvent = z.looseObject({ type: text });
-export const tokenCount = z.object({ input_tokens: count });
+export const completionEvent = z.union([completionChunk, error]);
 
 const perText = <T extends z.ZodType>(one: T) => z.union([one, z.array(one)]);
 
@@ -227,15 +147,41 @@ export const tokenized = z.object({
 
 export const detokenized = z.object({ text: perText(text), prompt: perText(text) });
 
-const generatedOne = z.object({
-  text,
-  output_ids: z.array(count).optional(),
-  meta_info: z.looseObject({ id, prompt_tokens: count, completion_tokens: count }),
+/** The log-probability (null where nothing predicts the token), the token's id, and its text if that was asked for. */
+const idLogprob = z.tuple([z.number().nullable(), count, text.nullable()]);
+const metaInfo = z.object({
+  id,
+  finish_reason: z
+    .union([
+      z.object({ type: z.literal('length'), length: count }),
+      z.object({ type: z.literal('stop'), matched: matchedStop }),
+      z.object({ type: z.literal('abort'), message: text }),
+    ])
+    .nullable(),
+  prompt_tokens: count,
+  completion_tokens: count,
+  cached_tokens: count,
+  input_token_logprobs: z.array(idLogprob).optional(),
+  output_token_logprobs: z.array(idLogprob).optional(),
+  input_top_logprobs: z.array(z.array(idLogprob).nullable()).optional(),
+  output_top_logprobs: z.array(z.array(idLogprob)).optional(),
+  /** Seconds, once it has ended. */
+  e2e_latency: z.number().optional(),
+  spec_verify_ct: count.optional(),
+  spec_accept_length: z.number().optional(),
+  spec_accept_rate: z.number().optional(),
+  spec_num_correct_drafts: count.optional(),
+  spec_num_proposed_drafts: count.optional(),
 });
+/** A server without a tokenizer gives ids alone. */
+const generatedOne = z.object({ text: text.optional(), output_ids: z.array(count), meta_info: metaInfo });
 export const generated = z.union([generatedOne, z.array(generatedOne)]);
-export const generatedChunk = generatedOne.extend({ index: count.optional() });
+export const generatedEvent = z.union([generatedOne.extend({ index: count.optional() }), error]);
 
-export const health = z.object({ status: z.literal('ok') });
+/** Where the server gives the model's memory back when idle: whether it is there now. */
+const residency = z.enum(['loaded', 'loading', 'unloaded']);
+
+export const health = z.object({ status: z.literal('ok'), model: residency.optional() });
 
 export const modelInfo = z.object({
   model_path: text,
@@ -246,10 +192,15 @@ export const modelInfo = z.object({
   served_model_name: text,
   context_length: count,
   vocab_size: count,
+  preferred_sampling_params: z.null(),
+  weight_version: text,
 });
 
+const phase = z.enum(['starting', 'ready', 'draining', 'failed']);
+
 export const serverInfo = z.looseObject({
-  status: text,
+  status: phase,
+  model: residency,
   served_model_name: text,
   max_total_num_tokens: count,
   max_running_requests: count,
@@ -261,14 +212,35 @@ export const load = z.array(z.object({ dp_rank: count, num_reqs: count, num_wait
 export const loads = z.object({
   timestamp: text,
   dp_rank_count: count,
-  loads: z.array(z.looseObject({ num_running_reqs: count, num_waiting_reqs: count, token_usage: z.number() })),
-  aggregate: z.looseObject({ total_reqs: count }),
+  loads: z.array(
+    z.object({
+      dp_rank: count,
+      num_running_reqs: count,
+      num_waiting_reqs: count,
+      num_total_reqs: count,
+      num_used_tokens: count,
+      max_total_num_tokens: count,
+      max_running_requests: count,
+      token_usage: z.number(),
+      gen_throughput: z.number(),
+      utilization: z.number(),
+    }),
+  ),
+  aggregate: z.object({
+    total_running_reqs: count,
+    total_waiting_reqs: count,
+    total_reqs: count,
+    avg_token_usage: z.number(),
+    avg_throughput: z.number(),
+    avg_utilization: z.number(),
+  }),
 });
 
 const bytes = z.object({ used_bytes: z.number(), total_bytes: z.number() }).nullable();
 
 export const status = z.object({
-  status: z.enum(['starting', 'ready', 'draining', 'failed']),
+  status: phase,
+  model: residency,
   served_model_name: text,
   profile: text.nullable(),
   uptime_seconds: z.number(),

@@ -71,7 +71,7 @@ function describe(operation: Operation, method: string, path: string, isOpen: bo
   const parameter = /\{(\w+)\}/.exec(publicPath(path))?.[1];
   const { body } = operation;
   return {
-    operationId: `${method.toLowerCase()}_${path.replace(/\W+/g, '_').replace(/^_|_$/g, '')}`,
+    operationId: `${method.toLowerCase()}${publicPath(path).replace(/\W+/g, '_').replace(/_$/, '')}`,
     summary: operation.summary,
     tags: [operation.tag],
     ...(isOpen ? { security: [] } : {}),
@@ -119,6 +119,16 @@ function toSchema(schema: z.ZodType, required: readonly string[] = []): Json {
       if (form) Object.assign(jsonSchema, toSchema(form()));
     },
   }) as Json;
-  const all = [...((json.required as string[] | undefined) ?? []), ...required];
-  return all.length > 0 ? { ...json, required: [...new Set(all)] } : json;
+  if (required.length === 0) return json;
+  const properties = json.properties as Record<string, Json>;
+  const present = Object.fromEntries(required.map((name) => [name, withoutNull(properties[name] as Json)]));
+  return { ...json, properties: { ...properties, ...present }, required };
+}
+
+/** Null means absent, which a field that is required cannot be. */
+function withoutNull(schema: Json): Json {
+  const branches = (schema.anyOf as Json[] | undefined) ?? [];
+  const others = branches.filter(({ type }) => type !== 'null');
+  if (others.length === branches.length) return schema;
+  return others.length === 1 ? (others[0] as Json) : { ...schema, anyOf: others };
 }

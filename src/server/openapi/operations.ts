@@ -8,6 +8,8 @@ import { generateShape } from '../schemas/generate.js';
 import { responsesShape } from '../schemas/responses.js';
 import { detokenizeShape, tokenizeShape } from '../schemas/tokenize.js';
 import * as answers from './answers.js';
+import { message, messageEvent, tokenCount } from './messages-answers.js';
+import { response, responseDeleted, responseEvent } from './responses-answers.js';
 
 export interface Body {
   name: string;
@@ -81,7 +83,7 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'OpenAI',
     body: body('ChatCompletionRequest', chatShape, 'messages'),
     answer: { name: 'ChatCompletion', schema: answers.chatCompletion },
-    event: { name: 'ChatCompletionChunk', schema: answers.chatChunk },
+    event: { name: 'ChatCompletionEvent', schema: answers.chatEvent },
     errors: [404, ...BUSY],
   },
   '/v1/completions': {
@@ -89,27 +91,27 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'OpenAI',
     body: body('CompletionRequest', completionShape, 'prompt'),
     answer: { name: 'Completion', schema: answers.completion },
-    event: { name: 'Completion', schema: answers.completion },
+    event: { name: 'CompletionEvent', schema: answers.completionEvent },
     errors: [404, ...BUSY],
   },
   '/v1/responses': {
     summary: 'Make a response',
     tag: 'OpenAI',
     body: body('ResponseRequest', responsesShape, 'input'),
-    answer: { name: 'Response', schema: answers.response },
-    event: { name: 'ResponseEvent', schema: answers.responseEvent },
+    answer: { name: 'Response', schema: response },
+    event: { name: 'ResponseEvent', schema: responseEvent },
     errors: [404, ...BUSY],
   },
   'GET /v1/responses/:id': {
     summary: 'A stored response',
     tag: 'OpenAI',
-    answer: { name: 'Response', schema: answers.response },
+    answer: { name: 'Response', schema: response },
     errors: [400, 404],
   },
   'DELETE /v1/responses/:id': {
     summary: 'Forget a stored response',
     tag: 'OpenAI',
-    answer: { name: 'ResponseDeleted', schema: answers.responseDeleted },
+    answer: { name: 'ResponseDeleted', schema: responseDeleted },
     errors: [404],
   },
   '/v1/embeddings': { summary: 'Refused: says how to serve an embedding model', tag: 'OpenAI', errors: [400] },
@@ -117,15 +119,15 @@ export const OPERATIONS: Record<string, Operation> = {
     summary: 'Answer a conversation',
     tag: 'Anthropic',
     body: body('MessageRequest', messagesShape, 'max_tokens', 'messages'),
-    answer: { name: 'Message', schema: answers.message },
-    event: { name: 'MessageEvent', schema: answers.messageEvent },
+    answer: { name: 'Message', schema: message },
+    event: { name: 'MessageEvent', schema: messageEvent },
     errors: [404, ...BUSY],
   },
   '/v1/messages/count_tokens': {
     summary: 'Count the tokens of a conversation',
     tag: 'Anthropic',
     body: body('CountTokensRequest', countTokensShape, 'messages'),
-    answer: { name: 'TokenCount', schema: answers.tokenCount },
+    answer: { name: 'TokenCount', schema: tokenCount },
     errors: [404],
   },
   '/tokenize': TOKENIZE,
@@ -137,7 +139,7 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'SGLang',
     body: body('GenerateRequest', generateShape),
     answer: { name: 'Generated', schema: answers.generated },
-    event: { name: 'GeneratedChunk', schema: answers.generatedChunk },
+    event: { name: 'GeneratedEvent', schema: answers.generatedEvent },
     errors: BUSY,
   },
   '/v1/loads': { summary: 'Load, for routers', tag: 'SGLang', answer: { name: 'Loads', schema: answers.loads } },

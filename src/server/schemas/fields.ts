@@ -7,10 +7,10 @@ const absentIfNull = <T extends z.ZodType>(schema: T) => schema.nullish().transf
 /** Of fields that code checks by hand: what they are, for the description of the API. */
 export const FORMS = new WeakMap<object, () => z.ZodType>();
 
-/** A field that is checked by hand, since schemas name faults worse or cost more. `form`: what it may be. */
+/** A field that is checked by hand, since schemas name faults worse or cost more. `form`: what it may be, beside null. */
 export function byHand(form: () => z.ZodType) {
   const field = z.unknown();
-  FORMS.set(field, form);
+  FORMS.set(field, () => form().nullable());
   return field.optional();
 }
 

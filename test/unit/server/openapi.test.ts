@@ -1,10 +1,12 @@
 /** The description of the API: valid by an independent judge, complete, and what the server really takes and gives. */
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { log } from '../../../src/log.js';
 import { ROUTES } from '../../../src/server/app.js';
 import { bytesOf, EOS } from './fake-model.js';
-import { CHAT, type Json, parseEvents, type TestApp, testApp } from './test-app.js';
+import { BODIES, postRoutes } from './post-routes.js';
+import { CHAT, type Json, parseEvents, says, type TestApp, testApp, typedEvents } from './test-app.js';
 
 const CALL = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>';
 const PARAMETERS = { type: 'object', properties: {} };
@@ -24,26 +26,42 @@ beforeAll(async () => {
   document = await (await served.app.request('/openapi.json')).json();
   ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema(document, 'api');
+  ajv.addSchema({ ...document, components: { schemas: closed(document.components.schemas) } }, 'whole');
 });
 
+/** The same schemas, which allow no property that they do not name. */
+function closed(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const copy = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  return schema.properties && !('additionalProperties' in schema) ? { ...copy, additionalProperties: false } : copy;
+}
+
 /** What is wrong with a value by a schema of the document, which is at this place in it. */
-function faults(value: unknown, ...place: string[]): string {
+function faults(api: 'api' | 'whole', value: unknown, ...place: string[]): string {
   const pointer = place.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/');
-  const validate = ajv.getSchema(`api#/${pointer}`);
+  const validate = ajv.getSchema(`${api}#/${pointer}`);
   if (!validate) throw new Error(`no schema at ${pointer}`);
   return validate(value) ? '' : ajv.errorsText(validate.errors);
 }
 
 const bodyOf = (path: string, value: unknown) =>
-  faults(value, 'paths', path, 'post', 'requestBody', 'content', 'application/json', 'schema');
+  faults('api', value, 'paths', path, 'post', 'requestBody', 'content', 'application/json', 'schema');
 const answerOf = (path: string, value: unknown, { method = 'post', type = 'application/json', status = '200' } = {}) =>
-  faults(value, 'paths', path, method, 'responses', status, 'content', type, 'schema');
+  faults('whole', value, 'paths', path, method, 'responses', status, 'content', type, 'schema');
 
 it('is valid OpenAPI 3.1', async () => {
   const validator = new Validator();
   const { valid, errors } = await validator.validate(structuredClone(document));
   expect(valid, JSON.stringify(errors)).toBe(true);
   expect(validator.version).toBe('3.1');
+});
+
+it('tells its operations apart', () => {
+  const operations = Object.values<Json>(document.paths).flatMap((item) => Object.values<Json>(item));
+  const ids = operations.map(({ operationId }) => operationId);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids).toEqual(expect.arrayContaining(['get_v1_models', 'get_v1_models_model', 'post_v1_chat_completions']));
 });
 
 it('names every route with each of its methods, and nothing else', () => {
@@ -114,6 +132,49 @@ describe('describes what is really taken and given', () => {
     const events = parseEvents(await (await served.post(path, { ...body, stream: true })).text());
     expect(events.length).toBeGreaterThan(3);
     for (const event of events) expect(answerOf(path, event, { type: 'text/event-stream' })).toBe('');
+  });
+
+  it.each<[string, object]>([
+    [
+      '/v1/responses',
+      { input: 'Hi', tools: [{ type: 'function', name: 'f', parameters: PARAMETERS }], top_logprobs: 1 },
+    ],
+    ['/v1/responses', { input: 'Hi', max_output_tokens: 3 }],
+    ['/v1/messages', { ...CHAT, max_tokens: 90, tools: [{ name: 'f', input_schema: PARAMETERS }] }],
+    ['/v1/messages', { ...CHAT, max_tokens: 3 }],
+  ])('%s as typed events: %j', async (path, body) => {
+    const events = await typedEvents(await served.post(path, { ...body, stream: true }));
+    expect(events.length).toBeGreaterThan(5);
+    for (const event of events) expect(answerOf(path, event, { type: 'text/event-stream' }), event.type).toBe('');
+  });
+
+  it.each([
+    ['/v1/chat/completions', CHAT],
+    ['/v1/completions', { prompt: 'Hi' }],
+    ['/v1/responses', { input: 'Hi' }],
+    ['/v1/messages', { ...CHAT, max_tokens: 9 }],
+    ['/generate', { text: 'Hi' }],
+  ])('what a stream of %s ends with where it fails', async (path, body) => {
+    const quiet = vi.spyOn(log, 'error').mockImplementation(() => {});
+    const failing = testApp({ ...says('Hello'), fail: { index: 0, afterTokens: 2 } });
+    const text = await (await failing.post(path, { ...body, stream: true })).text();
+    const last = text.replace('data: [DONE]\n\n', '').trimEnd().split('\n').at(-1) as string;
+    expect(last).toContain('a kernel failed');
+    expect(answerOf(path, JSON.parse(last.slice('data: '.length)), { type: 'text/event-stream' })).toBe('');
+    quiet.mockRestore();
+  });
+
+  it.each(postRoutes())('null in %s as a field that is not there', async (path) => {
+    const ref: string = document.paths[path].post.requestBody.content['application/json'].schema.$ref;
+    const { properties, required = [] } = document.components.schemas[ref.split('/').at(-1) as string];
+    for (const field of Object.keys(properties)) {
+      const { [field]: _, ...without } = BODIES[path];
+      const body = { ...without, [field]: null };
+      expect([field, bodyOf(path, body) === '']).toEqual([field, !required.includes(field)]);
+      const [absent, isNull] = [await served.post(path, without), await served.post(path, body)];
+      expect([field, isNull.status]).toEqual([field, absent.status]);
+      if (required.includes(field)) expect([field, isNull.status]).toEqual([field, 400]);
+    }
   });
 
   it.each([
