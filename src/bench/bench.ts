@@ -16,6 +16,8 @@ export interface Bench {
   seed: number;
   /** Decides the words, another in every run: no run finds the prompts of an earlier one cached. */
   salt: number;
+  /** A request that takes longer has failed; undefined: it may take any time. */
+  timeoutMs: number | undefined;
   /** Energy of the work between two times, and whether clocks kept still. */
   window(what: string, beginMs: number, endMs: number, tokens: number): Power | null;
   progress: Progress;
@@ -30,9 +32,10 @@ export interface Progress {
 }
 
 /** One prompt, greedily, that has to go well: throws what went wrong. The trace of one that was cancelled comes back. */
-export async function complete({ target, clock, signal }: Bench, prompt: string, maxTokens: number): Promise<Trace> {
+export async function complete(bench: Bench, prompt: string, maxTokens: number): Promise<Trace> {
+  const { target, clock, signal, timeoutMs } = bench;
   const body = requestBody(target, [{ role: 'user', content: prompt }], maxTokens);
-  const { trace } = await send(target, body, { clock, signal });
+  const { trace } = await send(target, body, { clock, signal, timeoutMs });
   if (trace.failure?.kind !== 'cancelled') requireWell(target, trace);
   return trace;
 }

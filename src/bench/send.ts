@@ -76,7 +76,7 @@ class Observer implements Dispatcher.DispatchHandler {
     }
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (timeoutMs !== undefined)
-      this.#timer = setTimeout(() => this.#cut('timeout', `after ${timeoutMs} ms`), timeoutMs);
+      this.#timer = setTimeout(() => this.#cut('timeout', `no whole answer within ${timeoutMs / 1000} s`), timeoutMs);
     agent.dispatch({ origin, path: pathname, method: 'POST', headers: headersFor(apiKey), body }, this);
   }
 

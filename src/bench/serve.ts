@@ -24,13 +24,12 @@ export interface ServeOptions {
   numPrompts: number | null;
   durationS: number | null;
   warmupRequests: number;
-  timeoutS: number | null;
   serviceLevel: ServiceLevel | null;
 }
 
 export async function measureServe(bench: Bench, workload: Workload, options: ServeOptions): Promise<ServeLevel[]> {
   const { levels, warmupRequests } = options;
-  await Promise.all(Array.from({ length: warmupRequests }, (_, i) => runJob(bench, workload(i), null, options)));
+  await Promise.all(Array.from({ length: warmupRequests }, (_, i) => runJob(bench, workload(i), null)));
   const figures: ServeLevel[] = [];
   // Each level asks for something new: no prefix cache knows it from the level before.
   let first = warmupRequests;
@@ -100,7 +99,7 @@ async function driveLevel(
   const run: RunJob = async (n, dueMs) => {
     driven.numJobs++;
     const job = workload(first + n);
-    const traces = await runJob(bench, job, dueMs, options);
+    const traces = await runJob(bench, job, dueMs);
     if (traces.every(({ failure }) => failure === null)) count(driven, job);
     numDone++;
     tell();
@@ -136,9 +135,8 @@ export function describeLoad({
 }
 
 /** The turns of a conversation, each when the one before is answered; the first that fails is the last. */
-async function runJob(bench: Bench, { turns }: Job, dueMs: number | null, options: ServeOptions): Promise<Trace[]> {
-  const { target, clock, signal } = bench;
-  const timeoutMs = options.timeoutS === null ? undefined : options.timeoutS * 1000;
+async function runJob(bench: Bench, { turns }: Job, dueMs: number | null): Promise<Trace[]> {
+  const { target, clock, signal, timeoutMs } = bench;
   const said: Message[] = [];
   const traces: Trace[] = [];
   for (const { messages, maxTokens } of turns) {

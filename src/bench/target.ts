@@ -4,7 +4,7 @@ import { type Endpoint, type ServedModel, servedModel, serverInfo } from '../cli
 import { JsgError } from '../errors.js';
 import { CLOCK } from './clock.js';
 import { type EndpointName, type Message, ROUTES, requestBody } from './request-body.js';
-import { send } from './send.js';
+import { type SendOptions, send } from './send.js';
 import type { Trace } from './trace.js';
 
 export interface Target extends Endpoint {
@@ -87,17 +87,19 @@ export function gpuOf({ runtime }: Pick<Target, 'runtime'>): number | null {
   return sm === undefined ? null : Number(sm);
 }
 
+interface Trial extends Pick<SendOptions, 'signal' | 'timeoutMs'> {
+  wanted: EndpointName | null;
+  maxTokens: number;
+}
+
 /**
  * Settles on what the server understands: its route (`wanted`; null: text completions where there are such, which put no
  * template around a prompt, else chat), and whether it counts tokens in streams. The requests that find out warm the server up.
  * Returns what is to be said of it; throws what the server refuses.
  */
-export async function settleTarget(
-  target: Target,
-  { wanted, maxTokens, signal }: { wanted: EndpointName | null; maxTokens: number; signal?: AbortSignal | undefined },
-): Promise<string[]> {
+export async function settleTarget(target: Target, { wanted, maxTokens, signal, timeoutMs }: Trial): Promise<string[]> {
   const notes: string[] = [];
-  const tryOut = () => sendTrial(target, maxTokens, signal);
+  const tryOut = () => sendTrial(target, maxTokens, { signal, timeoutMs });
   if (wanted !== null) target.route = ROUTES[wanted];
   let trace = await tryOut();
   if (wanted === null && isMissing(trace)) {
@@ -115,9 +117,13 @@ export async function settleTarget(
 
 const isMissing = ({ failure }: Trace) => failure !== null && ['http 404', 'http 405'].includes(failure.kind);
 
-async function sendTrial(target: Target, maxTokens: number, signal: AbortSignal | undefined): Promise<Trace> {
+async function sendTrial(
+  target: Target,
+  maxTokens: number,
+  options: Pick<SendOptions, 'signal' | 'timeoutMs'>,
+): Promise<Trace> {
   const messages: Message[] = [{ role: 'user', content: 'Tell me about the weather in the mountains.' }];
-  return (await send(target, requestBody(target, messages, maxTokens), { clock: CLOCK, signal })).trace;
+  return (await send(target, requestBody(target, messages, maxTokens), { clock: CLOCK, ...options })).trace;
 }
 
 const CODES = {
@@ -128,13 +134,15 @@ const CODES = {
   'http 422': 'E_INVALID_REQUEST',
   'http 429': 'E_QUEUE_FULL',
   connection: 'E_UNAVAILABLE',
+  timeout: 'E_TIMEOUT',
 } as const;
 
 /** Throws what a request that has to go well met with. */
 export function requireWell({ url, route }: Pick<Target, 'url' | 'route'>, { failure }: Trace): void {
   if (failure === null) return;
   const { kind, message } = failure;
-  const code = CODES[kind as keyof typeof CODES] ?? (kind === 'cancelled' ? 'E_INTERRUPTED' : 'E_RUNTIME_FAILED');
+  if (kind === 'cancelled') throw new JsgError('E_INTERRUPTED', 'the run was ended before anything was measured');
+  const code = CODES[kind as keyof typeof CODES] ?? 'E_RUNTIME_FAILED';
   const status = /^http (\d+)$/.exec(kind)?.[1];
   const said =
     status !== undefined

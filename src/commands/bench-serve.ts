@@ -52,7 +52,6 @@ function serveOptions(options: Options): ServeOptions {
     numPrompts,
     durationS,
     warmupRequests: whole(options, 'warmup-requests', 1, { min: 0, max: 10_000 }),
-    timeoutS: real(options, 'timeout', null, { min: 0.1, max: 1e6 }),
     serviceLevel: words === undefined ? null : parseServiceLevel(words),
   };
 }

@@ -82,6 +82,7 @@ export class Session {
   #reference: Reference | null = null;
   #numThreads: number;
   readonly #seed: number;
+  readonly #timeoutMs: number | undefined;
 
   constructor(
     private readonly options: Options,
@@ -94,6 +95,8 @@ export class Session {
     this.source = sourceUnder(this.#root);
     this.#tolerance = real(options, 'clock-tolerance', 5, { min: 0.1, max: 100 }) / 100;
     this.#seed = whole(options, 'seed', 0, { min: 0, max: 2 ** 31 - 1 });
+    const timeoutS = real(options, 'timeout', undefined, { min: 0.1, max: 1e6 });
+    this.#timeoutMs = timeoutS === undefined ? undefined : timeoutS * 1000;
     this.#meter = new Meter(this.source, this.#tolerance);
     this.#numThreads = givenFlags(options)['num-threads'] ?? 0;
   }
@@ -111,6 +114,7 @@ export class Session {
         wanted: plan.endpoint,
         maxTokens: plan.trialTokens,
         signal: this.signal,
+        timeoutMs: this.#timeoutMs,
       });
       if (isHere) this.#meter.start();
       const figures = await this.#measure(plan, target);
@@ -192,6 +196,7 @@ export class Session {
       clock: CLOCK,
       seed: this.#seed,
       salt: randomInt(2 ** 31),
+      timeoutMs: this.#timeoutMs,
       window: (...work) => this.#meter.window(...work),
       progress: this.progress,
       signal: this.signal,

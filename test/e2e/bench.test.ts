@@ -113,4 +113,11 @@ describe('jsg bench decode', () => {
     });
     expect(readFileSync(html, 'utf8')).toContain('The run was ended early');
   });
+  it('gives up what a server does not end, after --timeout', async () => {
+    const url = await serve((n, response) => n >= 6 && response.write('data: {"choices":[{"text":"a"}]}\n\n'));
+    const { code, stdout, stderr } = await jsg(['bench', 'decode', '--url', url, ...SMALL, '--timeout', '0.5']);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^PARTIAL: .*no whole answer within 0\.5 s[\s\S]*^batch 1 +\d/m);
+    expect(stderr).toContain('no whole answer within 0.5 s');
+  });
 });

@@ -20,6 +20,7 @@ function benchOf(script: Script, what: Partial<Target> = {}, signal = new AbortC
     clock,
     seed: 1,
     salt: 2,
+    timeoutMs: undefined,
     window: (name) => {
       windows.push(name);
       return null;
@@ -197,7 +198,6 @@ const CLOSED: ServeOptions = {
   numPrompts: 10,
   durationS: null,
   warmupRequests: 1,
-  timeoutS: null,
   serviceLevel: null,
 };
 
