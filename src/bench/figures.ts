@@ -3,11 +3,13 @@ import { type Trace, timeToFirstTokenMs } from './trace.js';
 
 /** Pieces of one read, on average: a client that is slow now and then finds a few. */
 const MOST_AT_ONCE = 8;
+/** With fewer pieces a token, pieces hold several: a token without text is seldom. */
+const FEWEST_PIECES = 0.9;
 
 /**
  * Tokens a second of all streams together, over the time in which every one of them was decoding: from the last first
  * piece to the first last piece. A piece may hold several tokens (or a token no text), so each counts for the stream's
- * mean. With one stream: the tokens after the first, by the time between first and last. Null when there is no such time,
+ * mean. With one stream: the tokens after the first piece, by the time between first and last. Null when there is no such time,
  * or when text came in bursts of many pieces: then it was held back somewhere, and the time between bursts is not that of
  * making it.
  */
@@ -16,12 +18,19 @@ export function decodeRate(traces: readonly Trace[]): number | null {
   const endMs = Math.min(...traces.map((trace) => trace.pieceMs.at(-1) ?? Number.NaN));
   if (!(endMs > beginMs)) return null;
   let tokens = 0;
-  for (const { pieceMs, completionTokens } of traces) {
+  for (const trace of traces) {
+    const { pieceMs } = trace;
     const pieces = pieceMs.filter((at) => at > beginMs && at <= endMs);
     if (pieces.length > MOST_AT_ONCE * new Set(pieces).size) return null;
-    tokens += (pieces.length * (completionTokens - 1)) / (pieceMs.length - 1);
+    tokens += (pieces.length * tokensAfterFirst(trace)) / (pieceMs.length - 1);
   }
   return (tokens * 1000) / (endMs - beginMs);
+}
+
+/** Tokens of the pieces after the first, which was made before their time began: it has one, or its share of the text. */
+function tokensAfterFirst({ pieceMs, completionTokens, firstShare }: Trace): number {
+  const isTokens = pieceMs.length >= FEWEST_PIECES * completionTokens;
+  return completionTokens - (isTokens ? 1 : Math.max(1, completionTokens * firstShare));
 }
 
 /**

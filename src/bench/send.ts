@@ -48,6 +48,8 @@ class Observer implements Dispatcher.DispatchHandler {
   #retryAfter: string | null = null;
   #faultBody = '';
   #text = '';
+  #firstChars = 0;
+  #numChars = 0;
   #finishReason: string | null = null;
   #usage: Usage | null = null;
   /** When the stream said that it is done. */
@@ -149,6 +151,8 @@ class Observer implements Dispatcher.DispatchHandler {
     }
     // An answer of a single token without text shows itself by its end alone.
     if (text !== '' || (finishReason !== null && this.#pieceMs.length === 0)) this.#pieceMs.push(this.#nowMs);
+    if (this.#numChars === 0) this.#firstChars = text.length;
+    this.#numChars += text.length;
     if (this.options.keepText) this.#text += text;
     this.#finishReason = finishReason ?? this.#finishReason;
     this.#usage = usage ?? this.#usage;
@@ -180,6 +184,7 @@ class Observer implements Dispatcher.DispatchHandler {
         startMs: this.#startMs,
         sentMs: this.#sentMs,
         pieceMs: this.#pieceMs,
+        firstShare: this.#numChars === 0 ? 1 : this.#firstChars / this.#numChars,
         endMs: this.#doneMs ?? this.options.clock.now(),
         promptTokens: this.#usage?.promptTokens ?? null,
         cachedTokens: this.#usage?.cachedTokens ?? null,

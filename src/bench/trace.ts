@@ -7,6 +7,8 @@ export interface Trace {
   sentMs: number;
   /** When each piece of text arrived, in order; pieces of one read from the network have the same time. */
   pieceMs: number[];
+  /** Share of the answer's text that was in its first piece; 1 for an answer without text. */
+  firstShare: number;
   /** When the answer was complete. */
   endMs: number;
   /** By the server's usage; null: it tells none. */

@@ -88,7 +88,10 @@ describe('decodeRate', () => {
   it('counts tokens, not pieces', () => {
     const whole = decodeRate([stream(0, 10, 100)]) ?? 0;
     const pairs = decodeRate([stream(0, 20, 100, 2)]) ?? 0;
-    expect(pairs / whole).toBeCloseTo(1, 1);
+    expect(pairs / whole).toBeCloseTo(1, 9);
+    // The first token at once, then fours: 12 pieces of 4 in 12 x 40 ms.
+    const fours = trace({ ...stream(0, 40, 13), completionTokens: 49, firstShare: 1 / 49 });
+    expect(decodeRate([fours])).toBeCloseTo(100, 9);
   });
 
   it('of several streams: only while all of them run', () => {

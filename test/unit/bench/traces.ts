@@ -9,6 +9,7 @@ export function trace(what: Partial<Trace>): Trace {
     startMs,
     sentMs: startMs,
     pieceMs,
+    firstShare: 1 / pieceMs.length,
     endMs: pieceMs.at(-1) ?? startMs,
     promptTokens: 1,
     cachedTokens: null,
