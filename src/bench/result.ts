@@ -69,6 +69,8 @@ const serveLevel = z.object({
   cancelled: z.number(),
   /** Kind of failure -> how many. */
   failures: z.record(z.string(), z.number()),
+  /** Kind of failure -> what the first of them was told. */
+  failureExamples: z.record(z.string(), z.string()).default({}),
   inputTokens: z.number(),
   /** What the workload asked for; null: prompts whose length is not known beforehand. */
   inputTokensAsked: number,

@@ -45,6 +45,7 @@ export function serveFigures(
     failed: traces.length - done.length - cancelled,
     cancelled,
     failures: real,
+    failureExamples: examplesOf(traces),
     inputTokens,
     cachedTokens: done.every(({ cachedTokens }) => cachedTokens === null) ? null : sum(done, 'cachedTokens'),
     outputTokens,
@@ -86,6 +87,14 @@ function countFailures(traces: readonly Trace[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { failure } of traces) if (failure !== null) counts[failure.kind] = (counts[failure.kind] ?? 0) + 1;
   return counts;
+}
+
+function examplesOf(traces: readonly Trace[]): Record<string, string> {
+  const examples: Record<string, string> = {};
+  for (const { failure } of traces) {
+    if (failure !== null && failure.kind !== 'cancelled') examples[failure.kind] ??= failure.message;
+  }
+  return examples;
 }
 
 function countedBy(traces: readonly Trace[]): ServeLevel['countedBy'] {

@@ -1,8 +1,10 @@
 /** Serving under load: levels of request rates or of concurrency, each with requests of its own. */
 import { performance } from 'node:perf_hooks';
+import { JsgError } from '../errors.js';
 import type { Bench } from './bench.js';
 import { drive, type RunJob } from './drive.js';
 import type { ServiceLevel } from './goodput.js';
+import { LossWatch } from './loss-watch.js';
 import { seededRandom } from './random.js';
 import { type Message, requestBody } from './request-body.js';
 import type { ServeLevel } from './result.js';
@@ -27,19 +29,34 @@ export interface ServeOptions {
   serviceLevel: ServiceLevel | null;
 }
 
-export async function measureServe(bench: Bench, workload: Workload, options: ServeOptions): Promise<ServeLevel[]> {
+export interface MeasuredLevels {
+  levels: ServeLevel[];
+  /** What ended the run before its time, or that nothing went well in it. */
+  failure: JsgError | null;
+}
+
+export async function measureServe(bench: Bench, workload: Workload, options: ServeOptions): Promise<MeasuredLevels> {
   const { levels, warmupRequests } = options;
   await Promise.all(Array.from({ length: warmupRequests }, (_, i) => runJob(bench, workload(i), null)));
-  const figures: ServeLevel[] = [];
+  const measured: MeasuredLevels = { levels: [], failure: null };
   // Each level asks for something new: no prefix cache knows it from the level before.
   let first = warmupRequests;
   for (const [i, load] of levels.entries()) {
-    if (bench.signal.aborted) break;
-    const { level, numJobs } = await measureLevel(bench, workload, load, options, { first, index: i });
-    if (level !== null) figures.push(level);
+    if (bench.signal.aborted || measured.failure !== null) break;
+    const { level, numJobs, failure } = await measureLevel(bench, workload, load, options, { first, index: i });
+    if (level !== null) measured.levels.push(level);
+    measured.failure = failure;
     first += numJobs;
   }
-  return figures;
+  measured.failure ??= failureOfAll(measured.levels);
+  return measured;
+}
+
+/** Where not a single request went well, that is what came out. */
+function failureOfAll(levels: readonly ServeLevel[]): JsgError | null {
+  const [first] = levels.flatMap(({ failureExamples }) => Object.entries(failureExamples));
+  if (first === undefined || levels.some(({ completed }) => completed > 0)) return null;
+  return new JsgError('E_RUNTIME_FAILED', `no request went well: ${first.join(': ')}`);
 }
 
 interface Place {
@@ -55,18 +72,18 @@ async function measureLevel(
   load: Load,
   options: ServeOptions,
   place: Place,
-): Promise<{ level: ServeLevel | null; numJobs: number }> {
+): Promise<{ level: ServeLevel | null; numJobs: number; failure: JsgError | null }> {
   const what = describeLoad(load);
   const beginMs = bench.clock.now();
   const before = performance.eventLoopUtilization();
-  const { traces, numJobs, inputTokensAsked } = await driveLevel(bench, workload, load, options, place);
+  const { traces, numJobs, inputTokensAsked, failure } = await driveLevel(bench, workload, load, options, place);
   const clientLoad = performance.eventLoopUtilization(before).utilization;
-  if (traces.every(({ failure }) => failure?.kind === 'cancelled')) return { level: null, numJobs };
+  if (traces.every((trace) => trace.failure?.kind === 'cancelled')) return { level: null, numJobs, failure };
   const figures = serveFigures(traces, beginMs, options.serviceLevel);
   const power = bench.window(what, beginMs, beginMs + figures.durationS * 1000, figures.outputTokens);
   const requestRate = Number.isFinite(load.requestRate) ? load.requestRate : null;
   const driven = { requestRate, maxConcurrency: load.maxConcurrency, inputTokensAsked };
-  return { level: { ...driven, ...figures, clientLoad, power }, numJobs };
+  return { level: { ...driven, ...figures, clientLoad, power }, numJobs, failure };
 }
 
 interface Driven {
@@ -74,6 +91,8 @@ interface Driven {
   numJobs: number;
   /** Of the prompts that were answered; null: not known beforehand. */
   inputTokensAsked: number | null;
+  /** What the server was lost with. */
+  failure: JsgError | null;
 }
 
 async function driveLevel(
@@ -83,12 +102,14 @@ async function driveLevel(
   options: ServeOptions,
   { first, index }: Place,
 ): Promise<Driven> {
-  const { clock, signal } = bench;
+  const { clock } = bench;
   const { numPrompts, durationS, levels } = options;
+  const watch = new LossWatch(bench);
+  const { signal } = watch;
   const durationMs = durationS === null ? null : durationS * 1000;
   const what = describeLoad(load);
   const beginMs = clock.now();
-  const driven: Driven = { traces: [], numJobs: 0, inputTokensAsked: 0 };
+  const driven: Driven = { traces: [], numJobs: 0, inputTokensAsked: 0, failure: null };
   let numDone = 0;
   const tell = () => {
     const byJobs = numPrompts === null ? 0 : numDone / numPrompts;
@@ -99,7 +120,8 @@ async function driveLevel(
   const run: RunJob = async (n, dueMs) => {
     driven.numJobs++;
     const job = workload(first + n);
-    const traces = await runJob(bench, job, dueMs);
+    const traces = await runJob({ ...bench, signal }, job, dueMs);
+    watch.saw(traces);
     if (traces.every(({ failure }) => failure === null)) count(driven, job);
     numDone++;
     tell();
@@ -108,6 +130,7 @@ async function driveLevel(
   tell();
   const random = seededRandom(bench.seed + 7919 * index);
   driven.traces = await drive(run, { ...load, numJobs: numPrompts, durationMs, clock, random, signal });
+  driven.failure = await watch.verdict();
   return driven;
 }
 

@@ -22,13 +22,13 @@ export async function benchServe(options: Options): Promise<number> {
     endpoint,
     async measure(run) {
       const { workload, notes } = await makeWorkload(dataset, run);
-      const levels = await measureServe(run, workload, serve);
+      const { levels, failure } = await measureServe(run, workload, serve);
       return {
         kind: 'serve',
         workload: { ...describe(serve), ...dataset.described, seed: run.seed },
         serve: levels,
         notes: [...notes, ...levels.flatMap(doubtsOf)],
-        failure: null,
+        failure,
       };
     },
   });

@@ -131,6 +131,7 @@ function formatLevel(level: ServeLevel): string {
   const ci = level.outputThroughputCi95;
   const rows = [
     ['requests', `${counts.join(', ')}; at most ${level.peakConcurrency} at once, in ${fixed(level.durationS, 1)} s`],
+    ...Object.entries(level.failureExamples).map(([kind, message]) => ['', `${kind}: ${message}`]),
     ['throughput', `${figure(level.outputThroughput)} output token/s${ci === null ? '' : ` (${ciText(ci)})`}`],
     ['', `${figure(level.totalThroughput)} token/s with input, ${figure(level.requestThroughput)} requests/s`],
     ['tokens', `${whole(level.inputTokens)} in${cachedText(level)}, ${whole(level.outputTokens)} out`],

@@ -83,7 +83,10 @@ export class FakeServer {
     } as Dispatcher.DispatchController;
     const sleep = (ms: number) => this.clock.sleepUntil(this.clock.now() + ms);
     const fail = (code: string) => handler.onResponseError?.(controller, Object.assign(new Error(code), { code }));
-    if (fault !== null && 'refuse' in fault) return void fail('ECONNREFUSED');
+    if (fault !== null && 'refuse' in fault) {
+      await sleep(1);
+      return void fail('ECONNREFUSED');
+    }
     handler.onRequestStart?.(controller, {});
     if (fault !== null && 'hang' in fault) return;
     const end = () => !isAborted && handler.onResponseEnd?.(controller, {});

@@ -205,8 +205,8 @@ async function serve(script: Script, options: Partial<ServeOptions> = {}, what: 
   const { bench, clock, server } = benchOf(script, what);
   const words = await learnVocabulary(async (text) => text.split(' ').length);
   const workload = randomWorkload({ input: fixed(40), output: fixed(11), numRounds }, words, { seed: 1, salt: 2 });
-  const levels = await clock.run(measureServe(bench, workload, { ...CLOSED, ...options }));
-  return { levels, server };
+  const { levels, failure } = await clock.run(measureServe(bench, workload, { ...CLOSED, ...options }));
+  return { levels, failure, server };
 }
 
 describe('serve', () => {
@@ -264,12 +264,41 @@ describe('serve', () => {
 
   it('failures by kind, and the run goes on', async () => {
     const faults = [{ refuse: true }, { breakAfter: 4 }, { error: 'out of memory' }, { status: 503 }] as const;
-    const { levels } = await serve({ fault: (n) => (n > 0 ? (faults[n - 1] ?? null) : null) });
+    const { levels, failure } = await serve({ fault: (n) => (n > 0 ? (faults[n - 1] ?? null) : null) });
     expect(levels[0]).toMatchObject({
       completed: 6,
       failed: 4,
       failures: { connection: 2, stream: 1, 'http 503': 1 },
+      failureExamples: { connection: 'ECONNREFUSED', stream: 'out of memory', 'http 503': 'no room' },
     });
+    expect(failure).toBeNull();
+  });
+
+  it.each([
+    ['a closed loop', CLOSED.levels[0]?.requestRate ?? 0],
+    ['an open loop', 50],
+  ])('%s ends when the server is gone, and so does the run', async (_, requestRate) => {
+    const levels = [2, 4].map((maxConcurrency) => ({ requestRate, burstiness: 1, maxConcurrency }));
+    const what = { levels, numPrompts: null, durationS: 3600 };
+    const { levels: figures, failure } = await serve({ fault: (n) => (n > 10 ? { refuse: true } : null) }, what);
+    expect(failure).toMatchObject({ code: 'E_UNAVAILABLE', message: expect.stringContaining('ECONNREFUSED') });
+    expect(figures).toHaveLength(1);
+    expect(figures[0]?.completed).toBe(10);
+    expect(figures[0]?.failed).toBeLessThan(40);
+  });
+
+  it('a server that loses connections and answers goes on being measured', async () => {
+    const fault = (n: number) => (n > 10 && n < 31 ? ({ refuse: true } as const) : null);
+    const { levels, failure } = await serve({ fault }, { numPrompts: 100 });
+    expect(failure).toBeNull();
+    expect(levels[0]).toMatchObject({ failures: { connection: expect.any(Number) } });
+    expect((levels[0]?.completed ?? 0) + (levels[0]?.failed ?? 0)).toBe(100);
+  });
+
+  it('a run in which nothing went well has failed, and says with what', async () => {
+    const { levels, failure } = await serve({ fault: () => ({ status: 500 }) });
+    expect(levels[0]).toMatchObject({ completed: 0, failed: 10 });
+    expect(failure).toMatchObject({ code: 'E_RUNTIME_FAILED', message: 'no request went well: http 500: no room' });
   });
 
   it('levels one after the other, each with prompts of its own', async () => {
