@@ -15,27 +15,10 @@ namespace {
 constexpr int kMinHeadroomTokens = 4 * kBlockSize;
 constexpr int kMaxHeadroomTokens = 64 * kBlockSize;
 constexpr int kMaxForcedRows = 64;
-// Blocks of a prefix that are worth waiting a step for.
-constexpr int kMinAwaitedBlocks = 2;
-
-int n_common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return static_cast<int>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
 
 // A stream to which a grammar has added tokens; more of them are an answer that is computed again.
 bool is_forced(const Sequence& sequence) {
   return sequence.extends_answer() && sequence.n_pending() > 1 && sequence.n_pending() <= kMaxForcedRows;
-}
-
-template <typename Queue>
-void insert_by_rank(Queue& queue, Sequence* sequence) {
-  const auto before = [](const Sequence* a, const Sequence* b) { return a->ranks_before(*b); };
-  queue.insert(std::upper_bound(queue.begin(), queue.end(), sequence, before), sequence);
-}
-
-// Whole blocks in front of the sequence's last token, which is always computed.
-int n_shareable_blocks(const Sequence& sequence) {
-  return (static_cast<int>(sequence.tokens().size()) - 1) / kBlockSize;
 }
 
 }  // namespace
@@ -83,36 +66,27 @@ const StepPlan& Scheduler::schedule() {
   scored_budget_ = kMaxScoredRows;
 
   while (must_preempt()) retract_last();
+  const int n_preempted = plan_.n_retracted;
   schedule_decodes();
   schedule_forced();
   const int n_paced = std::min(prefill_budget_, pacer_.prompt_rows(plan_.n_decode_seqs));
   prefill_budget_ = n_paced;
+  // Who was retracted for want of blocks a moment ago would only push someone else out again.
+  const bool may_start = plan_.n_retracted == n_preempted;
+  if (may_start) start_urgent();
   schedule_prefills();
-  // Who was retracted a moment ago would only push someone else out again.
-  if (plan_.n_retracted == 0) {
-    headroom_tokens_ = std::max(kMinHeadroomTokens, headroom_tokens_ - 1);
-    start_waiting();
-  }
+  if (may_start) start_waiting();
+  if (plan_.n_retracted == 0) headroom_tokens_ = std::max(kMinHeadroomTokens, headroom_tokens_ - 1);
   plan_.n_paced_rows = n_paced - prefill_budget_;
   return plan_;
 }
 
-bool Scheduler::must_retract() const { return is_short_of_blocks() || must_preempt(); }
+bool Scheduler::must_retract() { return is_short_of_blocks() || must_preempt(); }
 
 bool Scheduler::is_short_of_blocks() const {
   int n_missing = 0;
   for (const Sequence* sequence : running_) n_missing += blocks_missing(*sequence);
   return !pool_.can_allocate(n_missing);
-}
-
-// Whether the first that waits has too little room, and ranks so much higher than the last that runs that it may take
-// its place.
-bool Scheduler::must_preempt() const {
-  if (waiting_.empty() || running_.empty()) return false;
-  const Sequence& next = *waiting_.front();
-  const int64_t least = int64_t{running_.back()->request().priority} + kPreemptionMargin;
-  if (next.request().priority < least) return false;
-  return n_running() == options_.max_running || !pool_.can_allocate(blocks_for(next.n_tokens()));
 }
 
 void Scheduler::schedule_decodes() {
@@ -137,9 +111,13 @@ void Scheduler::schedule_decodes() {
   }
 }
 
-// How many of its drafts the step has room for. Half of the rows are left to prompts, and a block to every sequence.
+// How many of its drafts the step has room for. Half of the rows are left to prompts, of those with logits too where
+// one is scored, and a block to every sequence.
 int Scheduler::take_drafts(Sequence& sequence) {
-  const int n_rows = std::min({options_.chunked_prefill_size / 2 - plan_.n_drafts, scored_budget_, prefill_budget_});
+  if (sequence.drafts().empty()) return 0;
+  const int n_scored = scores_any() ? kMaxScoredRows / 2 : 0;
+  const int n_rows =
+      std::min({options_.chunked_prefill_size / 2 - plan_.n_drafts, scored_budget_ - n_scored, prefill_budget_});
   int n = std::clamp(static_cast<int>(sequence.drafts().size()), 0, std::max(n_rows, 0));
   auto n_blocks = [&] { return static_cast<int>(sequence.block_table().size()); };
   while (n > 0 && blocks_for(sequence.n_tokens() + n) > n_blocks()) {
@@ -155,55 +133,30 @@ int Scheduler::take_drafts(Sequence& sequence) {
   return n;
 }
 
+// Whether a prompt that runs, or is the next to, is scored.
+bool Scheduler::scores_any() const {
+  if (!waiting_.empty() && waiting_.front()->scores_prompt()) return true;
+  return std::any_of(running_.begin(), running_.end(),
+                     [](const Sequence* sequence) { return sequence->scores_prompt(); });
+}
+
+// But for a few rows where there are prompts: enough streams that follow grammars would keep those out while they go
+// on.
 void Scheduler::schedule_forced() {
+  const auto is_prompt = [](const Sequence* sequence) { return !sequence->is_decoding() && !is_forced(*sequence); };
+  const bool has_prompts = !waiting_.empty() || std::any_of(running_.begin(), running_.end(), is_prompt);
+  const int n_left = has_prompts ? std::min(StepPacer::kMinRows, prefill_budget_ / 2) : 0;
+  prefill_budget_ -= n_left;
   for (Sequence* sequence : running_) {
     if (is_forced(*sequence)) add_prefill(*sequence);
   }
+  prefill_budget_ += n_left;
 }
 
 void Scheduler::schedule_prefills() {
   for (Sequence* sequence : running_) {
     if (!sequence->is_decoding() && !is_forced(*sequence)) add_prefill(*sequence);
   }
-}
-
-void Scheduler::start_waiting() {
-  while (!waiting_.empty() && prefill_budget_ > 0 && n_running() < options_.max_running) {
-    Sequence& sequence = *waiting_.front();
-    if (sequence.scores_prompt() && scored_budget_ == 0) break;
-    find_prefix(sequence);
-    if (waits_for_prefix(sequence) || !can_start(sequence)) break;
-    waiting_.pop_front();
-    for (const int32_t block : prefix_) pool_.retain(block);
-    if (!sequence.has_started()) plan_.started.push_back(&sequence);
-    sequence.start(prefix_);
-    const int n_blocks = blocks_for(sequence.n_tokens()) - static_cast<int>(prefix_.size());
-    for (int n = 0; n < n_blocks; ++n) sequence.append_block(cache_.allocate());
-    insert_by_rank(running_, &sequence);
-    add_prefill(sequence);
-  }
-}
-
-// Into prefix_. A prompt that is scored has to be computed.
-void Scheduler::find_prefix(const Sequence& sequence) {
-  prefix_.clear();
-  if (!options_.shares_prefixes || sequence.scores_prompt()) return;
-  const size_t n = static_cast<size_t>(n_shareable_blocks(sequence)) * kBlockSize;
-  cache_.find(sequence.request().cache_salt, sequence.tokens().first(n), prefix_);
-}
-
-// Whether one that runs is about to compute what lies behind prefix_.
-bool Scheduler::waits_for_prefix(const Sequence& sequence) const {
-  if (!options_.shares_prefixes || sequence.scores_prompt()) return false;
-  const int n_worthwhile = static_cast<int>(prefix_.size()) + kMinAwaitedBlocks;
-  const int n_most = n_shareable_blocks(sequence);
-  if (n_most < n_worthwhile) return false;
-  return std::any_of(running_.begin(), running_.end(), [&](const Sequence* other) {
-    if (other->is_decoding() || other->scores_prompt()) return false;
-    if (other->request().cache_salt != sequence.request().cache_salt) return false;
-    const int n_common = n_common_tokens(sequence.tokens(), other->tokens()) / kBlockSize;
-    return n_common > other->n_shared_blocks() && std::min(n_common, n_most) >= n_worthwhile;
-  });
 }
 
 void Scheduler::share_blocks(Sequence& sequence) {
@@ -241,25 +194,9 @@ void Scheduler::add_prefill(Sequence& sequence) {
   plan_.n_prefill_tokens += n;
 }
 
-// Its prompt fits, and so does what it and the running ones are soon to add. Alone, anything that was accepted fits.
-bool Scheduler::can_start(const Sequence& sequence) const {
-  if (running_.empty()) return true;
-  // What is found in the cache needs no block, but is not free any more where nobody held it.
-  int n_blocks = blocks_for(sequence.n_tokens()) + blocks_to_grow(sequence);
-  for (const int32_t block : prefix_) n_blocks -= pool_.ref_count(block) > 0;
-  for (const Sequence* other : running_) n_blocks += blocks_to_grow(*other);
-  return pool_.can_allocate(n_blocks);
-}
-
 // For the newest tokens of an answer; the blocks of a prompt are there from its start.
 int Scheduler::blocks_missing(const Sequence& sequence) const {
   return std::max(sequence.n_blocks_needed() - static_cast<int>(sequence.block_table().size()), 0);
-}
-
-// Beyond the blocks of the tokens it has (which it holds once it runs).
-int Scheduler::blocks_to_grow(const Sequence& sequence) const {
-  const int n_soon = sequence.n_tokens() + std::min(sequence.n_remaining(), headroom_tokens_);
-  return blocks_for(n_soon) - blocks_for(sequence.n_tokens());
 }
 
 void Scheduler::retract_last() {

@@ -2,12 +2,13 @@
 //
 // Every sequence that decodes gets its one token in every step; prompts fill up to `chunked_prefill_size` rows, and
 // beside those that decode only as many as make the step cost `mixed_step_cost` of theirs (see StepPacer), so a long
-// prompt never stalls a running stream. Drafts take from those rows, and only blocks that nobody needs.
+// prompt never stalls a running stream. Drafts and tokens that grammars force take from those rows, but never all of
+// them, and drafts only blocks that nobody needs.
 // Sequences start by rank: first come, first served among those of one priority. A sequence gets the blocks of its
 // whole prompt when it starts, and one more every kBlockSize tokens of answer; when none is left the last in rank that
 // runs goes back to the queue and is recomputed later. The first is therefore never touched, and since no request is
 // accepted that could not run alone, it always gets to its end. Who is kPreemptionMargin above the last one that runs
-// takes its place.
+// starts at once: before its prompt goes on, without room for the growth of others, in its place where there is no other.
 //
 // Full blocks are shared: what a step computes can be found in the prefix cache as soon as the step is launched, since
 // steps run in that order, and stays there when its sequence is gone, until the room is needed. A sequence starts
@@ -83,7 +84,7 @@ class Scheduler {
   // Throws E_INTERNAL when the id is that of another live sequence.
   void submit(std::unique_ptr<Sequence> sequence);
   // Whether schedule() has to send sequences back to the queue. That must not happen to one with a token in flight.
-  bool must_retract() const;
+  bool must_retract();
   // Allocates what the step needs, retracts where it must, and starts who fits. The plan is valid until the next call;
   // the item of a sequence that is removed before then dangles.
   const StepPlan& schedule();
@@ -110,17 +111,22 @@ class Scheduler {
  private:
   void schedule_decodes();
   int take_drafts(Sequence& sequence);
+  bool scores_any() const;
   void schedule_forced();
   void schedule_prefills();
+  void start_urgent();
   void start_waiting();
+  Sequence* start_next();
   void add_prefill(Sequence& sequence);
   void find_prefix(const Sequence& sequence);
   bool waits_for_prefix(const Sequence& sequence) const;
   bool can_start(const Sequence& sequence) const;
+  int blocks_to_start(const Sequence& sequence) const;
   int blocks_missing(const Sequence& sequence) const;
   int blocks_to_grow(const Sequence& sequence) const;
   bool is_short_of_blocks() const;
-  bool must_preempt() const;
+  bool is_urgent(const Sequence& sequence) const;
+  bool must_preempt();
   void retract_last();
   void release_blocks(Sequence& sequence);
 
@@ -128,7 +134,7 @@ class Scheduler {
   BlockPool pool_;
   PrefixCache cache_;
   StepPacer pacer_;
-  std::vector<int32_t> prefix_;  // cached blocks of the sequence that is about to start
+  std::vector<int32_t> prefix_;  // cached blocks of the sequence that is to start next
   std::unordered_map<uint32_t, std::unique_ptr<Sequence>> sequences_;
   std::deque<Sequence*> waiting_;   // by rank
   std::vector<Sequence*> running_;  // by rank

@@ -122,4 +122,11 @@ class Sequence {
   int n_cached_prompt_ = -1;  // -1: it has never started
 };
 
+// `queue`, of Sequence*, is in order of rank and stays so.
+template <typename Queue>
+void insert_by_rank(Queue& queue, Sequence* sequence) {
+  const auto before = [](const Sequence* a, const Sequence* b) { return a->ranks_before(*b); };
+  queue.insert(std::upper_bound(queue.begin(), queue.end(), sequence, before), sequence);
+}
+
 }  // namespace jsg

@@ -356,10 +356,8 @@ TEST(a_much_higher_priority_takes_the_place_of_one_that_runs) {
   scheduler.submit(make_urgent(4, kPreemptionMargin, 40, 3));
   CHECK(scheduler.must_retract());
   StepPlan plan;
-  auto taken = run_step(scheduler, &plan);
-  CHECK(plan.n_retracted == 1 && taken.contains(1) && !taken.contains(2));
-  taken = run_step(scheduler);
-  CHECK(taken.at(4) == 40 && taken.contains(1));
+  const auto taken = run_step(scheduler, &plan);
+  CHECK(plan.n_retracted == 1 && taken.at(4) == 40 && taken.contains(1) && !taken.contains(2));
   std::vector<uint32_t> finished;
   while (scheduler.has_work()) {
     const auto before = scheduler.live_ids();
@@ -372,6 +370,73 @@ TEST(a_much_higher_priority_takes_the_place_of_one_that_runs) {
   }
   CHECK(finished.front() == 4);
   CHECK(finished.size() == 4);
+}
+
+TEST(nobody_yields_to_one_that_fits_behind_a_shared_prefix) {
+  Scheduler scheduler({.n_blocks = 20, .max_running = 4, .chunked_prefill_size = 512});
+  scheduler.submit(make_sharing(1, 160, 10, 30));
+  scheduler.submit(make_sharing(2, 160, 20, 30));
+  for (int i = 0; i < 2; ++i) run_step(scheduler);
+  CHECK(scheduler.n_running() == 2);
+  const auto urgent = [](uint32_t id, int n_own) {
+    const auto sharing = make_sharing(id, 160, n_own, 4);
+    Request request = sharing->request();
+    request.prompt_ids.assign(sharing->tokens().begin(), sharing->tokens().end());
+    request.priority = kPreemptionMargin;
+    return std::make_unique<Sequence>(std::move(request));
+  };
+  // Eleven blocks alone, one behind the ten that are there.
+  scheduler.submit(urgent(3, 10));
+  CHECK(!scheduler.must_retract());
+  StepPlan plan;
+  CHECK(run_step(scheduler, &plan).at(3) == 10);
+  CHECK(plan.n_retracted == 0);
+  // One whose own tokens do not fit takes the place of the last.
+  scheduler.submit(urgent(4, 100));
+  CHECK(scheduler.must_retract());
+  const auto taken = run_step(scheduler, &plan);
+  CHECK(plan.n_retracted == 1 && !taken.contains(2));
+  while (scheduler.has_work()) run_step(scheduler);
+  CHECK(scheduler.count_leaked_blocks() == 0);
+}
+
+TEST(prompts_that_are_scored_have_rows_beside_drafts) {
+  Scheduler scheduler({.n_blocks = 400, .max_running = 16, .chunked_prefill_size = 512});
+  for (uint32_t id = 1; id <= 8; ++id) scheduler.submit(make_sequence(id, 4, 200));
+  run_step(scheduler);
+  const auto draft = [&] {
+    for (Sequence* sequence : scheduler.running()) {
+      if (sequence->is_decoding()) sequence->drafts().assign(15, 3);
+    }
+  };
+  draft();
+  CHECK(scheduler.schedule().n_drafts == kMaxScoredRows);
+  scheduler.submit(make_sequence(9, 100, 5, true));
+  scheduler.submit(make_sequence(10, 100, 5));
+  for (const int expected : {32, 32, 32, 4}) {
+    draft();
+    StepPlan plan;
+    CHECK(run_step(scheduler, &plan).at(9) == expected);
+    CHECK(plan.n_drafts == kMaxScoredRows / 2);
+  }
+  CHECK(scheduler.n_running() == 10);  // nor does it hold up who came later
+}
+
+TEST(streams_of_grammars_leave_rows_to_prompts) {
+  Scheduler scheduler({.n_blocks = 400, .max_running = 8, .chunked_prefill_size = 64});
+  for (uint32_t id = 1; id <= 4; ++id) scheduler.submit(make_sequence(id, 4, 400));
+  run_step(scheduler);
+  scheduler.submit(make_sequence(5, 20, 5));
+  int n_prompt = 0;
+  for (int step = 0; step < 8; ++step) {
+    for (Sequence* sequence : scheduler.running()) {
+      while (sequence->extends_answer() && sequence->n_pending() < 20) sequence->append_token(1);
+    }
+    const auto taken = run_step(scheduler);
+    const auto found = taken.find(5);
+    n_prompt += found == taken.end() ? 0 : found->second;
+  }
+  CHECK(n_prompt >= 20);
 }
 
 TEST(where_kv_is_short_the_last_in_rank_yields) {
