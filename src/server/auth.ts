@@ -31,5 +31,7 @@ export function callerOf(c: Context): Caller {
 function keyOf(c: Context): string | undefined {
   const authorization = c.req.header('authorization');
   if (authorization === undefined) return c.req.header('x-api-key');
-  return /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+  // sglang-router sends its key beside the client's, which is the same one.
+  const keys = new Set(authorization.split(',').map((each) => /^ *Bearer +(\S+) *$/i.exec(each)?.[1]));
+  return keys.size === 1 ? [...keys][0] : undefined;
 }
