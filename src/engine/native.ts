@@ -18,7 +18,7 @@ import { parseOrigins } from '../server/cors.js';
 import { listen } from '../server/listen.js';
 import { loadPage } from '../server/page.js';
 import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
-import { readKeyFile, warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
+import { warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
 import { type BackendSpec, chooseBackend, requirePromptsInInt8 } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { requireGrammars, startGrammars } from './grammars.js';
@@ -151,14 +151,12 @@ async function restoreSession(settings: Settings, spec: RuntimeSpec, runtime: Ru
   return session;
 }
 
-/** The keys of a file can be changed while the server runs. A key of the command line stands over a profile's file. */
+/** The keys of a file can be changed while the server runs, and have been while the model was loaded. */
 function followKeyFile(settings: Settings, { apiKeys }: ServerApp): void {
-  const { 'api-key-file': file, 'api-key': given } = settings;
+  const { 'api-key-file': file } = settings;
   if (file === null) return;
-  const keys = readKeyFile(file);
-  if (keys.join(',') !== given) return;
   warnOfOpenKeyFile(file);
-  watchKeyFile(file, keys, (changed) => apiKeys.replace(changed));
+  watchKeyFile(file, apiKeysOf(settings), (changed) => apiKeys.replace(changed));
 }
 
 function toSpec({ weights }: LoadedModel, settings: Settings, plan: MemoryPlan, backend: BackendSpec): RuntimeSpec {

@@ -35,5 +35,7 @@ export function resolveSettings(profile: Profile | null, device: Device, flags: 
     settings[name] = layer === null ? FLAGS[name].default : layer[name];
     origins[name] = origin;
   }
+  // A key of the command line stands over a profile's file of keys.
+  if (origins['api-key'] === 'flag' && origins['api-key-file'] === 'profile') settings['api-key-file'] = null;
   return { settings: settings as Settings, origins: origins as Record<FlagName, Origin> };
 }

@@ -34,6 +34,17 @@ describe('resolveSettings', () => {
   });
 });
 
+describe('a key on the command line', () => {
+  const withFile = parseProfile('description: x\napi-key-file: /etc/keys\n', 'p.yaml');
+
+  it("stands over a profile's file of keys, which is followed only where its keys are in use", () => {
+    const own = resolveSettings(withFile, laptop, { 'api-key': 'k' });
+    expect(own.settings).toMatchObject({ 'api-key': 'k', 'api-key-file': null });
+    const ofFile = resolveSettings(withFile, laptop, { 'api-key': 'k', 'api-key-file': '/etc/keys' });
+    expect(ofFile.settings).toMatchObject({ 'api-key': 'k', 'api-key-file': '/etc/keys' });
+  });
+});
+
 describe('givenFlags', () => {
   it('reads the texts of a command line', () => {
     const flags = givenFlags({ port: '0', memFractionStatic: '0.5', insecure: true, modelPath: 'x', profile: 'y' });
