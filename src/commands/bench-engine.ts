@@ -1,7 +1,7 @@
 /** The engine that a bench starts: its settings, and the server's process. */
 import { type ServerProcess, startServer } from '../bench/server-process.js';
 import { probeDevice } from '../device/probe.js';
-import { apiKeysOf } from '../engine/address.js';
+import { clientKeyOf } from '../engine/address.js';
 import { FLAG_NAMES, FLAGS } from '../profile/flags.js';
 import { requireSuitable } from '../profile/suitability.js';
 import type { BenchProgress } from './bench-progress.js';
@@ -24,7 +24,7 @@ export async function startChosen(
   signal: AbortSignal,
 ): Promise<{ server: ServerProcess; apiKey: string | null }> {
   const { settings, profile } = chosen;
-  const apiKey = apiKeysOf(settings)[0] ?? null;
+  const apiKey = clientKeyOf(settings);
   progress.tell(`starting ${settings.engine === 'sglang' ? 'SGLang' : 'the engine'}: ${chosen.subject}`);
   const args = [...(profile === null ? [] : ['--profile', profile.path]), ...launchArguments(chosen)];
   const server = await startServer({ args, apiKey, onLine: (line) => progress.tell(line), signal });

@@ -5,7 +5,7 @@ import { measureLoad } from '../bench/load.js';
 import type { LoadRow } from '../bench/result.js';
 import type { Target } from '../bench/target.js';
 import { probeConditions } from '../device/conditions.js';
-import { apiKeysOf } from '../engine/address.js';
+import { clientKeyOf } from '../engine/address.js';
 import { JsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
 import { chooseForBench, startChosen } from './bench-engine.js';
@@ -33,7 +33,7 @@ export async function benchLoad(options: Options): Promise<number> {
       repeats,
       files,
       bytes: files.length === 0 ? null : files.reduce((sum, file) => sum + statSync(file).size, 0),
-      apiKey: apiKeysOf(chosen.settings)[0] ?? null,
+      apiKey: clientKeyOf(chosen.settings),
       start: async () => (await startChosen(chosen, { ...progress, tell: () => {} }, signal)).server,
       source: session.source,
       onProgress: (what, fraction) => progress.update(what, fraction),

@@ -11,7 +11,7 @@ import { changesOf } from '../bench/validity.js';
 import { normaliseUrl } from '../client.js';
 import { type Conditions, probeConditions } from '../device/conditions.js';
 import { type Source, sourceUnder } from '../device/source.js';
-import { isLoopback } from '../engine/address.js';
+import { clientKeyOf, isLoopback } from '../engine/address.js';
 import { JsgError, toJsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
 import { FLAG_NAMES, type FlagName } from '../profile/flags.js';
@@ -208,7 +208,8 @@ export class Session {
   }
 
   async #findServer(): Promise<Target> {
-    const { 'api-key': apiKey = null } = withApiKey(givenFlags(this.options));
+    const { 'api-key': keys = null } = withApiKey(givenFlags(this.options));
+    const apiKey = clientKeyOf({ 'api-key': keys });
     const model = (this.options.model as string | undefined) ?? null;
     const url = normaliseUrl(urlOption(this.options) ?? '');
     return adjust(await discoverTarget({ url, apiKey }, model, this.signal), this.options);

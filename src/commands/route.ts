@@ -1,7 +1,7 @@
 /** `jsg route`: one address for many workers, by sglang-router; `route list`, `add` and `remove` change a running one. */
 import { type Endpoint, normaliseUrl } from '../client.js';
 import type { Device } from '../device/device.js';
-import { requireSafeAddress } from '../engine/address.js';
+import { clientKeyOf, requireSafeAddress, warnOfFurtherKeys } from '../engine/address.js';
 import { type RouterOptions, startRouter } from '../engine/router.js';
 import { addWorker, listWorkers, removeWorker } from '../engine/router-client.js';
 import { POLICIES, type Policy } from '../engine/router-command.js';
@@ -26,6 +26,7 @@ export async function route(options: Options, extraArgs: string[]): Promise<numb
   setLogLevel(flags['log-level']);
   const workers = parseWorkers(options.worker);
   requireSafeAddress(flags);
+  warnOfFurtherKeys(flags, 'sglang-router');
   const chosen: RouterOptions = {
     workers,
     host: flags.host,
@@ -37,7 +38,7 @@ export async function route(options: Options, extraArgs: string[]): Promise<numb
     logLevel: flags['log-level'] === 'warning' ? 'warn' : flags['log-level'],
     logDir: flags['log-dir'],
     venv: flags.venv,
-    apiKey: flags['api-key'],
+    apiKey: clientKeyOf(flags),
     extraArgs,
   };
   await requireOneThatAnswers(workers);
@@ -82,7 +83,8 @@ export async function remove(options: Options, [url = '']: string[]): Promise<nu
 function routerOf(options: Options): Endpoint {
   hideSecrets();
   const url = normaliseUrl(String(options.router ?? 'http://127.0.0.1:30000'));
-  return { url, apiKey: withApiKey(givenFlags(options))['api-key'] ?? null };
+  const { 'api-key': keys = null } = withApiKey(givenFlags(options));
+  return { url, apiKey: clientKeyOf({ 'api-key': keys }) };
 }
 
 function parseWorkers(given: unknown): string[] {

@@ -1,6 +1,7 @@
 /** Is the address that a server is to listen on safe, and free? Asked before minutes of loading. */
 import { createServer } from 'node:net';
 import { JsgError } from '../errors.js';
+import { log } from '../log.js';
 import type { Settings } from '../profile/flags.js';
 import { bindError } from '../server/listen.js';
 
@@ -18,6 +19,17 @@ export function apiKeysOf(settings: Pick<Settings, 'api-key'>): string[] {
       .filter(Boolean) ?? [];
   if (given !== null && keys.length === 0) throw new JsgError('E_USAGE', '--api-key holds no key');
   return keys;
+}
+
+/** The one key to send where a single one is taken: the first. Null: none is set. Throws as apiKeysOf. */
+export function clientKeyOf(settings: Pick<Settings, 'api-key'>): string | null {
+  return apiKeysOf(settings)[0] ?? null;
+}
+
+/** Says that of several keys a program that takes one gets the first. */
+export function warnOfFurtherKeys(settings: Pick<Settings, 'api-key'>, program: string): void {
+  const { length } = apiKeysOf(settings);
+  if (length > 1) log.warning(`${program} takes one API key: the first of these ${length}`);
 }
 
 /** Throws E_USAGE where strangers could reach a server that asks for no key. */

@@ -3,7 +3,7 @@ import { fetch } from 'undici';
 import { log } from '../log.js';
 import type { FlagName, Settings } from '../profile/flags.js';
 import { reachableHost } from '../server/listen.js';
-import { apiKeysOf, freePort, requireFreePort, requireSafeAddress } from './address.js';
+import { freePort, requireFreePort, requireSafeAddress, warnOfFurtherKeys } from './address.js';
 import type { Engine, Progress, Running } from './engine.js';
 import { moduleCommand } from './python-module.js';
 import { logDirectory, RotatingLog } from './rotating-log.js';
@@ -20,7 +20,7 @@ export const sglangEngine: Engine = {
   async start(asked, _device, progress, { given = new Set<FlagName>(), extraArgs = [], signal } = {}) {
     const command = sglangCommand(asked, given, extraArgs);
     requireSafeAddress(asked);
-    if (apiKeysOf(asked).length > 1) log.warning('SGLang takes one API key: the list counts as one');
+    warnOfFurtherKeys(asked, 'SGLang');
     const settings = await withPort(asked);
     if (settings.port !== asked.port) command.args = withOption(command.args, '--port', String(settings.port));
     const python = findPython(settings);

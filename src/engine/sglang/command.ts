@@ -2,6 +2,7 @@
 import { JsgError } from '../../errors.js';
 import type { FlagName, Settings } from '../../profile/flags.js';
 import { quoteWord } from '../../shell.js';
+import { clientKeyOf } from '../address.js';
 
 /** Flags that SGLang has under the same name, in the order of the guide's launch lines, then by what they are about. */
 export const SHARED = [
@@ -108,7 +109,7 @@ export function sglangCommand(settings: Settings, given: ReadonlySet<FlagName>, 
     return value === 'true' ? [`--${name}`] : [`--${name}`, value];
   });
   requireApart(extra, new Set(args));
-  return { args: [...args, ...extra], apiKey: settings['api-key'] };
+  return { args: [...args, ...extra], apiKey: clientKeyOf(settings) };
 }
 
 function requireModelOfSglang(path: string | null): void {

@@ -1,6 +1,12 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { apiKeysOf, isLoopback, requireFreePort, requireSafeAddress } from '../../../src/engine/address.js';
+import {
+  apiKeysOf,
+  clientKeyOf,
+  isLoopback,
+  requireFreePort,
+  requireSafeAddress,
+} from '../../../src/engine/address.js';
 
 const settings = (host: string, apiKey: string | null = null, insecure = false) => ({
   host,
@@ -24,6 +30,8 @@ describe('an address that others reach', () => {
 it('several keys are separated by commas; a list of none is no protection', () => {
   expect(apiKeysOf({ 'api-key': 'a, b,' })).toEqual(['a', 'b']);
   expect(apiKeysOf({ 'api-key': null })).toEqual([]);
+  expect(clientKeyOf({ 'api-key': ' a,b' })).toBe('a');
+  expect(clientKeyOf({ 'api-key': null })).toBeNull();
   expect(() => requireSafeAddress(settings('0.0.0.0', ' , '))).toThrow('--api-key holds no key');
 });
 

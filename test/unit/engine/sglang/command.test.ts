@@ -87,6 +87,7 @@ describe('a command', () => {
     expect(command.args.join(' ')).not.toContain('s3cret');
     expect(formatCommand('python', command)).toMatch(/--api-key "\$JSG_API_KEY"$/);
     expect(command.apiKey).toBe('s3cret');
+    expect(commandOf('triton', { 'api-key': 'first,second' }).apiKey).toBe('first');
   });
 
   it('is quoted for a shell where it must be', () => {
