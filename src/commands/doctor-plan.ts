@@ -86,18 +86,12 @@ export async function readinessOf(name: string, settings: Settings, machine: Mac
     const { loadPeak } = makePlan({ model, settings, streams: 1, machine: target });
     return {
       ...facts,
-      neededBytes: Math.ceil(loadPeak / nodesThatShare(settings)),
+      neededBytes: loadPeak,
       availableBytes: target.availableBytes,
     };
   } catch {
     return { ...facts, neededBytes: null, availableBytes: null };
   }
-}
-
-/** Tensor parallelism leaves each machine its part of every layer, and of the KV cache. */
-function nodesThatShare(settings: Settings): number {
-  const { engine, nnodes, 'tp-size': tp } = settings;
-  return engine === 'sglang' && tp % nnodes === 0 ? nnodes : 1;
 }
 
 function planMachine(machine: Machine): PlanMachine {

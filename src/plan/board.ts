@@ -79,6 +79,14 @@ export interface Rates {
   watts: number | null;
 }
 
+export const UNKNOWN_RATES: Rates = {
+  bandwidthGBs: null,
+  bandwidthIs: 'nominal',
+  fp16Tflops: null,
+  int8Tops: null,
+  watts: null,
+};
+
 /** Memory is read at the share of its nominal rate that the memory clock leaves. */
 export function ratesOf(board: BoardSpec, clocks: ClockBounds, watts: number | null): Rates {
   const { gpuMhz, numSms, emcMhz } = clocks;

@@ -1,11 +1,13 @@
 /** `jsg plan`: will it fit, what is the most that does, and how fast will it be? Pure. */
 import { JsgError } from '../errors.js';
 import type { Settings } from '../profile/flags.js';
+import { UNKNOWN_RATES } from './board.js';
 import type { Efficiency } from './efficiency.js';
 import type { FoundModel } from './find-model.js';
 import type { Placement } from './footprint.js';
 import type { PlanMachine } from './machine.js';
 import { type Assessment, assessMemory, bytesOf, chooseContext, type Model } from './memory.js';
+import { machinesThatShare, shareOf } from './share.js';
 import { type DecodeRate, decodeRate, efficiencyOf, prefillRate, workloadOf } from './speed.js';
 import { type Change, waysToFit } from './ways.js';
 import { asLoaded } from './weight-format.js';
@@ -18,8 +20,10 @@ export interface PlanRequest {
   machine: PlanMachine;
 }
 
+/** Bytes are those of one machine, where several share the model. */
 export interface Plan extends Assessment {
   request: PlanRequest;
+  numMachines: number;
   placement: Placement;
   /** All parts and the KV cache of the streams asked for. */
   needed: number;
@@ -45,32 +49,37 @@ const BLOCK = 16;
 const LEAST_CONTEXT = 256;
 
 export function makePlan(request: PlanRequest): Plan {
-  const loaded = asLoaded(request.model, request.settings);
+  const loaded = loadedModel(request);
   const plan = assess(request, loaded);
   const { machine, streams } = request;
   const workload = workloadOf(loaded, plan, plan.placement);
-  const rate = (n: number, context: number) =>
-    decodeRate(workload, machine.rates, machine.clocks, { streams: n, context });
+  // What machines tell each other in every layer takes its time, and nobody knows how long.
+  const rates = plan.numMachines === 1 ? machine.rates : UNKNOWN_RATES;
+  const rate = (n: number, context: number) => decodeRate(workload, rates, machine.clocks, { streams: n, context });
   const short = Math.min(SHORT_CONTEXT, plan.contextLength);
   const contexts = [...new Set([short, plan.contextLength])];
   return {
     ...plan,
     largest: largestOf(request, loaded),
-    efficiency: efficiencyOf(workload, machine.rates),
+    efficiency: efficiencyOf(workload, rates),
     decode: [...new Set([1, streams])].flatMap((n) => contexts.map((context) => rate(n, context))),
-    prefill: { tokens: PREFILL_TOKENS, tokensPerSecond: prefillRate(workload, machine.rates, PREFILL_TOKENS) },
+    prefill: { tokens: PREFILL_TOKENS, tokensPerSecond: prefillRate(workload, rates, PREFILL_TOKENS) },
     ways: plan.fits && plan.loads ? [] : waysToFit(request, (changed) => fits(changed)),
   };
 }
 
+/** As one machine has it. */
+const loadedModel = ({ model, settings }: PlanRequest): Model =>
+  asLoaded(shareOf<Model>(model, machinesThatShare(settings)), settings);
+
 type Bytes = Omit<Plan, 'largest' | 'efficiency' | 'decode' | 'prefill' | 'ways'>;
 
-const fits = (request: PlanRequest, loaded: Model = asLoaded(request.model, request.settings)): boolean => {
+const fits = (request: PlanRequest, loaded: Model = loadedModel(request)): boolean => {
   const plan = assess(request, loaded);
   return plan.fits && plan.loads;
 };
 
-/** `loaded`: the model as the settings have it loaded. */
+/** `loaded`: the model as the settings have it loaded on each machine. */
 function assess(request: PlanRequest, loaded: Model): Bytes {
   const { machine, streams } = request;
   const contextLength = contextOf(request);
@@ -85,7 +94,9 @@ function assess(request: PlanRequest, loaded: Model): Bytes {
   const assessment = assessMemory(loaded, settings, placement, machine.availableBytes);
   const needed = bytesOf(assessment) + assessment.kv;
   const loadPeak = Math.max(needed, wholeModelFirst(request, assessment.context));
-  return { ...assessment, request, placement, needed, loadPeak, loads: loadPeak <= machine.availableBytes };
+  const numMachines = machinesThatShare(settings);
+  const loads = loadPeak <= machine.availableBytes;
+  return { ...assessment, request, numMachines, placement, needed, loadPeak, loads };
 }
 
 function contextOf({ model, settings }: PlanRequest): number {
@@ -100,7 +111,8 @@ function contextOf({ model, settings }: PlanRequest): number {
 /** SGLang loads a model in 16 bits and quantises it then. */
 function wholeModelFirst({ settings, model }: PlanRequest, context: number): number {
   if (settings.engine !== 'sglang' || settings['torchao-config'] === null) return 0;
-  return context + model.tensors.reduce((sum, { shape }) => sum + 2 * shape.reduce((a, b) => a * b, 1), 0);
+  const { tensors } = shareOf<Model>(model, machinesThatShare(settings));
+  return context + tensors.reduce((sum, { shape }) => sum + 2 * shape.reduce((a, b) => a * b, 1), 0);
 }
 
 export function placementOf({ settings, machine }: PlanRequest): Placement {

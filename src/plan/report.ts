@@ -31,9 +31,10 @@ export function formatPlan(plan: Plan): string {
   return `${paragraphs.filter(Boolean).join('\n\n')}\n`;
 }
 
-function heading({ request, placement, contextLength }: Plan): string {
+function heading({ request, placement, contextLength, numMachines }: Plan): string {
   const { model, machine, settings, streams } = request;
   const head = settings['lm-head-dtype'];
+  const many = numMachines === 1 ? '' : `${numMachines} x `;
   const parameters = model.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const where = { files: 'by its files', config: 'by its config.json', 'known shape': 'by its known shape' }[
     model.source
@@ -47,7 +48,7 @@ function heading({ request, placement, contextLength }: Plan): string {
   return [
     ...wrap(`${model.name}: ${(parameters / 1e9).toFixed(2)} B parameters, ${where}; ${formats.join(', ')}`, COLUMNS),
     ...wrap(
-      `on ${machine.name}${machine.mode === null ? '' : `, power mode ${machine.mode}`}; ` +
+      `on ${many}${machine.name}${machine.mode === null ? '' : `, power mode ${machine.mode}`}; ` +
         `${streams} x ${whole(contextLength)} tokens of context`,
       COLUMNS,
     ),
@@ -79,7 +80,7 @@ function memoryTable(plan: Plan): string {
     ['available', machine.availableBytes],
   ];
   const rows = [
-    ['MEMORY', 'MiB'],
+    [plan.numMachines === 1 ? 'MEMORY' : 'MEMORY OF EACH MACHINE', 'MiB'],
     ...parts.filter(([, bytes]) => bytes > 0).map(([what, bytes]) => [what, mib(bytes)]),
     ['needed', mib(plan.needed)],
     [`available x ${settings['mem-fraction-static']}`, mib(plan.budget)],
@@ -119,11 +120,12 @@ function speedTable({ decode, prefill }: Plan): string {
 }
 
 /** What the predictions rest on, each with its source. */
-export function assumptionsOf({ request, efficiency, decode, placement }: Plan): string[] {
+export function assumptionsOf({ request, efficiency, decode, placement, numMachines }: Plan): string[] {
   const { machine, settings, streams } = request;
   const { rates, board } = machine;
   const quant = settings['torchao-config'];
-  const onGpu = placement.backend === 'cuda';
+  const isShared = numMachines > 1;
+  const onGpu = placement.backend === 'cuda' && !isShared;
   const percent = (share: number) => `${Math.round(100 * share)} %`;
   const isPredicted = decode.some(({ tokensPerSecond }) => tokensPerSecond !== null);
   return [
@@ -149,6 +151,12 @@ export function assumptionsOf({ request, efficiency, decode, placement }: Plan):
       : []),
     ...(quant !== null && groupSizeOf(quant) !== null ? ['embeddings stay in 16 bits'] : []),
     ...(board !== null && onGpu && settings.engine === 'native' ? ['jsg itself was not yet measured on a Jetson'] : []),
+    ...(isShared
+      ? [
+          `each machine has 1/${numMachines} of every layer and of the KV cache (tensor parallelism)`,
+          'what machines send each other in every layer is not known, and so no speed is predicted',
+        ]
+      : []),
     ...(settings.engine === 'sglang' ? ["bytes are those of jsg's runtime; PyTorch's own are not known"] : []),
     ...machine.notes,
   ];
@@ -164,7 +172,8 @@ function assumed(plan: Plan): string {
 /** One sentence, with what to change. */
 export function sentenceOf(plan: Plan): string {
   const { needed, budget, loadPeak, ways, fits, loads, request } = plan;
-  if (fits && loads) return `It fits: ${gib(needed)} of the ${gib(budget)} that it may take.`;
+  const where = plan.numMachines === 1 ? '' : ` on each of the ${plan.numMachines} machines`;
+  if (fits && loads) return `It fits${where}: ${gib(needed)} of the ${gib(budget)} that it may take.`;
   const problem = fits
     ? `loading takes ${gib(loadPeak)}, and ${gib(request.machine.availableBytes)} are available`
     : `it needs ${gib(needed)}, and may take ${gib(Math.max(0, budget))}`;
@@ -172,7 +181,7 @@ export function sentenceOf(plan: Plan): string {
     ways.length === 0
       ? 'no change that jsg knows makes it fit'
       : `what would fit: ${ways.map(({ what }) => what).join('; or ')}`;
-  return `It does not fit: ${problem}; ${advice}.`;
+  return `It does not fit${where}: ${problem}; ${advice}.`;
 }
 
 const verdict = (plan: Plan) => wrap(sentenceOf(plan), COLUMNS).join('\n');
@@ -189,6 +198,7 @@ export function planToJson(plan: Plan) {
     board: machine.board?.id ?? null,
     machine: machine.name,
     power_mode: machine.mode,
+    machines: plan.numMachines,
     model: { name: model.name, source: model.source, path: model.path, architecture: model.config.architecture },
     quant: settings['torchao-config'] ?? 'none',
     lm_head_dtype: settings['lm-head-dtype'],

@@ -73,6 +73,43 @@ describe('bytes of Llama 8B', () => {
     expect(plan.weights - plan.weightsRead).toBe(2 * head);
   });
 
+  it('of two machines that share it: half of all but norms, context and what a step takes', () => {
+    const [one, two] = ([1, 2] as const).map((n) =>
+      planOf({ board: 'agx-orin-64gb', profile: 'two-orin-tp2', flags: { nnodes: n, 'tp-size': n } }),
+    ) as [Plan, Plan];
+    expect([one.numMachines, two.numMachines]).toEqual([1, 2]);
+    expect(one.weights).toBe(2 * (projections + 2 * head) + norms);
+    expect(two.weights).toBe(projections + 2 * head + norms);
+    expect(two.weightsRead).toBe(projections + head + norms);
+    expect(two.kv).toBe(one.kv / 2);
+    expect(two.context).toBe(one.context);
+    expect(two.activations).toBeGreaterThan(one.activations / 2);
+    expect(two.activations).toBeLessThan(one.activations);
+    expect(two.decode.map(({ tokensPerSecond }) => tokensPerSecond)).toEqual([null, null]);
+    expect(two.prefill.tokensPerSecond).toBeNull();
+  });
+
+  it('of machines that have a copy each: all of it', () => {
+    const flags = { nnodes: 2, 'tp-size': 1, 'dp-size': 2 };
+    const plan = planOf({ board: 'agx-orin-64gb', profile: 'two-orin-tp2', flags });
+    expect(plan.numMachines).toBe(1);
+    expect(plan.weights).toBe(2 * (projections + 2 * head) + norms);
+  });
+
+  it('of more machines than heads of K and V: one on each', () => {
+    const shared = (n: number) =>
+      planOf({ board: 'agx-orin-64gb', profile: 'two-orin-tp2', flags: { nnodes: n, 'tp-size': n } });
+    expect(shared(8).kv).toBe((8192 * 131072) / 8);
+    expect(shared(16).kv).toBe((8192 * 131072) / 8);
+  });
+
+  it('quantised and shared: a shard is loaded in 16 bits before it is quantised', () => {
+    const flags = { 'torchao-config': 'int4wo-128' } as const;
+    const plan = planOf({ board: 'orin-nx-16gb', profile: 'two-orin-tp2', flags });
+    expect(plan.weightsRead).toBe((projections * 0.53125) / 2 + head + norms);
+    expect(plan.loadPeak).toBe(plan.context + projections + 2 * head + (norms / 6) * 2);
+  });
+
   it('int8 has a scale of 16 bits a row', () => {
     const flags = { 'torchao-config': 'int8wo', 'lm-head-dtype': 'int8' } as const;
     const plan = planOf({ board: 'agx-orin-64gb', profile: 'flashinfer-fp16', flags });

@@ -37,6 +37,20 @@ describe('the table', () => {
     }
   });
 
+  it('of machines that share a model says how many there are, and whose bytes they are', () => {
+    const flags = { engine: 'sglang', nnodes: 2, 'tp-size': 2, 'context-length': 8192 } as const;
+    const fits = planOf('orin-nx-16gb', LLAMA, flags);
+    const text = formatPlan(fits);
+    expect(text).toContain('on 2 x Jetson Orin NX 16GB');
+    expect(text).toContain('MEMORY OF EACH MACHINE');
+    expect(text).toMatch(/weights +7,660/);
+    expect(text.replace(/\s+/g, ' ')).toMatch(/It fits on each of the 2 machines: 9\.0 GiB of the/);
+    expect(text).not.toMatch(/prefill at/);
+    expect(planToJson(fits)).toMatchObject({ machines: 2, predicted: { decode_tokens_per_second: null } });
+    const not = formatPlan(planOf('orin-nano-8gb', LLAMA, flags)).replace(/\s+/g, ' ');
+    expect(not).toMatch(/It does not fit on each of the 2 machines: it needs 9\.0 GiB/);
+  });
+
   it('has every part of the memory, the rates and what they rest on', () => {
     const text = formatPlan(planOf('agx-orin', LLAMA, { 'torchao-config': 'int4wo-128' }, 8));
     for (const part of [
