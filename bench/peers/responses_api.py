@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 
 import openai
 from openai.types.responses import Response, ResponseStreamEvent
+from checks import run_checks
 from pydantic import BaseModel, TypeAdapter
 
 QUESTION = "What is the capital of France?"
@@ -144,19 +144,5 @@ def check_stream_helper() -> None:
         assert stream.get_final_response().output_text == text
 
 
-def main() -> None:
-    faults = 0
-    for name, check in list(globals().items()):
-        if not name.startswith("check_"):
-            continue
-        try:
-            check()
-            print(f"ok    {name[6:]}")
-        except Exception:
-            faults += 1
-            print(f"FAIL  {name[6:]}\n{traceback.format_exc(limit=-3)[:1500]}")
-    sys.exit(1 if faults else 0)
-
-
 if __name__ == "__main__":
-    main()
+    run_checks(globals())

@@ -1,9 +1,9 @@
 // Run by runtime-exit.test.ts: ends the process in the way it is told, in the middle of something.
-// Arguments: addon, way, small spec, large spec (JSON).
+// Arguments: addon, way, small spec, large spec, sampling (JSON).
 import { createRequire } from 'node:module';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 
-const [addon, way, small, large] = isMainThread ? process.argv.slice(2) : workerData;
+const [addon, way, small, large, sampling] = isMainThread ? process.argv.slice(2) : workerData;
 const binding = createRequire(import.meta.url)(addon);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const start = (spec, onStep = () => {}) => binding.createRuntime(JSON.parse(spec), onStep, () => {});
@@ -14,23 +14,12 @@ const submit = (runtime, maxNewTokens) =>
     maxNewTokens,
     minNewTokens: 0,
     stopTokenIds: new Int32Array(0),
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      seed: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      logitBias: null,
-      topLogprobs: -1,
-    },
+    sampling: JSON.parse(sampling),
     promptLogprobs: false,
     cacheSalt: 0,
     priority: 0,
   });
-const worker = (name) => new Worker(new URL(import.meta.url), { workerData: [addon, name, small, large] });
+const worker = (name) => new Worker(new URL(import.meta.url), { workerData: [addon, name, small, large, sampling] });
 
 const ways = {
   'exit while loading': async () => {

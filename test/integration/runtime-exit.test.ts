@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { GREEDY } from '../../src/addon/binding.js';
 import { packageRoot } from '../../src/version.js';
 import { dummySpec, slowSpec } from './runtime-spec.js';
 
@@ -14,7 +15,7 @@ const large = dummySpec({}, { hiddenSize: 1024, intermediateSize: 4096, numHeads
 
 /** How the process ended, and what it wrote. A process that hangs is killed, one that crashes has a signal. */
 async function end(way: string): Promise<{ code: number; signal: string | null; output: string; said: string }> {
-  const args = [child, addon, way, JSON.stringify(small), JSON.stringify(large)];
+  const args = [child, addon, way, ...[small, large, GREEDY].map((each) => JSON.stringify(each))];
   try {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
     return { code: 0, signal: null, output: stdout, said: stderr };

@@ -1,57 +1,20 @@
 /** Forms and tools of the Responses API and of Anthropic's, over the real runtime and the real XGrammar. */
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadBinding } from '../../src/addon/binding.js';
-import { NativeGrammars } from '../../src/addon/grammars.js';
-import type { Runtime } from '../../src/addon/runtime.js';
 import { setLogLevel } from '../../src/log.js';
-import { loadModel } from '../../src/model/load.js';
-import type { Tokenizer } from '../../src/model/model.js';
-import { createApp, type ServerApp } from '../../src/server/app.js';
-import { GOLDEN, startRuntime } from './golden-models.js';
+import type { ServerApp } from '../../src/server/app.js';
+import { hasGrammars, type Json, post, type StructuredServer, startStructured } from './structured-spec.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are checked field by field
-type Json = any;
-
-const { hasGrammars } = await loadBinding();
-if (!hasGrammars) process.stdout.write('structured output is not tested: the addon was built without XGrammar\n');
-
-let runtime: Runtime;
+let server: StructuredServer;
 let app: ServerApp;
 
 beforeAll(async () => {
   setLogLevel('warning');
-  const model = await loadModel({ model: join(GOLDEN, 'tiny', 'llama'), loadFormat: 'auto' });
-  const { vocabSize } = model.weights.config;
-  const tokenizer = model.tokenizer as Tokenizer;
-  const eosTokenIds = [tokenizer.tokenId('<|im_end|>') as number];
-  runtime = await startRuntime(model.weights, { contextLength: 1024, maxTotalTokens: 8192, maxRunningRequests: 8 });
-  const grammars = new NativeGrammars(await loadBinding(), () =>
-    tokenizer.vocabulary({ vocabSize, stopTokenIds: eosTokenIds }),
-  );
-  const render = (messages: readonly { role: string; content: string | null }[]) =>
-    messages.map(({ role, content }) => `${role}: ${content}\n`).join('');
-  app = createApp({
-    runtime,
-    grammars,
-    model: { ...model, eosTokenIds, chatTemplate: { text: '{{ messages }}', render } },
-    options: {
-      servedModelName: 'tiny',
-      modelPath: 'tiny',
-      contextLength: 1024,
-      maxRunningRequests: 8,
-      maxQueuedRequests: 64,
-      apiKeys: [],
-      strictModelName: false,
-      drainTimeoutMs: 1000,
-      decodeLogInterval: 1000,
-      serverInfo: {},
-    },
-  });
+  server = await startStructured();
+  app = server.makeApp();
 });
 
 afterAll(async () => {
-  await runtime?.stop();
+  await server?.stop();
   setLogLevel('info');
 });
 
@@ -63,16 +26,9 @@ const CITY = {
 };
 const WRONG = { type: 'object', properties: { a: { type: 'wizard' } } };
 
-async function ask(path: string, body: object): Promise<{ status: number; text: string; json: Json }> {
-  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await app.request(path, init);
-  const text = await response.text();
-  return { status: response.status, text, json: text.startsWith('{') ? JSON.parse(text) : null };
-}
-
-const respond = (body: object) => ask('/v1/responses', { input: 'hi', seed: 1, max_output_tokens: 200, ...body });
+const respond = (body: object) => post(app, '/v1/responses', { input: 'hi', seed: 1, max_output_tokens: 200, ...body });
 const message = (body: object) =>
-  ask('/v1/messages', { messages: [{ role: 'user', content: 'hi' }], seed: 1, max_tokens: 200, ...body });
+  post(app, '/v1/messages', { messages: [{ role: 'user', content: 'hi' }], seed: 1, max_tokens: 200, ...body });
 
 function expectCity(text: string): void {
   const city = JSON.parse(text);

@@ -1,84 +1,27 @@
-/** Structured output over the real runtime and the real XGrammar: a tiny random model, which says nothing by itself. */
-import { join } from 'node:path';
+/** Structured output over the real runtime and the real XGrammar. */
 import Ajv from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 // @ts-expect-error: a benchmark's, without types
 import { randomSchema } from '../../bench/grammar/schemas.mjs';
-import { loadBinding } from '../../src/addon/binding.js';
-import { NativeGrammars } from '../../src/addon/grammars.js';
-import type { Runtime } from '../../src/addon/runtime.js';
 import { setLogLevel } from '../../src/log.js';
-import { loadModel } from '../../src/model/load.js';
-import { createApp, type ServerApp } from '../../src/server/app.js';
-import { GOLDEN, startRuntime } from './golden-models.js';
+import type { ServerApp } from '../../src/server/app.js';
+import { hasGrammars, type Json, post, type StructuredServer, startStructured } from './structured-spec.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are checked field by field
-type Json = any;
-
-const { hasGrammars } = await loadBinding();
-if (!hasGrammars) process.stdout.write('structured output is not tested: the addon was built without XGrammar\n');
-
-let runtime: Runtime;
-let grammars: NativeGrammars;
+let server: StructuredServer;
 let app: ServerApp;
-
-function makeApp(options: object = {}, withGrammars = true): Promise<ServerApp> {
-  return loadModel({ model: join(GOLDEN, 'tiny', 'llama'), loadFormat: 'auto' }).then(async (model) => {
-    const { vocabSize } = model.weights.config;
-    const text = '{{ messages }}';
-    const render = (messages: readonly { role: string; content: string | null }[]) =>
-      messages.map(({ role, content }) => `${role}: ${content}\n`).join('');
-    const eosTokenIds = [model.tokenizer?.tokenId('<|im_end|>') as number];
-    runtime ??= await startRuntime(model.weights, { contextLength: 1024, maxTotalTokens: 8192, maxRunningRequests: 8 });
-    grammars ??= new NativeGrammars(await loadBinding(), () =>
-      (model.tokenizer as NonNullable<typeof model.tokenizer>).vocabulary({ vocabSize, stopTokenIds: eosTokenIds }),
-    );
-    return createApp({
-      runtime,
-      ...(withGrammars ? { grammars } : {}),
-      model: { ...model, eosTokenIds, chatTemplate: { text, render } },
-      options: {
-        servedModelName: 'tiny',
-        modelPath: 'tiny',
-        contextLength: 1024,
-        maxRunningRequests: 8,
-        maxQueuedRequests: 64,
-        apiKeys: [],
-        strictModelName: false,
-        drainTimeoutMs: 1000,
-        decodeLogInterval: 1000,
-        serverInfo: {},
-        ...options,
-      },
-    });
-  });
-}
-
-async function post(path: string, body: object, to = app): Promise<{ status: number; json: Json }> {
-  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await to.request(path, init);
-  return { status: response.status, json: await response.json() };
-}
 
 const MESSAGES = [{ role: 'user', content: 'hi' }];
 
 async function chat(body: object, to = app): Promise<Json> {
-  const { status, json } = await post(
-    '/v1/chat/completions',
-    { messages: MESSAGES, max_tokens: 300, seed: 1, ...body },
-    to,
-  );
+  const whole = { messages: MESSAGES, max_tokens: 300, seed: 1, ...body };
+  const { status, json } = await post(to, '/v1/chat/completions', whole);
   expect(status, JSON.stringify(json)).toBe(200);
   return json;
 }
 
 async function deltas(body: object, to = app): Promise<Json[]> {
-  const init = {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ messages: MESSAGES, max_tokens: 300, seed: 1, stream: true, ...body }),
-  };
-  const text = await (await to.request('/v1/chat/completions', init)).text();
+  const whole = { messages: MESSAGES, max_tokens: 300, seed: 1, stream: true, ...body };
+  const { text } = await post(to, '/v1/chat/completions', whole);
   expect(text).toMatch(/data: \[DONE\]\n\n$/);
   const events = text.split('\n\n').filter((line) => line.startsWith('data: {'));
   return events.map((line) => JSON.parse(line.slice(6)).choices[0]);
@@ -100,12 +43,12 @@ const asked = (schema: object, strict = true) => ({
 describe.skipIf(!hasGrammars)('structured output', () => {
   beforeAll(async () => {
     setLogLevel('error');
-    app = await makeApp();
+    server = await startStructured();
+    app = server.makeApp();
   });
 
   afterAll(async () => {
-    await grammars?.stop();
-    await runtime?.stop();
+    await server?.stop();
     setLogLevel('info');
   });
 
@@ -160,10 +103,10 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     for (const seed of [1, 2, 3]) {
       const { choices } = await chat({ ...format, seed, max_tokens: 600 });
       if (choices[0].finish_reason === 'stop') expect(choices[0].message.content).toMatch(expected);
-      const { json } = await post('/v1/completions', { prompt: 'a', ...format, seed, max_tokens: 600 });
+      const { json } = await post(app, '/v1/completions', { prompt: 'a', ...format, seed, max_tokens: 600 });
       if (json.choices[0].finish_reason === 'stop') expect(json.choices[0].text).toMatch(expected);
       const { response_format: _, ...params } = format as Json;
-      const generated = await post('/generate', {
+      const generated = await post(app, '/generate', {
         text: 'a',
         sampling_params: { ...params, sampling_seed: seed, max_new_tokens: 600 },
       });
@@ -219,7 +162,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     [{ guided_regex: 'a' }, 'guided_regex', /another server/],
     [{ structural_tag: { type: 'structural_tag', format: { type: 'nonsense' } } }, 'structural_tag', /./],
   ])('%j is a 400 that names %s', async (format, param, message) => {
-    const { status, json } = await post('/v1/chat/completions', { messages: MESSAGES, ...format });
+    const { status, json } = await post(app, '/v1/chat/completions', { messages: MESSAGES, ...format });
     expect(status, JSON.stringify(json)).toBe(400);
     expect(json.error.param).toBe(param);
     expect(json.error.message).toMatch(message);
@@ -239,10 +182,10 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     ['bytes of a schema as text', 'json_schema', 64 * 1024, (n) => ({ json_schema: JSON.stringify(schemaOf(n)) })],
     ['bytes of a schema', 'response_format.json_schema.schema', 64 * 1024, (n) => asked(schemaOf(n))],
   ])('%s: what is at the cap is taken, one over it is never compiled', async (_, param, limit, format) => {
-    const at = await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 1, ...format(limit) });
+    const at = await post(app, '/v1/chat/completions', { messages: MESSAGES, max_tokens: 1, ...format(limit) });
     expect(at.status, JSON.stringify(at.json)).toBe(200);
-    const compile = vi.spyOn(grammars, 'compile');
-    const over = await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 1, ...format(limit + 1) });
+    const compile = vi.spyOn(server.grammars, 'compile');
+    const over = await post(app, '/v1/chat/completions', { messages: MESSAGES, max_tokens: 1, ...format(limit + 1) });
     expect(compile).not.toHaveBeenCalled();
     compile.mockRestore();
     expect([over.status, over.json.error?.param, over.json.error?.code]).toEqual([400, param, 'E_GRAMMAR_LIMIT']);
@@ -251,8 +194,8 @@ describe.skipIf(!hasGrammars)('structured output', () => {
   test('schemas inside of schemas are taken to a depth, and never compiled beyond it', async () => {
     const statuses: number[] = [];
     for (let depth = 60; depth <= 68; depth++) {
-      const compile = vi.spyOn(grammars, 'compile');
-      const { status } = await post('/v1/chat/completions', {
+      const compile = vi.spyOn(server.grammars, 'compile');
+      const { status } = await post(app, '/v1/chat/completions', {
         messages: MESSAGES,
         max_tokens: 1,
         ...asked(nested(depth)),
@@ -318,7 +261,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
 
     test.each(REFUSED)('%s: a 400', async (_name, body, code) => {
       const started = performance.now();
-      const { status, json } = await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 40, ...body });
+      const { status, json } = await post(app, '/v1/chat/completions', { messages: MESSAGES, max_tokens: 40, ...body });
       expect(status, JSON.stringify(json)).toBe(400);
       expect(json.error).toMatchObject({
         code,
@@ -328,7 +271,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     });
 
     test.each(ANSWERED)('%s: an answer', async (_name, body) => {
-      const { status, json } = await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 40, ...body });
+      const { status, json } = await post(app, '/v1/chat/completions', { messages: MESSAGES, max_tokens: 40, ...body });
       expect(status, JSON.stringify(json)).toBe(200);
       expect(json.choices[0].finish_reason).toMatch(/^(stop|length)$/);
     });
@@ -336,13 +279,13 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     test('other streams go on meanwhile', async () => {
       const stream = chat({ regex: '[a-z ]{400}', max_tokens: 400 });
       const others = [...REFUSED, ...ANSWERED].map(([, body]) =>
-        post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 40, ...body }),
+        post(app, '/v1/chat/completions', { messages: MESSAGES, max_tokens: 40, ...body }),
       );
       const [long] = (await stream).choices;
       expect(long.message.content).toMatch(/^[a-z ]{300,400}$/);
       for (const { status } of await Promise.all(others)) expect([200, 400]).toContain(status);
       expect((await chat({ regex: 'ab' })).choices[0].message.content).toBe('ab');
-      expect(runtime.stats().leakedBlocks).toBe(0);
+      expect(server.runtime.stats().leakedBlocks).toBe(0);
     });
   });
 
@@ -372,7 +315,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     test.each(['qwen25', 'llama3', 'mistral', 'deepseek'] as const)(
       '%s: required, named, one at a time, streamed',
       async (toolCallParser) => {
-        const own = await makeApp({ toolCallParser });
+        const own = server.makeApp({ toolCallParser });
         const named = { type: 'function', function: { name: 'add' } };
         const one = await chat({ tools, tool_choice: named }, own);
         const [{ message, finish_reason: reason }] = one.choices;
@@ -405,7 +348,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
 
     test('are refused where they are wrong, and nobody calls any with tool_choice none', async () => {
       const refused = async (body: object) =>
-        (await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 5, ...body })).json.error?.param;
+        (await post(app, '/v1/chat/completions', { messages: MESSAGES, max_tokens: 5, ...body })).json.error?.param;
       expect(await refused({ tools: [{ type: 'function', function: {} }] })).toBe('tools.0.function.name');
       expect(await refused({ tools: Array.from({ length: 200 }, () => tools[0]) })).toBe('tools');
       expect(await refused({ tools: [tools[0], tools[0]] })).toBe('tools.1.function.name');
@@ -425,7 +368,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
 
   test('the form begins after the thoughts', async () => {
     for (const reasoningParser of ['deepseek-r1', 'qwen3'] as const) {
-      const own = await makeApp({ reasoningParser });
+      const own = server.makeApp({ reasoningParser });
       for (const seed of [1, 2, 3]) {
         const { choices } = await chat({ regex: 'yes|no', seed, max_tokens: 700 }, own);
         const [{ message, finish_reason: reason }] = choices;
@@ -435,8 +378,8 @@ describe.skipIf(!hasGrammars)('structured output', () => {
   });
 
   test('without grammars a form is refused, and text is not', async () => {
-    const own = await makeApp({ grammarsOffReason: 'it was started with --grammar-backend none' }, false);
-    const { status, json } = await post('/v1/chat/completions', { messages: MESSAGES, regex: 'a' }, own);
+    const own = server.makeApp({ grammarsOffReason: 'it was started with --grammar-backend none' });
+    const { status, json } = await post(own, '/v1/chat/completions', { messages: MESSAGES, regex: 'a' });
     expect(status).toBe(400);
     expect(json.error).toMatchObject({ param: 'regex', message: expect.stringContaining('--grammar-backend none') });
     await chat({ max_tokens: 3 }, own);
@@ -451,6 +394,6 @@ describe.skipIf(!hasGrammars)('structured output', () => {
     await reader?.read();
     controller.abort();
     await reader?.cancel();
-    await expect.poll(() => runtime.stats().usedTokens).toBe(0);
+    await expect.poll(() => server.runtime.stats().usedTokens).toBe(0);
   });
 });
