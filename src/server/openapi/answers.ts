@@ -13,7 +13,13 @@ export const error = z.object({
 
 export const anthropicError = z.object({
   type: z.literal('error'),
-  error: z.object({ type: text, message: text, param: text.nullable(), code: text }),
+  error: z.object({
+    type: text,
+    message: text,
+    param: text.nullable(),
+    code: text,
+    details: z.object({ error_code: text, unsupported: z.array(text) }).optional(),
+  }),
 });
 
 const model = z.object({

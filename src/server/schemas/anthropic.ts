@@ -10,7 +10,7 @@ import {
   systemForm,
 } from './forms.js';
 import type { RequestShape } from './parse.js';
-import { MESSAGES_REFUSALS } from './refusals.js';
+import { CONVERSATION_REFUSALS, MESSAGES_REFUSALS } from './refusals.js';
 import { NO_EFFECT, samplingFields } from './sampling.js';
 
 const TOKENS_MAX = 2 ** 31 - 1;
@@ -47,7 +47,19 @@ const messages = z.object({
 
 export type MessagesRequest = z.output<typeof messages>;
 
-const ACCEPTED = [...NO_EFFECT, 'cache_control', 'inference_geo', 'speed'];
+const ACCEPTED = [
+  ...NO_EFFECT,
+  'cache_control',
+  'inference_geo',
+  'speed',
+  'diagnostics',
+  'betas',
+  'billing_policy',
+  'fallbacks',
+  'fallback_credit_token',
+  'user_profile_id',
+  'workspace_id',
+];
 
 export const messagesShape: RequestShape<typeof messages> = {
   schema: messages,
@@ -61,6 +73,6 @@ export type CountTokensRequest = z.output<typeof countTokens>;
 
 export const countTokensShape: RequestShape<typeof countTokens> = {
   schema: countTokens,
-  refusals: MESSAGES_REFUSALS,
-  accepted: [...ACCEPTED, 'max_tokens'],
+  refusals: CONVERSATION_REFUSALS,
+  accepted: [...ACCEPTED, 'max_tokens', 'compaction'],
 };

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { log } from '../../log.js';
 import { fault, RequestError } from '../error-response.js';
 import type { JsonObject } from '../request-body.js';
-import type { Refusals } from './refusals.js';
+import { REFUSAL_CODES, type Refusals } from './refusals.js';
 
 /** What one endpoint understands. */
 export interface RequestShape<T extends z.ZodObject> {
@@ -27,7 +27,7 @@ export function parseRequest<T extends z.ZodObject>(
     if (Object.hasOwn(shape.schema.shape, field)) continue;
     if (Object.hasOwn(shape.refusals, field)) {
       const reason = shape.refusals[field]?.(value, body);
-      if (reason) throw new RequestError(`${prefix}${field}: ${reason}`, { param: `${prefix}${field}` });
+      if (reason) throw refusal(prefix, field, reason);
     } else if (!shape.accepted.includes(field)) {
       noteUnknown(field);
     }
@@ -37,6 +37,12 @@ export function parseRequest<T extends z.ZodObject>(
   const issue = result.error.issues[0];
   const param = prefix + (issue?.path.join('.') ?? '');
   throw fault(param, issue?.message ?? 'is not valid');
+}
+
+function refusal(prefix: string, field: string, reason: string): RequestError {
+  const param = `${prefix}${field}`;
+  const wireCode = Object.hasOwn(REFUSAL_CODES, field) ? REFUSAL_CODES[field] : undefined;
+  return new RequestError(`${param}: ${reason}`, { param, ...(wireCode && { wireCode }) });
 }
 
 /** Clients send extras; each is worth one line in a server's life. */

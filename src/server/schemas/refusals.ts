@@ -4,6 +4,9 @@ import type { JsonObject } from '../request-body.js';
 /** Field -> why its value is refused, or null where the value asks for nothing. */
 export type Refusals = Record<string, (value: unknown, body: JsonObject) => string | null>;
 
+/** Fields whose refusal has a code of its API's own, by which clients know what else to do. */
+export const REFUSAL_CODES: Readonly<Record<string, string>> = { thread: 'thread_unsupported_request' };
+
 const isUnset = (value: unknown) => value === undefined || value === null || value === false;
 const isEmpty = (value: unknown) => isUnset(value) || value === '' || (Array.isArray(value) && value.length === 0);
 
@@ -37,8 +40,11 @@ export const EXTENSION_REFUSALS: Refusals = {
 const OLD_TOOLS = 'is the older form of tools: send tools and tool_choice';
 const TEXT_ONLY = 'the model reads and writes text only';
 
+const NO_MODERATION = 'nothing is moderated here';
+
 export const CHAT_REFUSALS: Refusals = {
   ...EXTENSION_REFUSALS,
+  moderation: unless(isUnset, NO_MODERATION),
   functions: unless(isEmpty, OLD_TOOLS),
   function_call: unless((value) => isUnset(value) || value === 'none' || value === 'auto', OLD_TOOLS),
   audio: unless(isUnset, TEXT_ONLY),
@@ -54,6 +60,7 @@ const NO_BACKGROUND = 'responses are not made in the background: wait, or stream
 
 export const RESPONSES_REFUSALS: Refusals = {
   ...EXTENSION_REFUSALS,
+  moderation: unless(isUnset, NO_MODERATION),
   n: unless((value) => isUnset(value) || value === 1, 'a response is one answer'),
   background: unless(isUnset, NO_BACKGROUND),
   conversation: unless(isUnset, 'conversations are not available: send previous_response_id'),
@@ -67,8 +74,10 @@ export const RESPONSES_REFUSALS: Refusals = {
   chat_template: CHAT_REFUSALS.chat_template as Refusals[string],
 };
 
-export const MESSAGES_REFUSALS: Refusals = {
+/** Of what becomes the prompt. */
+export const CONVERSATION_REFUSALS: Refusals = {
   ...EXTENSION_REFUSALS,
+  thread: unless(isUnset, 'conversations are not kept here: send all messages'),
   n: unless((value) => isUnset(value) || value === 1, 'a message is one answer'),
   stop: unless(isEmpty, 'is the field of chat completions; here it is stop_sequences'),
   response_format: unless(isUnset, 'is the field of chat completions; here it is output_config.format'),
@@ -76,6 +85,11 @@ export const MESSAGES_REFUSALS: Refusals = {
   context_management: unless(isEmpty, 'context management is not available'),
   mcp_servers: unless(isEmpty, 'MCP servers are not available'),
   chat_template: CHAT_REFUSALS.chat_template as Refusals[string],
+};
+
+export const MESSAGES_REFUSALS: Refusals = {
+  ...CONVERSATION_REFUSALS,
+  compaction: unless(isUnset, 'compaction is not available'),
 };
 
 export const COMPLETION_REFUSALS: Refusals = {

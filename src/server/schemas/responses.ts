@@ -50,5 +50,5 @@ export type ResponsesRequest = z.output<typeof schema>;
 export const responsesShape: RequestShape<typeof schema> = {
   schema,
   refusals: RESPONSES_REFUSALS,
-  accepted: NO_EFFECT,
+  accepted: [...NO_EFFECT, 'background_options', 'access_programs', 'image'],
 };

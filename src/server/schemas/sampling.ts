@@ -56,6 +56,7 @@ export const NO_EFFECT = [
   'safety_identifier',
   'prompt_cache_key',
   'prompt_cache_retention',
+  'prompt_cache_options',
   'spaces_between_special_tokens',
   'return_cached_tokens_details',
 ] as const;

@@ -197,6 +197,7 @@ describe('errors', () => {
     ['OpenAI’s stop', { ...HI, stop: ['x'] }, 'stop'],
     ['too many stops', { ...HI, stop_sequences: Array(17).fill('x') }, 'stop_sequences'],
     ['a container', { ...HI, container: 'x' }, 'container'],
+    ['a summary of the conversation', { ...HI, compaction: { type: 'x' } }, 'compaction'],
     ['a wrong form', { ...HI, output_config: { format: { type: 'xml' } } }, 'output_config.format.type'],
     ['a wrong way to think', { ...HI, thinking: { type: 'hard' } }, 'thinking.type'],
     [
@@ -214,6 +215,16 @@ describe('errors', () => {
       'invalid_request_error',
       param,
     ]);
+  });
+
+  it('tell the client’s own way out: a conversation that is not kept is sent whole', async () => {
+    const { post } = testApp();
+    const response = await post(PATH, { ...HI, thread: { type: 'create' } });
+    expect(response.status).toBe(400);
+    const details = { error_code: 'thread_unsupported_request', unsupported: ['thread'] };
+    expect(await response.json()).toMatchObject({ error: { type: 'invalid_request_error', param: 'thread', details } });
+    const other: Json = await (await post(PATH, { ...HI, container: 'x' })).json();
+    expect(other.error).not.toHaveProperty('details');
   });
 
   it('are of Anthropic’s shape wherever they come from', async () => {

@@ -158,6 +158,9 @@ const CHAT_ONLY: [string, unknown, boolean][] = [
   ['parallel_tool_calls', false, true],
   ['reasoning_effort', 'low', true],
   ['web_search_options', {}, false],
+  ['moderation', { model: 'x' }, false],
+  ['moderation', null, true],
+  ['prompt_cache_options', { mode: 'explicit' }, true],
 ];
 
 const COMPLETIONS_ONLY: [string, unknown, boolean][] = [
