@@ -14,7 +14,7 @@ import sys
 import anthropic
 from anthropic.types import Message, RawMessageStreamEvent
 from checks import run_checks
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 WEATHER = {
@@ -109,6 +109,54 @@ def check_structured() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"], "additionalProperties": False}
     message = create(messages=QUESTION, output_config={"format": {"type": "json_schema", "schema": schema}})
     assert set(json.loads(message.content[0].text)) == {"city"}
+
+
+class City(BaseModel):
+    name: str = Field(max_length=20)
+    inhabitants: int
+
+
+def check_parse() -> None:
+    asked = dict(model="any", max_tokens=200, messages=QUESTION, extra_body={"temperature": 0})
+    parsed = client.messages.parse(**asked, output_format=City)
+    assert isinstance(parsed.parsed_output, City), parsed
+    with client.messages.stream(**asked, output_format=City) as stream:
+        assert stream.get_final_message().parsed_output == parsed.parsed_output
+
+
+def check_stream_events() -> None:
+    """The helper's events, for a call."""
+    asked = dict(model="any", max_tokens=100, messages=QUESTION, tools=[WEATHER], tool_choice={"type": "tool", "name": "get_weather"})
+    with client.messages.stream(**asked, extra_body={"temperature": 0}) as stream:
+        found = list(stream)
+    snapshots = [event.snapshot for event in found if event.type == "input_json"]
+    (stop,) = [event for event in found if event.type == "content_block_stop"]
+    assert stop.content_block.input == snapshots[-1] == found[-1].message.content[0].input, found[-1]
+
+
+def check_tool_runner() -> None:
+    asked_of = []
+
+    @anthropic.beta_tool
+    def get_weather(city: str) -> str:
+        """The weather of a city.
+
+        Args:
+            city: Its name
+        """
+        asked_of.append(city)
+        return "21 degrees"
+
+    runner = client.beta.messages.tool_runner(
+        model="any", max_tokens=60, max_iterations=2, tools=[get_weather], messages=QUESTION, tool_choice={"type": "tool", "name": "get_weather"}
+    )
+    messages = list(runner)
+    assert len(messages) == 2 and asked_of and messages[0].stop_reason == "tool_use", messages
+
+
+def check_models() -> None:
+    (model,) = client.models.list().data
+    assert model.type == "model" and client.models.retrieve(model.id).id == model.id
 
 
 def check_refusals() -> None:

@@ -14,7 +14,7 @@ import sys
 import openai
 from openai.types.responses import Response, ResponseStreamEvent
 from checks import run_checks
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 QUESTION = "What is the capital of France?"
 WEATHER = {
@@ -117,6 +117,12 @@ def check_structured() -> None:
     assert isinstance(parsed.output_parsed, City)
 
 
+class GetWeather(BaseModel):
+    """The weather of a city"""
+
+    city: str = Field(max_length=20)
+
+
 def check_tools() -> None:
     asked = dict(input="What is the weather in Paris?", tools=[WEATHER], tool_choice="required", max_output_tokens=100)
     response = create(**asked)
@@ -142,6 +148,30 @@ def check_stream_helper() -> None:
     with client.responses.stream(model="any", input=QUESTION, temperature=0, max_output_tokens=30) as stream:
         text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
         assert stream.get_final_response().output_text == text
+    with client.responses.stream(model="any", input="Describe Paris.", text_format=City, temperature=0, max_output_tokens=200) as stream:
+        done = [event for event in stream if event.type == "response.output_text.done"]
+        assert len(done) == 1 and isinstance(done[0].parsed, City), done
+        assert stream.get_final_response().output_parsed == done[0].parsed
+
+
+def check_stream_helper_tools() -> None:
+    tools = [openai.pydantic_function_tool(GetWeather)["function"] | {"type": "function"}]
+    asked = dict(model="any", input="The weather in Paris?", tools=tools, tool_choice="required", parallel_tool_calls=False, temperature=0, max_output_tokens=100)
+    (call,) = client.responses.parse(**asked).output
+    assert call.name == "GetWeather" and GetWeather.model_validate(call.parsed_arguments), call
+    with client.responses.stream(**asked) as stream:
+        deltas = "".join(event.delta for event in stream if event.type == "response.function_call_arguments.delta")
+        assert deltas == stream.get_final_response().output[0].arguments == call.arguments
+
+
+def check_settings() -> None:
+    """What was asked for is in the answer, and in what is stored."""
+    asked = dict(instructions="Be brief.", metadata={"a": "b"}, user="me", top_p=0.5, max_output_tokens=9, truncation="auto", parallel_tool_calls=False)
+    response = create(input="Hi", reasoning={"effort": "low"}, **asked)
+    assert client.responses.retrieve(response.id).to_dict() == response.to_dict()
+    told = response.to_dict()
+    assert {name: told[name] for name in asked if name != "truncation"} == {name: asked[name] for name in asked if name != "truncation"}, told
+    assert told["reasoning"]["effort"] == "low" and told["store"] is True
 
 
 if __name__ == "__main__":
