@@ -2,6 +2,7 @@
 import { bytes, figure, fixed, lastPart, percent } from './report/format.js';
 import { endOf, formatResult } from './report/text.js';
 import type { Clocks, Conditions, Result } from './result.js';
+import { describeLoad, fastest } from './serve.js';
 
 export type Card = Record<string, string>;
 
@@ -81,8 +82,10 @@ export function headline(result: Result): string {
       return `${where}: ${figure(best)} prompt tokens a second`;
     }
     case 'serve': {
-      const best = Math.max(...result.serve.map(({ outputThroughput }) => outputThroughput));
-      return `${where}: ${figure(best)} output tokens a second`;
+      const best = fastest(result.serve);
+      if (best === null) return where;
+      if (best.completed === 0) return `${where}: no request went well`;
+      return `${where}: ${figure(best.outputThroughput)} output tokens a second (${describeLoad(best)})`;
     }
     case 'load': {
       const best = Math.min(...result.load.map(({ firstTokenS }) => firstTokenS));

@@ -145,6 +145,14 @@ function askedOf({ turns }: Job): number | null {
   return turns.length === 1 ? (turns[0]?.inputTokens ?? null) : null;
 }
 
+/** The level of the most output; null: there is none. */
+export function fastest(levels: readonly ServeLevel[]): ServeLevel | null {
+  return levels.reduce<ServeLevel | null>(
+    (best, level) => (best === null || level.outputThroughput > best.outputThroughput ? level : best),
+    null,
+  );
+}
+
 export function describeLoad({
   requestRate,
   maxConcurrency,

@@ -1,5 +1,5 @@
 /** Lines over two axes, each named at its end. Pure: values in, SVG out. */
-import { figureOf, label, round, tag, textWidth } from './markup.js';
+import { type Drawing, figureOf, label, NARROW, round, tag, textWidth } from './markup.js';
 import { linearScale, logScale, type Scale, type ScaleKind, spreadOut } from './scale.js';
 
 export interface Point {
@@ -49,10 +49,15 @@ export interface LineChart {
 const GAP = 15;
 
 export function lineChart(chart: LineChart): string {
-  const { width = 520, height = 330, namesAbove = false } = chart;
+  const { title, summary, y, width = 520 } = chart;
+  return figureOf({ title, summary, unit: y.title }, draw(chart, width), draw(chart, NARROW));
+}
+
+function draw(chart: LineChart, width: number): Drawing {
+  const { height = 310, namesAbove = false } = chart;
   const series = chart.series.filter(({ points }) => points.length > 0);
   const all = series.flatMap(({ points }) => points);
-  const [top, bottom] = [namesAbove ? 48 : 34, height - 46];
+  const [top, bottom] = [namesAbove ? 28 : 14, height - 46];
   const y = scaleOf(chart.y, ys(all), [bottom, top], 1.5);
   const left = 14 + Math.max(...ticksOf(chart.y, y).map((tick) => textWidth(chart.y.format(tick))));
   const right = width - 16 - (namesAbove ? 0 : Math.max(0, ...series.map(({ name }) => textWidth(name))));
@@ -60,11 +65,11 @@ export function lineChart(chart: LineChart): string {
   const x = scaleOf(chart.x, xs, [left + 8, right - 8], 1);
   const svg = [
     grid(chart, { x, y, left, right, top, bottom }),
-    ...series.map((each) => drawSeries(each, x, y, bottom)),
+    ...series.map((each) => drawSeries(each, { x, y, left, bottom })),
     ...drawLabels(series, x, y),
     ...(namesAbove ? namesOverEnds(series, x, top, [left, right]) : namesAtEnds(series, x, y, [top, bottom])),
   ].join('');
-  return figureOf(chart.title, chart.summary, { width, height }, svg);
+  return { width, height, svg };
 }
 
 const ys = (points: Point[]) => points.flatMap(({ y, range }) => [y, ...(range ?? [])]);
@@ -106,8 +111,11 @@ function grid(chart: LineChart, { x, y, left, right, top, bottom }: Frame): stri
     ...rows,
     tag('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }),
     ...columns,
-    label(0, 14, chart.y.title, { class: 'title' }),
-    label(right, bottom + 39, chart.x.title, { class: 'title', 'text-anchor': 'end' }),
+    // Where its axis is too short for it, it begins at the edge of the paper.
+    label(Math.max(right, textWidth(chart.x.title)), bottom + 39, chart.x.title, {
+      class: 'title',
+      'text-anchor': 'end',
+    }),
   ].join('');
 }
 
@@ -122,9 +130,14 @@ function thin(ticks: readonly number[], at: (tick: number) => number, axis: Axis
   });
 }
 
-function drawSeries({ tone, points, isDashed, hasMarks, isArea }: Series, x: Scale, y: Scale, bottom: number): string {
-  const places = points.map((point) => `${round(x.at(point.x))},${round(y.at(point.y))}`);
+function drawSeries(
+  { tone, points, isDashed, hasMarks, isArea }: Series,
+  { x, y, left, bottom }: Pick<Frame, 'x' | 'y' | 'left' | 'bottom'>,
+): string {
   const [first, last] = [points[0], points.at(-1)];
+  const places = points.map((point) => `${round(x.at(point.x))},${round(y.at(point.y))}`);
+  // A single point without a mark would be a line of no length.
+  if (first && points.length === 1 && !hasMarks) places.unshift(`${round(left)},${round(y.at(first.y))}`);
   const line = tag('path', { class: `line t${tone}${isDashed ? ' dashed' : ''}`, d: `M${places.join('L')}` });
   const under =
     isArea && first && last
@@ -170,7 +183,8 @@ function drawLabels(series: Series[], x: Scale, y: Scale): string[] {
       [px - width - 8, py - 7],
       [px + 8, py - 7],
     ].map(([left = 0, over = 0]) => ({ x: left, y: over, width, height: 13 }));
-    const place = places.find((box) => !taken.some((other) => touch(box, other))) ?? places[0];
+    // Where there is no room the tables have it.
+    const place = places.find((box) => !taken.some((other) => touch(box, other)));
     if (place === undefined) return [];
     taken.push(place);
     const middle = place.x + width / 2;

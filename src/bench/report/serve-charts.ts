@@ -10,21 +10,23 @@ export function serveCharts(result: ResultOf<'serve'>, documented: readonly Docu
   const done = result.serve.filter(({ completed }) => completed > 0);
   const [first] = done;
   if (first === undefined) return [];
-  const sweep =
-    done.length > 1
-      ? [
-          againstLatency(done, 'ttftMs', 'Time to the first token'),
-          againstLatency(done, 'itlMs', 'Between arrivals of text'),
-        ]
-      : [];
+  // Answers of one token have nothing between arrivals.
+  const kinds = LATENCIES.flatMap((kind) => {
+    const told = done.filter((level) => level[kind.key] !== null);
+    return told.length === 0 ? [] : [{ ...kind, told }];
+  });
   return [
-    ...sweep,
-    distribution(done, 'ttftMs', 'Time to the first token, distribution'),
-    distribution(done, 'itlMs', 'Between arrivals of text, distribution'),
+    ...kinds.flatMap(({ key, title, told }) => (told.length > 1 ? [againstLatency(told, key, title)] : [])),
+    ...kinds.map(({ key, title, told }) => distribution(told, key, `${title}, distribution`)),
     ...(done.length === 1 ? timelines(first) : []),
     documentedChart(ownOf(result, first), documented),
   ];
 }
+
+const LATENCIES = [
+  { key: 'ttftMs', title: 'Time to the first token' },
+  { key: 'itlMs', title: 'Between arrivals of text' },
+] as const;
 
 const ownOf = ({ model, device }: ResultOf<'serve'>, level: ServeLevel): Own => ({
   load: describeLoad(level),
@@ -70,13 +72,23 @@ function againstLatency(levels: ServeLevel[], key: 'ttftMs' | 'itlMs', title: st
           `${describeLoad(level)}: ${figure(level.outputThroughput)} tokens a second, p99 ${duration(level[key]?.p99 ?? 0)}`,
       )
       .join('; '),
-    x: axis(`output tokens a second (points: ${of})`, 'linear'),
+    x: axis(`output token/s (points: ${of})`, 'linear'),
     y: axis('time', 'log', { format: plainDuration }),
     series,
   });
 }
 
-function distribution(levels: ServeLevel[], key: 'ttftMs' | 'itlMs', title: string): string {
+/** More curves than there are colours are not told apart. */
+const MOST_CURVES = 6;
+
+/** The first, the last, and as many between them as can be told apart. */
+function someOf(levels: ServeLevel[]): ServeLevel[] {
+  const step = Math.max(1, (levels.length - 1) / (MOST_CURVES - 1));
+  return levels.filter((_, i) => i === Math.round(Math.round(i / step) * step));
+}
+
+function distribution(all: ServeLevel[], key: 'ttftMs' | 'itlMs', title: string): string {
+  const levels = someOf(all);
   const series = levels.flatMap((level, i): Series[] => {
     const curve = level.curves[key];
     // The last hundredth is a single request: it would take half of the paper.
@@ -103,7 +115,7 @@ function timelines({ timeline: { stepS, outputTokensPerSecond, running } }: Serv
       x: axis('seconds from the start', 'linear'),
       y: axis(unit, 'linear'),
       series: [{ name: '', tone, isArea: true, points: values.map((y, i) => ({ x: (i + 0.5) * stepS, y })) }],
-      height: 240,
+      height: 220,
     });
   return [
     over('Output over the run', 'tokens a second', 1, outputTokensPerSecond),

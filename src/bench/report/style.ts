@@ -39,7 +39,9 @@ h3 { font-size: 14px; font-weight: 650; margin: 28px 0 4px; }
 figure { margin: 0; min-width: 0; }
 figure.wide { grid-column: 1 / -1; }
 figcaption { font-weight: 650; margin-bottom: 8px; }
+figcaption span { display: block; font-size: 12.5px; font-weight: 400; color: var(--soft); min-height: 1.55em; }
 svg { display: block; width: 100%; height: auto; overflow: visible; font-size: 12px; }
+svg.narrow { display: none; }
 svg text { fill: var(--ink); }
 svg .tick, svg .title, svg .barnote { fill: var(--soft); }
 svg .barnote { font-size: 11px; }
@@ -73,7 +75,8 @@ th:last-child, td:last-child { padding-right: 0; }
 .facts dd.code { font: 12.5px/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 ul { padding-left: 20px; margin: 0; } li { margin: 3px 0; }
 footer { color: var(--soft); font-size: 13px; margin-top: 44px; }
-@media (max-width: 560px) {
+@media screen and (max-width: 560px) {
+  svg.roomy { display: none; } svg.narrow { display: block; }
   main { padding: 24px 16px 48px; } h1 { font-size: 23px; }
   .facts { grid-template-columns: 1fr; } .facts dt { border: 0; padding-bottom: 0; } .facts dd { padding-top: 0; }
 }

@@ -114,6 +114,7 @@ function latencyTable(level: ServeLevel): string {
     const keys = ['mean', 'p50', 'p90', 'p99', 'max'] as const;
     return [...keys.map((key) => figure(summary?.[key] ?? null)), rangeOf(summary?.ci95.p99 ?? null)];
   };
+  if (LATENCIES.every(([key]) => level[key] === null)) return '';
   const rows = LATENCIES.map(([key, name]) => [name, ...cells(level[key])]);
   return table([['milliseconds', 'mean', 'p50', 'p90', 'p99', 'max', 'p99, 95 %'], ...rows], describeLoad(level));
 }

@@ -87,6 +87,62 @@ describe('the page', () => {
     expect(page).toContain('a &#38; b');
   });
 
+  it('draws every figure for a screen and for a phone, with the same words', () => {
+    for (const [, result] of ALL) {
+      const page = renderPage(result, DOCUMENTED);
+      const drawn = (name: string) =>
+        [...page.matchAll(new RegExp(`<svg class="${name}" viewBox="0 0 (\\d+) .*?aria-label="([^"]+)"`, 'g'))].map(
+          ([, width, label]) => ({ width: Number(width), label }),
+        );
+      const [roomy, narrow] = [drawn('roomy'), drawn('narrow')];
+      expect(narrow.map(({ label }) => label)).toEqual(roomy.map(({ label }) => label));
+      // What a phone of 390 pixels shows without making it smaller.
+      for (const { width } of narrow) expect(width).toBeLessThanOrEqual(358);
+    }
+  });
+
+  it('shows failures first, by kind and with what was told', () => {
+    const [level] = serveResult().serve;
+    if (level === undefined) throw new Error('no level');
+    const failures = { 'http 429': 2, connection: 1 };
+    const failed = { ...level, failed: 3, failures, failureExamples: { 'http 429': 'too many <requests>' } };
+    const page = renderPage(serveResult({ serve: [failed] }), []);
+    expect(page).toContain('3 of 13 requests failed; latencies are those of the others.');
+    expect(page).toContain('2 x http 429, the first: too many &#60;requests&#62;');
+    expect(page.indexOf('1 x connection')).toBeLessThan(page.indexOf('<svg'));
+    expect(renderPage(serveResult(), [])).not.toContain('requests failed');
+  });
+
+  it('answers of one token have no time between arrivals: no figure, no tile, no zero', () => {
+    const serve = serveResult().serve.map((level) => ({
+      ...level,
+      itlMs: null,
+      tpotMs: null,
+      curves: { ...level.curves, itlMs: [] },
+    }));
+    const page = renderPage(serveResult({ serve }), []);
+    expect(page).not.toMatch(/NaN|Infinity|[Bb]etween arrivals/);
+    expect(page).not.toContain('<dd>0 ms');
+    expect(page).toContain('Throughput against latency: time to the first token');
+  });
+
+  it('a single row has its limit drawn, a name too long is cut', () => {
+    const page = renderPage(decodeResult({ decode: [decodeRow(1, 150)], model: `org/${'m'.repeat(200)}` }), DOCUMENTED);
+    expect(page).toMatch(/class="line t0 dashed" d="M[\d.]+,([\d.]+)L[\d.]+,\1"/);
+    expect(page).toContain('mmm…');
+  });
+
+  it('of many levels it draws as many curves as there are colours', () => {
+    const [level] = serveResult().serve;
+    if (level === undefined) throw new Error('no level');
+    const serve = Array.from({ length: 20 }, (_, i) => ({ ...level, maxConcurrency: i + 1 }));
+    const page = renderPage(serveResult({ serve }), []);
+    const [, figure = ''] = page.split('Time to the first token, distribution</');
+    const [first = ''] = (figure || page.slice(page.indexOf('first token, distribution'))).split('</svg>');
+    expect([...first.matchAll(/class="line /g)]).toHaveLength(6);
+    expect(first).toContain('>20<');
+  });
+
   it('holds up with nothing measured in a row, and nothing answered in a level', () => {
     const empty = {
       ...decodeRow(1, 1),
@@ -151,7 +207,8 @@ describe('scales', () => {
       y: axis,
       series: [{ name: '', tone: 1, hasMarks: true, points }],
     });
-    const places = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)" class="value"/g)].map(([, x, y]) => `${x} ${y}`);
+    const [, first = ''] = svg.split('<svg');
+    const places = [...first.matchAll(/<text x="([\d.]+)" y="([\d.]+)" class="value"/g)].map(([, x, y]) => `${x} ${y}`);
     expect(new Set(places).size).toBe(3);
   });
 });
