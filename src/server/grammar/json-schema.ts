@@ -14,7 +14,7 @@ import { assertionsOf, mergeSchemas, NotMergeable, type Schema, type SchemaObjec
 import { impliedBy, NotNegatable, negate } from './schema-negation.js';
 import { OverlapFinder } from './schema-overlap.js';
 import { normalizeOfType } from './schema-types.js';
-import { acceptsValue } from './schema-values.js';
+import { acceptsValue, holdsInfinity } from './schema-values.js';
 import { limitWork, TooMuchWork, work } from './text/work.js';
 
 export interface NormalizeOptions {
@@ -40,6 +40,7 @@ export function normalizeSchema(schema: unknown, options: NormalizeOptions): Sch
   }
   const bytes = Buffer.byteLength(JSON.stringify(schema));
   if (bytes > LIMITS.schemaBytes) throw limit(options.param, `must be at most ${LIMITS.schemaBytes} bytes long`);
+  if (holdsInfinity(schema)) throw invalid(options.param, 'holds a number that is too large');
   try {
     return limitWork(MAX_WORK, () => new Normalizer(schema, options).run());
   } catch (error) {

@@ -28,7 +28,7 @@ export function numberSchema(
   // Multiples of a whole number are whole.
   if (Number.isInteger(out.multipleOf)) out.type = 'integer';
   if (out.multipleOf === 1) delete out.multipleOf;
-  if (out.type === 'integer') wholeBounds(out);
+  if (out.type === 'integer' && !wholeBounds(out)) return false;
   if (out.multipleOf !== undefined && !Number.isInteger(out.multipleOf))
     throw context.refuse(path, 'the schema keyword "multipleOf" is only supported for whole numbers');
   if (!allowsFractions(context, out, schema, path)) return false;
@@ -97,7 +97,11 @@ function within(schema: SchemaObject, low: string, from: number, high: string, t
   return first <= last && out;
 }
 
-function wholeBounds(out: SchemaObject): void {
+/** The compiler's whole numbers have 64 bits; next to the last of them this is the largest that JSON's numbers tell apart. */
+const WHOLE_MAX = 2 ** 63 - 1024;
+
+/** Bounds as whole numbers that the compiler knows; false: nothing is within them. */
+function wholeBounds(out: SchemaObject): boolean {
   const round = (key: string, inclusive: string, rounding: (x: number) => number) => {
     const value = out[key];
     if (typeof value !== 'number' || Number.isInteger(value)) return;
@@ -108,4 +112,20 @@ function wholeBounds(out: SchemaObject): void {
   round('maximum', 'maximum', Math.floor);
   round('exclusiveMinimum', 'minimum', Math.ceil);
   round('exclusiveMaximum', 'maximum', Math.floor);
+  return (
+    reachable(out, 'minimum', 'exclusiveMinimum', -WHOLE_MAX) &&
+    reachable(out, 'maximum', 'exclusiveMaximum', WHOLE_MAX)
+  );
+}
+
+/** A bound beyond `last` is as good as `last`; false: it is beyond the other end, and nothing is within it. */
+function reachable(out: SchemaObject, inclusive: string, exclusive: string, last: number): boolean {
+  for (const key of [inclusive, exclusive]) {
+    const bound = out[key];
+    if (typeof bound !== 'number' || Math.abs(bound) <= WHOLE_MAX) continue;
+    if (bound > 0 !== last > 0) return false;
+    delete out[key];
+    out[inclusive] ??= last;
+  }
+  return true;
 }

@@ -13,6 +13,9 @@ export interface SchemaContext {
   refuse(path: Path, message: string): RequestError;
 }
 
+/** The largest count that the compiler knows, and more than any answer has of anything. */
+const COUNT_MAX = 2 ** 31 - 1;
+
 export function copyCounts(
   context: SchemaContext,
   schema: SchemaObject,
@@ -26,7 +29,7 @@ export function copyCounts(
     if (typeof value !== 'number' || value < 0 || !Number.isInteger(value)) {
       throw context.refuse(path, `"${key}" must be a whole number that is not negative`);
     }
-    out[key] = value;
+    out[key] = Math.min(value, COUNT_MAX);
   }
 }
 

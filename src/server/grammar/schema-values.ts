@@ -86,3 +86,9 @@ function holds(key: string, value: number, bound: number): boolean {
       return value % bound === 0;
   }
 }
+
+/** JSON's `1e400`: written out again it would be null. */
+export function holdsInfinity(value: unknown): boolean {
+  if (typeof value === 'number') return !Number.isFinite(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(holdsInfinity);
+}

@@ -52,6 +52,54 @@ describe('normalizeSchema', () => {
     );
   });
 
+  const LAST = 2 ** 63 - 1024;
+  it.each<[string, object, unknown]>([
+    ['the largest 64-bit number', { maximum: 2 ** 63 - 1 }, { maximum: LAST }],
+    ['the least', { minimum: -(2 ** 63) }, { minimum: -LAST }],
+    ['unsigned ones', { minimum: 0, maximum: 2 ** 64 }, { minimum: 0, maximum: LAST }],
+    [
+      'bounds that are left out',
+      { exclusiveMinimum: -1e308, exclusiveMaximum: 1e308 },
+      { minimum: -LAST, maximum: LAST },
+    ],
+    ['two bounds', { maximum: 5, exclusiveMaximum: 1e308 }, { maximum: 5 }],
+    ['what JavaScript tells apart', { maximum: 2 ** 53 - 1 }, { maximum: 2 ** 53 - 1 }],
+  ])('keeps bounds of whole numbers within those of the compiler: %s', (_, bounds, kept) => {
+    expect(strict({ type: 'integer', ...bounds })).toEqual({ type: 'integer', ...(kept as object) });
+  });
+
+  it.each([
+    { type: 'integer', minimum: 1e300 },
+    { type: 'integer', exclusiveMaximum: -1e300 },
+    { type: 'integer', minimum: 1e300, maximum: 1e301 },
+  ])('refuses whole numbers that nobody can write: %j', (schema) => {
+    expect(() => strict(schema)).toThrowError(/no value satisfies/);
+  });
+
+  it.each([
+    [
+      { type: 'string', maxLength: 1e308 },
+      { type: 'string', maxLength: 2 ** 31 - 1 },
+    ],
+    [
+      { type: 'string', minLength: 2 ** 40 },
+      { type: 'string', minLength: 2 ** 31 - 1 },
+    ],
+    [
+      { type: 'array', items: true, maxItems: 1e308 },
+      { type: 'array', items: true, maxItems: 2 ** 31 - 1 },
+    ],
+  ])('takes counts of any size: %j', (schema, compiled) => {
+    expect(strict(schema)).toEqual(compiled);
+  });
+
+  it.each(['{"const": 1e400}', '{"enum": [1, -1e400]}', '{"properties": {"a": {"maximum": 1e999}}}'])(
+    'refuses numbers that JSON cannot hold: %s',
+    (text) => {
+      expect(() => strict(JSON.parse(text))).toThrowError(/too large/);
+    },
+  );
+
   it.each([{ type: 'array', uniqueItems: false }, { if: { type: 'null' } }, { dependentRequired: {} }])(
     'takes %j, which asks for nothing',
     (schema) => {
