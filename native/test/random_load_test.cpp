@@ -2,7 +2,7 @@
 // bursts, in several copies, are cancelled at any step, and find what a server before them had computed. After each
 // step the books must balance, and in the end each request has the answer that it would have got alone.
 //
-// `random_load_test load SEEDS [FIRST]` runs more than a build does.
+// JSG_LOAD_SEEDS and JSG_LOAD_FIRST_SEED in the environment make it more than a build waits for.
 #include <cstdlib>
 #include <map>
 #include <set>
