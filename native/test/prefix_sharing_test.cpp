@@ -1,5 +1,5 @@
-// A real decoder must say the same, to the bit, whether the beginning of a prompt is computed or found in the cache.
-// On one thread: with several, how the CPU cuts a long context into spans depends on the batch.
+// A real decoder must say the same, to the bit, whether the beginning of a prompt is computed or found in the cache, in
+// whatever chunks, and whatever else is computed beside it.
 #include <map>
 
 #include "check.h"
@@ -13,6 +13,7 @@ using namespace jsg::test;
 namespace {
 
 constexpr int kBlocks = 96;
+constexpr int kThreads[] = {1, 3};  // several cut long contexts
 
 constexpr TinyDecoder tiny(const char* name, bool qkv_bias, bool qk_norm, bool interleaved, bool tied, int window) {
   return {name, 96, 6, 2, 20, qkv_bias, qk_norm, interleaved, tied, window, 160, 2, 300};
@@ -72,10 +73,10 @@ TEST(turns_of_a_conversation_are_the_same_with_and_without_the_cache) {
   for (const TinyDecoder& variant :
        {tiny("llama", false, false, true, true, 0), tiny("mistral", false, false, false, false, 20),
         tiny("qwen3", true, true, false, false, 0)}) {
-    for (const KvDType kv_dtype : {KvDType::kF32, KvDType::kF16}) {
+    for (const int n_threads : kThreads) {
       LoadOptions options = tiny_options(variant, DType::kF32, kBlocks);
-      options.kv_dtype = kv_dtype;
-      options.n_threads = 1;
+      options.kv_dtype = n_threads == 1 ? KvDType::kF32 : KvDType::kF16;
+      options.n_threads = n_threads;
       Server with(options, true, 64), without(options, false, 48);
       std::vector<int32_t> prompt = prompt_of(0, 150);
       for (uint32_t turn = 0; turn < 4; ++turn) {
@@ -93,9 +94,29 @@ TEST(turns_of_a_conversation_are_the_same_with_and_without_the_cache) {
   }
 }
 
+TEST(what_is_computed_beside_a_sequence_changes_nothing) {
+  for (const int window : {0, 150}) {
+    LoadOptions options = tiny_options(tiny("llama", false, false, true, true, window), DType::kF32, 4 * kBlocks);
+    for (const int n_threads : kThreads) {
+      options.n_threads = n_threads;
+      Server crowd(options, false, 100);
+      constexpr int kLengths[] = {3, 120, 200, 350, 500};
+      for (uint32_t id = 0; id < std::size(kLengths); ++id) {
+        crowd.submit(id, prompt_of(static_cast<int>(id), kLengths[id]), 60);
+        crowd.step();
+      }
+      for (uint32_t id = 0; id < std::size(kLengths); ++id) {
+        Server alone(options, false, 512);
+        alone.submit(id, prompt_of(static_cast<int>(id), kLengths[id]), 60);
+        CHECK(alone.run(id) == crowd.run(id));
+      }
+    }
+  }
+}
+
 TEST(prompts_that_run_side_by_side_share_what_they_can) {
   LoadOptions options = tiny_options(tiny("llama", false, false, true, true, 0), DType::kF32, kBlocks);
-  options.n_threads = 1;
+  options.n_threads = 3;
   Server with(options, true, 64), without(options, false, 64);
   for (Server* server : {&with, &without}) {
     server->submit(1, prompt_of(0, 130), 30);

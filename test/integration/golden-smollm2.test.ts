@@ -86,8 +86,7 @@ describe('SmolLM2', () => {
   });
 
   test('a conversation, with the prefix cache and without: the same to the bit', async () => {
-    // On one thread: with several, how a long context is cut depends on the chunks.
-    const shared = { numThreads: 1, kvCacheDtype: 'f16' } as const;
+    const shared = { kvCacheDtype: 'f16' } as const;
     const turns = async (sharesPrefixes: boolean) => {
       const engine = await start({ ...shared, sharesPrefixes });
       let prompt = (entries[1] as Entry).prompt;

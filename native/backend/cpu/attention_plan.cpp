@@ -1,75 +1,93 @@
 #include "backend/cpu/attention_plan.h"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 
 namespace jsg::cpu {
 namespace {
-constexpr int kRowsPerPiece = 16;
-constexpr int kShortestSpan = 128;   // tokens: below it, merging costs more than it gains
-constexpr int kMostDecodeRows = 65;  // of a slice that goes on with an answer: its newest token and its drafts
 
-// Of a row that goes on with an answer and sees so many tokens: between `splits` and twice as many spans. Where they
-// are depends on nothing else, so that sums are rounded in the same way whatever is computed beside the row.
-int decode_span(int n_tokens, int splits) {
+constexpr int kRowsPerPiece = 16;
+constexpr int kShortestSpan = 128;  // tokens: below it, merging costs more than it gains
+constexpr int kTasksPerThread = 4;  // that keep them all busy to the end
+constexpr int kKernelTokens = 64;   // that the kernels take at once
+
+}  // namespace
+
+// Of what a row sees: whole where a sequence alone keeps the threads busy by its heads, otherwise between splits_ and
+// twice as many spans.
+int AttentionPlan::span_at(int position) const {
+  if (splits_ == 1) return INT_MAX;
+  const int n_tokens = shape_.sliding_window > 0 ? std::min(position + 1, shape_.sliding_window) : position + 1;
   int span = kShortestSpan;
-  while (span * 2 * splits < n_tokens) span *= 2;
+  while (span * 2 * splits_ < n_tokens) span *= 2;
   return span;
 }
-}  // namespace
 
 void AttentionPlan::build(const Batch& batch, const DecoderShape& shape, const KvLayout& kv, int n_threads) {
   batch_ = &batch;
   shape_ = shape;
+  kv_ = kv;
+  n_threads_ = n_threads;
   group_ = shape.n_heads / shape.n_kv_heads;
-  v_stride_ = kv.v_stride;
+  splits_ = n_threads > 1 ? (kTasksPerThread * n_threads + shape.n_kv_heads - 1) / shape.n_kv_heads : 1;
   pieces_.clear();
-
-  int64_t natural = 0;
   for (const SequenceSlice& slice : batch.slices) {
-    const int n_pieces = slice.n_rows > kMostDecodeRows ? (slice.n_rows + kRowsPerPiece - 1) / kRowsPerPiece : 1;
-    natural += static_cast<int64_t>(n_pieces) * shape.n_kv_heads;
-  }
-  const int64_t wanted = n_threads > 1 ? 4 * n_threads : 1;
-  const int splits = natural >= wanted ? 1 : static_cast<int>((wanted + natural - 1) / natural);
-
-  size_t acc = 0, max_sum = 0;
-  for (const SequenceSlice& slice : batch.slices) {
-    const bool decodes = slice.n_rows <= kMostDecodeRows;
     for (int row = 0, n_rows = 0; row < slice.n_rows; row += n_rows) {
+      const int position = batch.positions[slice.first_row + row], span = span_at(position);
       n_rows = std::min(kRowsPerPiece, slice.n_rows - row);
-      const int first_position = batch.positions[slice.first_row + row];
-      const int begin = shape.sliding_window > 0 ? std::max(0, first_position - shape.sliding_window + 1) / 16 * 16 : 0;
-      int span = decode_span(first_position + 1 - begin, splits), origin = 0;
-      if (decodes && splits > 1) {
-        const auto is_cut_alike = [&](int n) { return decode_span(first_position + n - begin, splits) == span; };
-        while (!is_cut_alike(n_rows)) --n_rows;
-      } else {
-        const int n_tokens = first_position + n_rows - begin;
-        span = std::max(kShortestSpan, ((n_tokens + splits - 1) / splits + 63) / 64 * 64);
-        origin = begin;
-      }
-      const int end = first_position + n_rows;
-      const int first_span = (begin - origin) / span, n_splits = (end - origin + span - 1) / span - first_span;
-      for (int kv_head = 0; kv_head < shape.n_kv_heads; ++kv_head) {
-        for (int s = 0; s < n_splits; ++s) {
-          const int cut = origin + (first_span + s) * span;
-          pieces_.push_back({&slice, kv_head, row, n_rows, std::max(begin, cut), std::min(end, cut + span),
-                             s == 0 ? n_splits : 0, acc, max_sum});
-          acc += static_cast<size_t>(n_rows) * group_ * v_stride_;
-          max_sum += static_cast<size_t>(n_rows) * group_ * 2;
-        }
-      }
+      while (span_at(position + n_rows - 1) != span) --n_rows;
+      add_rows(slice, row, n_rows);
     }
   }
-  if (acc_.size() < acc) acc_.resize(acc);
-  if (max_sum_.size() < max_sum) max_sum_.resize(max_sum);
+  add_tasks();
 }
 
-AttentionTask AttentionPlan::task(int64_t i, const float* qkv, const uint8_t* cache) {
-  const Piece& piece = pieces_[i];
+// One piece for each KV head.
+void AttentionPlan::add_rows(const SequenceSlice& slice, int row, int n_rows) {
+  const int position = batch_->positions[slice.first_row + row], end = position + n_rows, span = span_at(position);
+  const int first_seen = shape_.sliding_window > 0 ? std::max(0, position - shape_.sliding_window + 1) : 0;
+  const int begin = first_seen / kKernelTokens * kKernelTokens, first_span = begin / span;
+  const int n_spans = (end - 1) / span + 1 - first_span;
+  for (int kv_head = 0; kv_head < shape_.n_kv_heads; ++kv_head) {
+    pieces_.push_back({&slice, kv_head, row, n_rows, begin, end, span, first_span, n_spans, 0});
+  }
+}
+
+void AttentionPlan::add_tasks() {
+  is_split_ = static_cast<int>(pieces_.size()) < kTasksPerThread * n_threads_;
+  tasks_.clear();
+  size_t total = 0;
+  thread_scratch_ = 0;
+  for (Piece& piece : pieces_) {
+    const int index = static_cast<int>(&piece - pieces_.data()), n_tasks = is_split_ ? piece.n_spans : 1;
+    for (int i = 0; i < n_tasks; ++i) tasks_.push_back({index, i, piece.n_spans / n_tasks});
+    piece.scratch = is_split_ ? total : 0;
+    const size_t n_floats = span_floats(piece) * static_cast<size_t>(piece.n_spans);
+    total += n_floats;
+    thread_scratch_ = std::max(thread_scratch_, n_floats);
+  }
+  if (is_split_) {
+    thread_scratch_ = 0;
+  } else {
+    total = thread_scratch_ * static_cast<size_t>(n_threads_);
+  }
+  if (scratch_.size() < total) scratch_.resize(total);
+}
+
+size_t AttentionPlan::span_floats(const Piece& piece) const {
+  return static_cast<size_t>(piece.n_rows) * group_ * (kv_.v_stride + 2);
+}
+
+float* AttentionPlan::max_sum_of(const Piece& piece, float* scratch) const {
+  return scratch + static_cast<size_t>(piece.n_rows) * group_ * kv_.v_stride;
+}
+
+AttentionTask AttentionPlan::kernel_task(const Piece& piece, int span, float* scratch, const float* qkv,
+                                         const uint8_t* cache) const {
   const int64_t stride = shape_.qkv_dim();
   const int row = piece.slice->first_row + piece.row;
+  const int64_t cut = static_cast<int64_t>(piece.first_span + span) * piece.span;
   return {qkv + row * stride + static_cast<int64_t>(piece.kv_head) * group_ * shape_.head_dim,
           static_cast<size_t>(stride),
           cache,
@@ -79,47 +97,55 @@ AttentionTask AttentionPlan::task(int64_t i, const float* qkv, const uint8_t* ca
           piece.n_rows,
           batch_->positions[row],
           shape_.sliding_window,
-          piece.kv_begin,
-          piece.kv_end,
+          static_cast<int>(std::max<int64_t>(piece.kv_begin, cut)),
+          static_cast<int>(std::min<int64_t>(piece.kv_end, cut + piece.span)),
           1.0f / std::sqrt(static_cast<float>(shape_.head_dim)),
-          acc_.data() + piece.acc,
-          max_sum_.data() + piece.max_sum};
+          scratch,
+          max_sum_of(piece, scratch)};
 }
 
-void AttentionPlan::write(const Piece& piece, int query, const float* acc, float factor, float* out) const {
-  const int row = piece.slice->first_row + piece.row + query / group_;
-  const int head = piece.kv_head * group_ + query % group_;
-  float* target = out + (static_cast<int64_t>(row) * shape_.n_heads + head) * shape_.head_dim;
-  for (int d = 0; d < shape_.head_dim; ++d) target[d] = acc[d] * factor;
-}
-
-void AttentionPlan::finish(int64_t i, float* out) {
-  const Piece& piece = pieces_[i];
-  if (piece.n_splits != 1) return;
-  for (int query = 0; query < piece.n_rows * group_; ++query) {
-    write(piece, query, acc_.data() + piece.acc + static_cast<size_t>(query) * v_stride_,
-          1.0f / max_sum_[piece.max_sum + 2 * query + 1], out);
+void AttentionPlan::run(int64_t i, int thread, const Kernels& kernels, const float* qkv, const uint8_t* cache,
+                        float* out) {
+  const Task& task = tasks_[i];
+  const Piece& piece = pieces_[task.piece];
+  float* const first = scratch_.data() + piece.scratch + static_cast<size_t>(thread) * thread_scratch_;
+  for (int span = task.first_span; span < task.first_span + task.n_spans; ++span) {
+    float* const scratch = first + static_cast<size_t>(span) * span_floats(piece);
+    kernels.attention(kv_, kernel_task(piece, span, scratch, qkv, cache));
   }
+  if (task.n_spans == piece.n_spans) write(piece, first, out);
 }
 
 void AttentionPlan::merge(float* out) {
-  for (size_t first = 0; first < pieces_.size(); ++first) {
-    const Piece& piece = pieces_[first];
-    if (piece.n_splits < 2) continue;
-    for (int query = 0; query < piece.n_rows * group_; ++query) {
-      float top = -INFINITY, sum = 0;
-      for (int s = 0; s < piece.n_splits; ++s) top = std::max(top, max_sum_[pieces_[first + s].max_sum + 2 * query]);
-      float* merged = acc_.data() + piece.acc + static_cast<size_t>(query) * v_stride_;
-      for (int s = 0; s < piece.n_splits; ++s) {
-        const Piece& part = pieces_[first + s];
-        const float* max_sum = max_sum_.data() + part.max_sum + 2 * query;
-        const float weight = std::exp(max_sum[0] - top);
-        const float* acc = acc_.data() + part.acc + static_cast<size_t>(query) * v_stride_;
-        sum += max_sum[1] * weight;
-        for (int d = 0; d < shape_.head_dim; ++d) merged[d] = (s == 0 ? 0.0f : merged[d]) + acc[d] * weight;
-      }
-      write(piece, query, merged, 1.0f / sum, out);
+  if (!is_split_) return;
+  for (const Piece& piece : pieces_) {
+    if (piece.n_spans > 1) write(piece, scratch_.data() + piece.scratch, out);
+  }
+}
+
+// Merges the spans of a piece, whose results begin at `scratch`.
+void AttentionPlan::write(const Piece& piece, float* scratch, float* out) const {
+  const size_t stride = span_floats(piece);
+  for (int query = 0; query < piece.n_rows * group_; ++query) {
+    const float* const max_sum = max_sum_of(piece, scratch) + 2 * static_cast<size_t>(query);
+    float* const merged = scratch + static_cast<size_t>(query) * kv_.v_stride;
+    float top = max_sum[0], sum = max_sum[1];
+    for (int span = 1; span < piece.n_spans; ++span) top = std::max(top, max_sum[span * stride]);
+    if (piece.n_spans > 1) {
+      const float weight = std::exp(max_sum[0] - top);
+      sum *= weight;
+      for (int d = 0; d < shape_.head_dim; ++d) merged[d] *= weight;
     }
+    for (int span = 1; span < piece.n_spans; ++span) {
+      const float weight = std::exp(max_sum[span * stride] - top);
+      sum += max_sum[span * stride + 1] * weight;
+      for (int d = 0; d < shape_.head_dim; ++d) merged[d] += merged[span * stride + d] * weight;
+    }
+    const int row = piece.slice->first_row + piece.row + query / group_;
+    const int head = piece.kv_head * group_ + query % group_;
+    float* const target = out + (static_cast<int64_t>(row) * shape_.n_heads + head) * shape_.head_dim;
+    const float factor = 1.0f / sum;
+    for (int d = 0; d < shape_.head_dim; ++d) target[d] = merged[d] * factor;
   }
 }
 

@@ -182,11 +182,8 @@ class CpuBackend final : public Backend {
   void attention(int layer, const Table* q_norm, const Table* k_norm) override {
     uint8_t* cache = cache_[layer].data();
     each_row(n_rows_, shape_.qkv_dim(), [&](int64_t row) { rope_append(row, q_norm, k_norm, cache); });
-    pool_.run(plan_.size(), 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) {
-        kernels_.attention(kv_, plan_.task(i, qkv_.data(), cache));
-        plan_.finish(i, attended_.data());
-      }
+    pool_.run(plan_.size(), 1, [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t i = begin; i < end; ++i) plan_.run(i, thread, kernels_, qkv_.data(), cache, attended_.data());
     });
     plan_.merge(attended_.data());
   }

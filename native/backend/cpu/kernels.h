@@ -87,7 +87,7 @@ struct AttentionTask {
   int n_q_rows;
   int first_position;    // of the first query row
   int sliding_window;    // 0: all
-  int kv_begin, kv_end;  // tokens this task covers; kv_begin is a multiple of 16
+  int kv_begin, kv_end;  // tokens this task covers; kv_begin is a multiple of 64
   float scale;           // of the scores
   float* acc;            // (n_q_rows, group, v_stride): sum of p * v
   float* max_sum;        // (n_q_rows, group, 2): largest score, sum of p
