@@ -2,7 +2,7 @@
 import type { NativeGrammar, NativeSampling } from '../addon/binding.js';
 import type { Caller } from './api-keys.js';
 import type { ServerContext } from './context.js';
-import { RequestError } from './error-response.js';
+import { fault, RequestError } from './error-response.js';
 import type { SamplingRequest } from './schemas/sampling.js';
 import type { SequencePlan } from './sequence-reader.js';
 
@@ -25,6 +25,8 @@ export interface PlanOptions {
   grammar?: NativeGrammar | null;
   /** Before field names in errors: `sampling_params.`. */
   paramPrefix?: string;
+  /** What the request calls `min_tokens`. */
+  minTokensField?: string;
 }
 
 /** One plan for each of the `n` sequences of a prompt; sequence i samples with seed + i. */
@@ -39,7 +41,11 @@ export function planSequences(server: ServerContext, request: SamplingRequest, o
   if (stop.length > 0 && !model.tokenizer) {
     throw new RequestError('stop strings need a tokenizer, which this server has not', { param: `${prefix}stop` });
   }
-  const minNewTokens = Math.min(request.min_tokens ?? 0, options.maxNewTokens);
+  const minNewTokens = request.min_tokens ?? 0;
+  if (minNewTokens > options.maxNewTokens) {
+    const param = `${prefix}${options.minTokensField ?? 'min_tokens'}`;
+    throw fault(param, `must be at most ${options.maxNewTokens}, the number of tokens that the answer may have`);
+  }
   return Array.from({ length: request.n ?? 1 }, (_, index) => ({
     submit: {
       promptIds,

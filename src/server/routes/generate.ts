@@ -125,6 +125,7 @@ function planPrompt(
     ...common,
     topLogprobs: logprobs ? logprobs.topCount : -1,
     continuesPrompt: true,
+    minTokensField: 'min_new_tokens',
     promptLogprobs: logprobs !== null && logprobs.startLen >= 0,
   });
 }

@@ -150,6 +150,11 @@ describe('/generate', () => {
     ['a wrong temperature', { text: 'a', sampling_params: { temperature: -1 } }, 'sampling_params.temperature'],
     ['half a token', { text: 'a', sampling_params: { max_new_tokens: 1.5 } }, 'sampling_params.max_new_tokens'],
     ['too many tokens', { text: 'a', sampling_params: { max_new_tokens: 9999 } }, 'sampling_params.max_new_tokens'],
+    [
+      'more tokens at least than at most',
+      { text: 'a', sampling_params: { min_new_tokens: 5, max_new_tokens: 4 } },
+      'sampling_params.min_new_tokens',
+    ],
     ['params that are text', { text: 'a', sampling_params: 'x' }, 'sampling_params'],
     ['params for another batch', { text: ['a'], sampling_params: [{}, {}] }, 'sampling_params'],
     ['a list of params for one', { text: 'a', sampling_params: [{}] }, 'sampling_params'],

@@ -71,6 +71,7 @@ const COMMON: [string, unknown, boolean][] = [
   ['max_tokens', '16', false],
   ['min_tokens', 0, true],
   ['min_tokens', 5, true],
+  ['min_tokens', 600, false],
   ['min_tokens', -1, false],
   ['stop', 'x', true],
   ['stop', ['x', 'y'], true],
