@@ -2,7 +2,7 @@
 import { JsgError } from '../errors.js';
 import type { Result, ResultOf } from './result.js';
 import { describeLoad } from './serve.js';
-import type { Range } from './stats.js';
+import { median, type Range, standardError, t95 } from './stats.js';
 
 export interface Comparison {
   /** `decode, batch 8`, `4 requests/s: TTFT p99` */
@@ -10,8 +10,8 @@ export interface Comparison {
   unit: string;
   a: number;
   b: number;
-  /** b over a. */
-  ratio: number;
+  /** b over a; null: a is 0. */
+  ratio: number | null;
   /** What the ratio may well be, from how far the measurements of each side lie apart. Null: measured once only. */
   range: Range | null;
   /** More is better. */
@@ -21,7 +21,10 @@ export interface Comparison {
 
 interface Figure {
   value: number | null;
+  /** Where there are no repeats. */
   range: Range | null;
+  /** Measurements of which the value is the median; empty: it was measured once, by many parts. */
+  repeats: readonly number[];
   unit: string;
   isRate: boolean;
 }
@@ -34,6 +37,27 @@ export function differences(a: Result, b: Result): string[] {
   return keys
     .filter((key) => show(a.workload[key]) !== show(b.workload[key]))
     .map((key) => `${key}: ${show(a.workload[key])} and ${show(b.workload[key])}`);
+}
+
+/** What is to be known of two results beside their ratios: unlike in what may well be compared, and what did not go well. */
+export function cautions(a: Result, b: Result): string[] {
+  const keys = ['model', 'endpoint'] as const;
+  return [
+    ...keys.filter((key) => a[key] !== b[key]).map((key) => `another ${key}: ${a[key]} and ${b[key]}`),
+    ...failuresOf('A', a),
+    ...failuresOf('B', b),
+  ];
+}
+
+function failuresOf(side: string, result: Result): string[] {
+  if (result.kind !== 'serve') return [];
+  return result.serve
+    .filter(({ failed }) => failed > 0)
+    .map(
+      (level) =>
+        `${side}, ${describeLoad(level)}: ${level.failed} of ${level.completed + level.failed} requests failed, ` +
+        'and latencies are those of the others',
+    );
 }
 
 /** Throws E_USAGE for unlike workloads, unless forced. */
@@ -50,9 +74,9 @@ export function compare(a: Result, b: Result): Comparison[] {
   const [first, second] = [figuresOf(a), figuresOf(b)];
   return [...first].flatMap(([what, left]) => {
     const right = second.get(what);
-    if (right === undefined || left.value === null || right.value === null || left.value === 0) return [];
-    const ratio = right.value / left.value;
-    const range = ratioRange(left, right);
+    if (right === undefined || left.value === null || right.value === null) return [];
+    const ratio = left.value === 0 ? null : right.value / left.value;
+    const range = left.value === 0 || right.value === 0 ? null : ratioRange(left, right);
     const { unit, isRate } = left;
     return [
       { what, unit, a: left.value, b: right.value, ratio, range, isRate, verdict: verdictOf(ratio, range, isRate) },
@@ -60,17 +84,38 @@ export function compare(a: Result, b: Result): Comparison[] {
   });
 }
 
-/** The errors of both sides, as independent ones add up. */
+/** The errors of both sides, as independent ones of logarithms add up. */
 function ratioRange(a: Figure, b: Figure): Range | null {
+  if (a.repeats.length > 0 && b.repeats.length > 0) return ratioOfRepeats(a, b);
   if (a.range === null || b.range === null || a.value === null || b.value === null) return null;
+  // A divisor that may be none may give anything.
+  if (a.range[0] <= 0) return null;
   const ratio = b.value / a.value;
-  const below = Math.hypot((b.value - b.range[0]) / b.value, (a.range[1] - a.value) / a.value);
-  const above = Math.hypot((b.range[1] - b.value) / b.value, (a.value - a.range[0]) / a.value);
-  return [ratio * (1 - below), ratio * (1 + above)];
+  const below = Math.hypot(Math.log(b.value / b.range[0]), Math.log(a.range[1] / a.value));
+  const above = Math.hypot(Math.log(b.range[1] / b.value), Math.log(a.value / a.range[0]));
+  return [ratio * Math.exp(-below), ratio * Math.exp(above)];
 }
 
-function verdictOf(ratio: number, range: Range | null, isRate: boolean): Comparison['verdict'] {
-  if (range === null) return 'unknown';
+/** A median is so much less certain than a mean (normal noise, many repeats). */
+const OF_MEDIAN = Math.sqrt(Math.PI / 2);
+
+/** Welch's test, of the logarithms: repeats are few, and t makes up for what they do not tell. Null: one that was not repeated. */
+function ratioOfRepeats(a: Figure, b: Figure): Range | null {
+  if (a.value === null || b.value === null || a.repeats.length < 2 || b.repeats.length < 2) return null;
+  const errors = [a, b].map(({ value, repeats }) => {
+    const error = standardError(repeats) / (value as number);
+    return { squared: error ** 2, freedom: repeats.length - 1 };
+  });
+  const squared = errors.reduce((sum, error) => sum + error.squared, 0);
+  if (squared === 0) return [b.value / a.value, b.value / a.value];
+  const freedom = squared ** 2 / errors.reduce((sum, error) => sum + error.squared ** 2 / error.freedom, 0);
+  const factor = Math.exp(t95(freedom) * OF_MEDIAN * Math.sqrt(squared));
+  return [b.value / a.value / factor, (b.value / a.value) * factor];
+}
+
+function verdictOf(ratio: number | null, range: Range | null, isRate: boolean): Comparison['verdict'] {
+  if (ratio === 1) return 'within noise';
+  if (ratio === null || range === null) return 'unknown';
   if (range[0] <= 1 && range[1] >= 1) return 'within noise';
   return ratio > 1 === isRate ? 'better' : 'worse';
 }
@@ -91,12 +136,25 @@ function figuresOf(result: Result): Map<string, Figure> {
 const rate = (value: number | null, range: Range | null, unit = 'token/s'): Figure => ({
   value,
   range,
+  repeats: [],
   unit,
   isRate: true,
 });
 
+interface Repeated {
+  tokensPerSecond: number | null;
+  spread: Range | null;
+  repeats: readonly number[];
+}
+
+/** Results from before repeats were kept have their spread alone. */
+const repeated = ({ tokensPerSecond, spread, repeats }: Repeated): Figure => ({
+  ...rate(tokensPerSecond, noise(spread)),
+  repeats,
+});
+
 function prefillFigure(row: ResultOf<'prefill'>['prefill'][number]): [string, Figure] {
-  return [`prefill, ${row.batch} x ${row.promptTokens} tokens`, rate(row.tokensPerSecond, noise(row.spread))];
+  return [`prefill, ${row.batch} x ${row.promptTokens} tokens`, repeated(row)];
 }
 
 /** One repeat has no spread. */
@@ -107,7 +165,7 @@ function decodeFigures({ decode, prefill }: ResultOf<'decode'>): Map<string, Fig
   const figures = new Map<string, Figure>();
   for (const row of decode) {
     const what = `decode, batch ${row.batch}${contexts > 1 ? `, context ${row.promptTokens}` : ''}`;
-    figures.set(what, rate(row.tokensPerSecond, noise(row.spread)));
+    figures.set(what, repeated(row));
     if (row.power !== null) figures.set(`${what}: energy`, rate(row.power.tokensPerJoule, null, 'token/J'));
   }
   if (prefill !== null) figures.set(...prefillFigure(prefill));
@@ -130,10 +188,10 @@ function serveFigures({ serve }: ResultOf<'serve'>): Map<string, Figure> {
       figures.set(`${what}: goodput`, rate(level.goodput.requestsPerSecond, null, 'requests/s'));
     }
     for (const [key, name] of SERVE_LATENCIES) {
-      for (const quantile of ['p50', 'p99'] as const) {
+      for (const quantile of ['p50', 'p90', 'p99'] as const) {
         const summary = level[key];
         const figure = { value: summary?.[quantile] ?? null, range: summary?.ci95[quantile] ?? null };
-        figures.set(`${what}: ${name} ${quantile}`, { ...figure, unit: 'ms', isRate: false });
+        figures.set(`${what}: ${name} ${quantile}`, { ...figure, repeats: [], unit: 'ms', isRate: false });
       }
     }
   }
@@ -144,11 +202,8 @@ function loadFigures({ load }: ResultOf<'load'>): Map<string, Figure> {
   const figures = new Map<string, Figure>();
   for (const cache of ['cold', 'warm'] as const) {
     const seconds = load.filter((row) => row.cache === cache).map(({ firstTokenS }) => firstTokenS);
-    const sorted = [...seconds].sort((a, b) => a - b);
-    const [low, middle, high] = [sorted[0], sorted[Math.floor((sorted.length - 1) / 2)], sorted.at(-1)];
-    if (low === undefined || middle === undefined || high === undefined) continue;
-    const range = noise([low, high]);
-    figures.set(`first token, ${cache} page cache`, { value: middle, range, unit: 's', isRate: false });
+    const figure = { value: median(seconds), range: null, repeats: seconds, unit: 's', isRate: false };
+    if (seconds.length > 0) figures.set(`first token, ${cache} page cache`, figure);
   }
   return figures;
 }

@@ -82,6 +82,7 @@ function summarise({ target }: Bench, batch: number, runs: Trace[][]): Omit<Deco
     promptTokens: median(traces.flatMap(({ promptTokens }) => promptTokens ?? [])),
     tokensPerSecond,
     spread: spread(rates),
+    repeats: rates,
     ttftMs: median(traces.flatMap((trace) => timeToFirstTokenMs(trace) ?? [])),
     bytesPerToken: bytes,
     bandwidthGBs: bytes === null || tokensPerSecond === null ? null : (tokensPerSecond * bytes) / 1e9,

@@ -111,7 +111,7 @@ function summarise(runs: readonly Trace[][]) {
     return null;
   }
   const tokens = counted.reduce((sum, count) => sum + count, 0);
-  return { promptTokens, tokensPerSecond, spread: spread(rates), ttftMs, tokens };
+  return { promptTokens, tokensPerSecond, spread: spread(rates), repeats: rates, ttftMs, tokens };
 }
 
 function doubtsOf(what: string, promptTokens: number, traces: readonly Trace[]): string[] {

@@ -20,7 +20,8 @@ const summary = z.object({
   p99: z.number(),
   min: z.number(),
   max: z.number(),
-  ci95: z.object({ mean: range, p50: range, p90: range, p99: range }),
+  /** Null: too few values to tell. */
+  ci95: z.object({ mean: range.nullable(), p50: range.nullable(), p90: range.nullable(), p99: range.nullable() }),
 });
 
 const power = z.object({
@@ -40,6 +41,8 @@ const decodeRow = z.object({
   tokensPerSecond: number,
   /** Lowest and highest repeat. */
   spread: range.nullable(),
+  /** The rate of each repeat, as they were measured. */
+  repeats: z.array(z.number()).default([]),
   ttftMs: number,
   bytesPerToken: number,
   bandwidthGBs: number,
@@ -53,6 +56,7 @@ const prefillRow = z.object({
   promptTokens: z.number(),
   tokensPerSecond: z.number(),
   spread: range.nullable(),
+  repeats: z.array(z.number()).default([]),
   ttftMs: z.number(),
   /** Of what the board's tensor cores could do in fp16. */
   peakShare: number,

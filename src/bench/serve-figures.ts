@@ -26,7 +26,7 @@ export function serveFigures(
   beginMs: number,
   serviceLevel: ServiceLevel | null,
 ): ServeFigures {
-  const done = traces.filter(({ failure }) => failure === null);
+  const done = traces.filter(({ failure }) => failure === null).sort((a, b) => a.startMs - b.startMs);
   const failures = countFailures(traces);
   const { cancelled = 0, ...real } = failures;
   // Not by Math.max(...): there may be more requests than a call takes arguments.

@@ -1,6 +1,6 @@
 /** `jsg bench compare A.json B.json`: ratios of two results, with their noise. */
-import { type Comparison, compare, differences, requireAlike } from '../bench/compare.js';
-import { figure } from '../bench/report/format.js';
+import { type Comparison, cautions, compare, differences, requireAlike } from '../bench/compare.js';
+import { figure, fixed } from '../bench/report/format.js';
 import { endOf } from '../bench/report/text.js';
 import { type Result, readResult } from '../bench/result.js';
 import { JsgError } from '../errors.js';
@@ -20,6 +20,7 @@ export async function benchCompare(options: Options, args: string[]): Promise<nu
     ...warningsOf('A', a),
     ...warningsOf('B', b),
     ...differences(a, b).map((text) => `differs: ${text}`),
+    ...cautions(a, b),
   ];
   const sides = { a: sideOf(pathA, a), b: sideOf(pathB, b) };
   process.stdout.write(
@@ -41,6 +42,8 @@ function warningsOf(side: string, result: Result): string[] {
   ];
 }
 
+const NOT_KNOWN = 'noise not known: measured once, or too few requests (a p99 takes some 1,000, a p90 some 100)';
+
 type Sides = { a: ReturnType<typeof sideOf>; b: ReturnType<typeof sideOf> };
 
 function formatComparison({ a, b }: Sides, warnings: string[], rows: Comparison[]): string {
@@ -59,12 +62,14 @@ function formatComparison({ a, b }: Sides, warnings: string[], rows: Comparison[
         figure(left),
         figure(right),
         unit,
-        ratio.toFixed(3),
+        fixed(ratio, 3),
         range === null ? '-' : `${range[0].toFixed(2)} to ${range[1].toFixed(2)}`,
         verdict === 'unknown' ? 'noise not known' : verdict,
       ]),
     ],
     1,
   );
-  return `${lines.join('\n')}\n${warnings.map((line) => `${line}\n`).join('')}\n${table}`;
+  const isUnknown = rows.some(({ verdict }) => verdict === 'unknown');
+  const why = isUnknown ? `\n${NOT_KNOWN}\n` : '';
+  return `${lines.join('\n')}\n${warnings.map((line) => `${line}\n`).join('')}\n${table}${why}`;
 }

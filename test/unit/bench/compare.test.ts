@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { cardOf, cardToMarkdown, headline } from '../../../src/bench/card.js';
-import { compare, requireAlike } from '../../../src/bench/compare.js';
+import { cautions, compare, requireAlike } from '../../../src/bench/compare.js';
+import { normal, seededRandom } from '../../../src/bench/random.js';
 import { parseResult } from '../../../src/bench/result.js';
+import { serveFigures } from '../../../src/bench/serve-figures.js';
+import { median, spread } from '../../../src/bench/stats.js';
 import { decodeResult, decodeRow, loadResult, prefillResult, serveResult } from './results.js';
+import { trace } from './traces.js';
 
 describe('compare', () => {
   const rates = (a: number, b: number, noise = 0.01) =>
@@ -14,9 +18,85 @@ describe('compare', () => {
     expect(rates(100, 101)?.verdict).toBe('within noise');
     expect(rates(100, 110, 0.1)?.verdict).toBe('within noise');
     const [low, high] = rates(100, 110)?.range ?? [0, 0];
-    // Two errors of 1 % together: 1.41 %.
-    expect(low).toBeCloseTo(1.1 * (1 - Math.SQRT2 / 100), 6);
-    expect(high).toBeCloseTo(1.1 * (1 + Math.SQRT2 / 100), 6);
+    // Three repeats a side with a deviation of 1 %: a standard error of 1 % / sqrt 3 each, t of 4 degrees of freedom.
+    const factor = Math.exp(2.776 * Math.sqrt(Math.PI / 2) * 0.01 * Math.sqrt(2 / 3));
+    expect(low).toBeCloseTo(1.1 / factor, 6);
+    expect(high).toBeCloseTo(1.1 * factor, 6);
+  });
+
+  it('seldom calls a rerun a difference, and tells one that is a fifth slower', () => {
+    const random = seededRandom(1);
+    const measured = (rate: number, repeats: number) => {
+      const rates = Array.from({ length: repeats }, () => rate * (1 + 0.02 * normal(random)));
+      const row = { ...decodeRow(1, median(rates) ?? 0), spread: spread(rates), repeats: rates };
+      return decodeResult({ decode: [row], prefill: null });
+    };
+    const verdicts = (other: number, repeats: number) =>
+      Array.from({ length: 300 }, () => compare(measured(100, repeats), measured(other, repeats))[0]?.verdict);
+    for (const repeats of [2, 3, 5, 10]) {
+      const wrong = verdicts(100, repeats).filter((verdict) => verdict !== 'within noise');
+      expect(wrong.length).toBeLessThan(0.06 * 300);
+    }
+    for (const repeats of [3, 5, 10]) expect(new Set(verdicts(80, repeats))).toEqual(new Set(['worse']));
+  });
+
+  it('a load under which the machine drifts is compared with what its parts say', () => {
+    const random = seededRandom(2);
+    const run = (scale: number) => {
+      let [drift, atMs] = [0, 0];
+      const traces = Array.from({ length: 200 }, () => {
+        drift = 0.9 * drift + 0.02 * normal(random);
+        const pieceMs = [atMs + 100];
+        for (let i = 1; i < 32; i++) {
+          pieceMs.push((pieceMs.at(-1) ?? 0) + scale * 10 * Math.exp(drift + 0.2 * normal(random)));
+        }
+        const one = trace({ startMs: atMs, pieceMs });
+        atMs = one.endMs;
+        return one;
+      });
+      const figures = serveFigures(traces, 0, null);
+      const [level] = serveResult().serve;
+      return serveResult({ serve: level === undefined ? [] : [{ ...level, ...figures }] });
+    };
+    const verdicts = (other: number) =>
+      Array.from(
+        { length: 40 },
+        () => compare(run(1), run(other)).find(({ what }) => what.endsWith('ITL p50'))?.verdict,
+      );
+    expect(verdicts(1).filter((verdict) => verdict !== 'within noise').length).toBeLessThanOrEqual(6);
+    expect(verdicts(1.2).filter((verdict) => verdict === 'worse').length).toBeGreaterThan(36);
+  });
+
+  it('a side that is 0 has no ratio, and is there', () => {
+    const good = serveResult();
+    const bad = serveResult({
+      serve: good.serve.map((level) => ({ ...level, goodput: { requestsPerSecond: 0, share: 0 } })),
+    });
+    const of = (a: typeof good, b: typeof good) => compare(a, b).find(({ what }) => what === '1 at a time: goodput');
+    expect(of(bad, good)).toMatchObject({ a: 0, ratio: null, range: null, verdict: 'unknown' });
+    expect(of(good, bad)).toMatchObject({ b: 0, ratio: 0, verdict: 'unknown' });
+  });
+
+  it('cautions against what ratios do not show', () => {
+    const failed = serveResult({ serve: serveResult().serve.map((level) => ({ ...level, failed: 5 })) });
+    const other = serveResult({ model: 'x', endpoint: '/v1/chat/completions' });
+    expect(cautions(serveResult(), serveResult())).toEqual([]);
+    expect(cautions(serveResult(), other)).toEqual([
+      'another model: org/model and x',
+      'another endpoint: /v1/completions and /v1/chat/completions',
+    ]);
+    expect(cautions(serveResult(), failed)[0]).toBe(
+      'B, 1 at a time: 5 of 15 requests failed, and latencies are those of the others',
+    );
+  });
+
+  it('takes results from before repeats were kept by their spread', () => {
+    const old = (rate: number) => ({ ...decodeRow(1, rate), repeats: [] });
+    const [found] = compare(decodeResult({ decode: [old(100)] }), decodeResult({ decode: [old(110)] }));
+    expect(found).toMatchObject({
+      verdict: 'better',
+      range: [expect.closeTo(1.1 * (1 - Math.SQRT2 / 100), 3), expect.any(Number)],
+    });
   });
 
   it('does not judge what was measured once', () => {
@@ -24,19 +104,18 @@ describe('compare', () => {
   });
 
   it('a longer latency is worse', () => {
-    const [fast, slow] = [
-      serveResult(),
+    const withP99 = (p99: number) =>
       serveResult({
         serve: serveResult().serve.map((level) => ({
           ...level,
           itlMs: level.itlMs && {
             ...level.itlMs,
-            p99: 999,
-            ci95: { ...level.itlMs.ci95, p99: [990, 1010] as [number, number] },
+            p99,
+            ci95: { ...level.itlMs.ci95, p99: [p99 - 10, p99 + 10] as [number, number] },
           },
         })),
-      }),
-    ];
+      });
+    const [fast, slow] = [withP99(500), withP99(999)];
     const found = compare(fast, slow).find(({ what }) => what === '4 at a time: ITL p99');
     expect(found).toMatchObject({ verdict: 'worse', unit: 'ms', isRate: false });
   });
@@ -53,7 +132,8 @@ describe('compare', () => {
     expect(what(prefillResult())).toContain('prefill, 4 x 128 tokens');
     expect(what(serveResult())).toContain('16 at a time: TTFT p50');
     expect(what(loadResult())).toEqual(['first token, cold page cache', 'first token, warm page cache']);
-    expect(compare(serveResult(), serveResult()).every(({ ratio }) => ratio === 1)).toBe(true);
+    const itself = compare(serveResult(), serveResult());
+    expect(itself.every(({ ratio, verdict }) => ratio === 1 && verdict === 'within noise')).toBe(true);
   });
 
   it('refuses unlike workloads, unless forced, and unlike kinds always', () => {

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { mean, median, quantile, quantileCurve, rateRange, spread, summarise } from '../../../src/bench/stats.js';
+import { normal, seededRandom, shuffle } from '../../../src/bench/random.js';
+import {
+  mean,
+  median,
+  quantile,
+  quantileCurve,
+  rateRange,
+  spread,
+  standardError,
+  summarise,
+  t95,
+} from '../../../src/bench/stats.js';
 
 describe('quantiles', () => {
   it('lie between the two nearest ranks, as numpy has them', () => {
@@ -29,19 +40,50 @@ it('the middle and the mean of nothing are null', () => {
 
 describe('summarise', () => {
   it('of 1 to 1000', () => {
-    const summary = summarise(Array.from({ length: 1000 }, (_, i) => 1000 - i));
+    const ranks = Array.from({ length: 1000 }, (_, i) => i + 1);
+    const summary = summarise(shuffle(ranks, seededRandom(1)));
     expect(summary).toMatchObject({ count: 1000, mean: 500.5, p50: 500.5, min: 1, max: 1000 });
     expect(summary?.p90).toBeCloseTo(900.1, 6);
     expect(summary?.p99).toBeCloseTo(990.01, 6);
-    // 1.96 deviations of a binomial rank: 31 about the middle, 6 about the 990th.
-    const [low, high] = summary?.ci95.p50 ?? [0, 0];
-    expect([low, high]).toEqual([469, 532]);
-    expect(summary?.ci95.p99).toEqual([983, 998]);
-    expect(summary?.ci95.mean[0]).toBeCloseTo(500.5 - (1.96 * 288.82) / Math.sqrt(1000), 1);
+    // At least 1.96 deviations of a binomial rank: 31 about the middle, 6 about the 990th; at most what ten parts add to it.
+    const half = ([low, high]: readonly number[]) => ((high ?? 0) - (low ?? 0)) / 2;
+    for (const [range, least] of [
+      [summary?.ci95.p50, 30.9],
+      [summary?.ci95.p99, 6.1],
+      [summary?.ci95.mean, (1.96 * 288.8) / Math.sqrt(1000)],
+    ] as const) {
+      expect(half(range ?? [])).toBeGreaterThanOrEqual(least);
+      expect(half(range ?? [])).toBeLessThan(2 * least);
+    }
+    // Too few for parts: 1 to 16 in any order, 0.245 of them about the middle.
+    const few = summarise(Array.from({ length: 16 }, (_, i) => 16 - i))?.ci95.p50;
+    expect(few?.map((end) => Number(end.toFixed(3)))).toEqual([4.825, 12.175]);
+  });
+
+  it('what drifts is less certain than what varies from value to value', () => {
+    const random = seededRandom(3);
+    const noise = Array.from({ length: 400 }, () => normal(random));
+    const drift = noise.map((_, i) => noise.slice(0, i + 1).reduce((sum, each, k) => sum + each * 0.95 ** (i - k), 0));
+    const width = (values: number[], key: 'mean' | 'p50') => {
+      const { ci95 } = summarise(values) ?? {};
+      const deviation = standardError(values) * Math.sqrt(values.length);
+      return ((ci95?.[key]?.[1] ?? 0) - (ci95?.[key]?.[0] ?? 0)) / deviation;
+    };
+    for (const key of ['mean', 'p50'] as const) expect(width(drift, key)).toBeGreaterThan(3 * width(noise, key));
+  });
+
+  it('says nothing of a percentile that the values do not reach', () => {
+    const of = (count: number) => {
+      const random = seededRandom(1);
+      return summarise(Array.from({ length: count }, () => normal(random)))?.ci95;
+    };
+    expect(of(19)).toMatchObject({ p50: expect.any(Array), p90: null, p99: null });
+    expect(of(300)).toMatchObject({ p50: expect.any(Array), p90: expect.any(Array), p99: null });
+    expect(of(4000)?.p99).not.toBeNull();
   });
 
   it('of one value, and of none', () => {
-    expect(summarise([5])).toMatchObject({ count: 1, mean: 5, p99: 5, ci95: { mean: [5, 5], p99: [5, 5] } });
+    expect(summarise([5])).toMatchObject({ count: 1, mean: 5, p99: 5, ci95: { mean: null, p50: null, p99: null } });
     expect(summarise([])).toBeNull();
   });
 
@@ -54,7 +96,21 @@ describe('summarise', () => {
 it('a rate that varies over its parts has a wider range; too few parts have none', () => {
   expect(rateRange([10, 10, 10, 10])).toEqual([10, 10]);
   const [low, high] = rateRange([8, 12, 8, 12]) ?? [0, 0];
-  expect(low).toBeCloseTo(10 - 1.96 * (Math.sqrt(16 / 3) / 2), 9);
+  expect(low).toBeCloseTo(10 - 3.182 * (Math.sqrt(16 / 3) / 2), 9);
   expect(high - 10).toBeCloseTo(10 - low, 9);
   expect(rateRange([1, 2, 3])).toBeNull();
+  // None is the least.
+  expect(rateRange([0, 0, 0, 40])?.[0]).toBe(0);
+});
+
+it.each([
+  [1, 12.706],
+  [2, 4.303],
+  [4.9, 2.776],
+  [5, 2.571],
+  [9, 2.262],
+  [30, 2.042],
+  [1e6, 1.96],
+])('95 %% of Student with %s degrees of freedom: %s', (freedom, expected) => {
+  expect(Math.abs(t95(freedom) / expected - 1)).toBeLessThan(0.012);
 });
