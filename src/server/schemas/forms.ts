@@ -11,6 +11,7 @@ const textPart = (type: string) => z.object({ type: z.literal(type), text });
 /** One prompt, or a list of them. */
 export const promptForm = () =>
   z.union([text, z.array(text).min(1).max(LIMITS.prompts), tokenIds, z.array(tokenIds).min(1).max(LIMITS.prompts)]);
+export const textsForm = () => z.union([text, z.array(text).max(LIMITS.prompts)]);
 export const textForm = () => z.union([text, z.array(text).min(1).max(LIMITS.prompts)]);
 export const idsForm = () => z.union([tokenIds, z.array(tokenIds).min(1).max(LIMITS.prompts)]);
 export const tokensForm = () => z.union([z.array(z.int().min(0)), z.array(z.array(z.int().min(0)))]);

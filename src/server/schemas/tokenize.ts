@@ -2,13 +2,13 @@
 import { z } from 'zod';
 import { templateKwargs } from './chat.js';
 import { boolean, byHand, string } from './fields.js';
-import { chatToolsForm, messagesForm, textForm, tokensForm } from './forms.js';
+import { chatToolsForm, messagesForm, textsForm, tokensForm } from './forms.js';
 import type { RequestShape } from './parse.js';
 
 const tokenize = z.object({
   model: string(512),
   /** A text or a list of them; or messages. Checked by the route and `parseMessages`. */
-  prompt: byHand(textForm),
+  prompt: byHand(textsForm),
   messages: byHand(messagesForm),
   /** Default: true for texts; chat templates write special tokens themselves. */
   add_special_tokens: boolean(),
