@@ -150,7 +150,8 @@ function commandTree(setExitCode: (code: number) => void): Command {
     .option('--system <TEXT>', 'system message')
     .option('--temperature <T>', 'sampling temperature (default: 0.5, with top_p 0.9)')
     .option('--max-tokens <N>', "longest answer (default: the server's)")
-    .option('--api-key <KEY>', 'key of the server');
+    .option('--api-key <KEY>', 'key of the server')
+    .option('--api-key-file <FILE>', 'read it from here (or from JSG_API_KEY): a command line can be seen by others');
 
   const bench = command(program.command('bench')).description('measure tokens a second');
   addBench(bench, { verb, addSettings });

@@ -11,7 +11,7 @@ import { changesOf } from '../bench/validity.js';
 import { normaliseUrl } from '../client.js';
 import { type Conditions, probeConditions } from '../device/conditions.js';
 import { type Source, sourceUnder } from '../device/source.js';
-import { clientKeyOf, isLoopback } from '../engine/address.js';
+import { isLoopback } from '../engine/address.js';
 import { JsgError, toJsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
 import { FLAG_NAMES, type FlagName } from '../profile/flags.js';
@@ -24,7 +24,7 @@ import { emit, requireWritable } from './bench-output.js';
 import { type BenchProgress, benchProgress } from './bench-progress.js';
 import { type PeakOf, peakOfPrefill } from './bench-roofline.js';
 import { hideSecrets, withoutSecrets } from './hide-secrets.js';
-import { givenFlags, type Options, withApiKey } from './settings.js';
+import { givenFlags, keyToSend, type Options } from './settings.js';
 import { askedToEnd } from './signals.js';
 
 /** A result before what is known of all kinds is added. `failure`: what ended the measurement before its time. */
@@ -208,8 +208,7 @@ export class Session {
   }
 
   async #findServer(): Promise<Target> {
-    const { 'api-key': keys = null } = withApiKey(givenFlags(this.options));
-    const apiKey = clientKeyOf({ 'api-key': keys });
+    const apiKey = keyToSend(this.options);
     const model = (this.options.model as string | undefined) ?? null;
     const url = normaliseUrl(urlOption(this.options) ?? '');
     return adjust(await discoverTarget({ url, apiKey }, model, this.signal), this.options);

@@ -4,7 +4,8 @@ import { text } from 'node:stream/consumers';
 import { type Endpoint, normaliseUrl, servedModel, streamChat } from '../client.js';
 import { JsgError } from '../errors.js';
 import { styleFor } from '../style.js';
-import type { Options } from './settings.js';
+import { hideSecrets } from './hide-secrets.js';
+import { keyToSend, type Options } from './settings.js';
 
 interface Message {
   role: 'system' | 'user' | 'assistant';
@@ -19,8 +20,8 @@ interface Server extends Endpoint {
 const DEFAULT_SAMPLING = { temperature: 0.5, top_p: 0.9 };
 
 export async function chat(options: Options, [url = 'http://127.0.0.1:30000']: string[]): Promise<number> {
-  const apiKey = (options.apiKey as string | undefined) ?? null;
-  const server = { url: normaliseUrl(url), apiKey, fields: requestFields(options) };
+  hideSecrets();
+  const server = { url: normaliseUrl(url), apiKey: keyToSend(options), fields: requestFields(options) };
   const messages: Message[] = [];
   if (options.system !== undefined) messages.push({ role: 'system', content: String(options.system) });
   server.fields.model ??= (await servedModel(server)).id;

@@ -13,7 +13,7 @@ import { formatTable } from '../table.js';
 import { hideSecrets } from './hide-secrets.js';
 import { showProgress } from './progress.js';
 import { tellSystemd } from './service-notify.js';
-import { givenFlags, type Options, withApiKey } from './settings.js';
+import { givenFlags, keyToSend, type Options, withApiKey } from './settings.js';
 import { untilStarted, untilStopped } from './signals.js';
 
 /** A router computes nothing. */
@@ -83,8 +83,7 @@ export async function remove(options: Options, [url = '']: string[]): Promise<nu
 function routerOf(options: Options): Endpoint {
   hideSecrets();
   const url = normaliseUrl(String(options.router ?? 'http://127.0.0.1:30000'));
-  const { 'api-key': keys = null } = withApiKey(givenFlags(options));
-  return { url, apiKey: clientKeyOf({ 'api-key': keys }) };
+  return { url, apiKey: keyToSend(options) };
 }
 
 function parseWorkers(given: unknown): string[] {

@@ -1,5 +1,6 @@
 /** From the options of a command line to the settings of a launch; shared by `launch` and `bench`. */
 import type { Device } from '../device/device.js';
+import { clientKeyOf } from '../engine/address.js';
 import { readKeyFile } from '../engine/api-key-file.js';
 import { JsgError } from '../errors.js';
 import { FLAG_NAMES, type FlagName, type GivenSettings } from '../profile/flags.js';
@@ -32,6 +33,12 @@ export function withApiKey(given: GivenSettings, env: NodeJS.ProcessEnv = proces
   }
   if (file !== undefined) return { ...given, 'api-key': readKeyFile(file).join(',') };
   return key === undefined && env.JSG_API_KEY ? { ...given, 'api-key': parseFlag('api-key', env.JSG_API_KEY) } : given;
+}
+
+/** The one key that a client sends, wherever it was given; of several the first. Null: none. */
+export function keyToSend(options: Options): string | null {
+  const { 'api-key': keys = null } = withApiKey(givenFlags(options));
+  return clientKeyOf({ 'api-key': keys });
 }
 
 export interface Chosen extends Resolved {

@@ -1,5 +1,5 @@
 /** `--api-key-file` of several keys: followed by the server, and by a router whose workers have the same file. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
@@ -44,6 +44,22 @@ describe('--api-key-file', () => {
     expect(await statusOf(url, 'first')).toBe(401);
     write('third');
     await expect.poll(() => statusOf(url, 'third'), { timeout: 10_000 }).toBe(200);
+  });
+
+  it('is where jsg chat finds a key, which no process list shows', async () => {
+    write('first', 'second');
+    const url = await urlOf(start(LAUNCH));
+    const chat = (args: string[], env: Record<string, string> = {}) =>
+      jsg(['chat', url, '--max-tokens', '1', ...args], { input: 'hi', env });
+    expect((await chat(['--api-key-file', file])).code).toBe(0);
+    expect((await chat([], { JSG_API_KEY: 'second' })).code).toBe(0);
+    const none = await chat([]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('asks for an API key')]);
+
+    const waiting = start(['chat', url, '--api-key', 'second']);
+    const commandLine = () => readFileSync(`/proc/${waiting.child.pid}/cmdline`, 'utf8');
+    await expect.poll(commandLine, { timeout: 10_000 }).toMatch(/chat.*--api-key \*\*\*/);
+    expect(commandLine()).not.toContain('second');
   });
 
   it('of several keys: the first is that of a router and its workers', async () => {
