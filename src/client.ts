@@ -16,6 +16,17 @@ export function normaliseUrl(text: string): string {
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new JsgError('E_USAGE', `'${text}' is not a URL`, { hint: 'For example http://127.0.0.1:30000' });
   }
+  const stray = [
+    ['a user', url.username || url.password],
+    ['a query', url.search],
+    ['a fragment', url.hash],
+  ].find(([, part]) => part !== '');
+  if (stray !== undefined) {
+    // Not the text itself: it may hold a password.
+    throw new JsgError('E_USAGE', `the URL of ${url.host} has ${stray[0]}, which would not be sent`, {
+      hint: 'A key goes by --api-key.',
+    });
+  }
   return `${url.origin}${url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')}`;
 }
 

@@ -33,7 +33,9 @@ export function rates(options: Options, flag: string, max: number): number[] {
   const text = options[camelCase(flag)];
   if (text === undefined) return [Number.POSITIVE_INFINITY];
   return unique(
-    words(text).map((word) => (word === 'inf' ? Number.POSITIVE_INFINITY : realNumber(flag, word, { min: 1e-3, max }))),
+    words(text).map((word) =>
+      word === 'inf' ? Number.POSITIVE_INFINITY : realNumber(flag, word, { min: 1e-3, max }, ' or inf'),
+    ),
   );
 }
 
@@ -48,6 +50,8 @@ export function choice<T extends string>(options: Options, flag: string, choices
   });
 }
 
+export const isGiven = (options: Options, flag: string) => options[camelCase(flag)] !== undefined;
+
 const words = (text: unknown) => String(text).split(',');
 const unique = (values: number[]) => [...new Set(values)];
 
@@ -57,8 +61,8 @@ function wholeNumber(flag: string, text: unknown, { min = 1, max }: Bounds): num
   throw new JsgError('E_USAGE', `--${flag}: '${text}' is not a whole number from ${min} to ${max}`);
 }
 
-function realNumber(flag: string, text: unknown, { min = 0, max }: Bounds): number {
+function realNumber(flag: string, text: unknown, { min = 0, max }: Bounds, other = ''): number {
   const value = /^\d*\.?\d+(e-?\d+)?$/i.test(String(text)) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
-  throw new JsgError('E_USAGE', `--${flag}: '${text}' is not a number from ${min} to ${max}`);
+  throw new JsgError('E_USAGE', `--${flag}: '${text}' is not a number from ${min} to ${max}${other}`);
 }

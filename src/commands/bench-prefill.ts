@@ -1,7 +1,8 @@
 /** `jsg bench prefill`: prompt tokens a second by length of the prompt and by number of prompts. */
 import { measurePrefills, withPeaks } from '../bench/prefill.js';
 import { whole, wholes } from './bench-options.js';
-import { endpointOption, runBench } from './bench-session.js';
+import { runBench } from './bench-session.js';
+import { endpointOption } from './bench-target-options.js';
 import type { Options } from './settings.js';
 
 export async function benchPrefill(options: Options): Promise<number> {

@@ -2,8 +2,9 @@
 import { parseServiceLevel, type ServiceLevel } from '../bench/goodput.js';
 import { doubtsOf, type Load, measureServe, type ServeOptions } from '../bench/serve.js';
 import { JsgError } from '../errors.js';
-import { rates, real, whole, wholes } from './bench-options.js';
-import { endpointOption, runBench } from './bench-session.js';
+import { isGiven, rates, real, whole, wholes } from './bench-options.js';
+import { runBench } from './bench-session.js';
+import { endpointOption } from './bench-target-options.js';
 import { datasetOption, makeWorkload } from './bench-workload.js';
 import type { Options } from './settings.js';
 
@@ -69,6 +70,9 @@ function levelsOf(options: Options): Load[] {
       'E_USAGE',
       '--request-rate and --max-concurrency are both lists: give one of them a single value',
     );
+  }
+  if (isGiven(options, 'burstiness') && requestRates.every(isAtOnce)) {
+    throw new JsgError('E_USAGE', '--burstiness is of the arrivals at a --request-rate, and there is none');
   }
   const limits = concurrencies.length === 0 ? [null] : concurrencies;
   return requestRates.flatMap((requestRate) =>

@@ -4,25 +4,24 @@ import type { Bench } from '../bench/bench.js';
 import { CLOCK } from '../bench/clock.js';
 import { boardFacts, hashModel, softwareFacts } from '../bench/facts.js';
 import { Meter } from '../bench/meter.js';
-import { type EndpointName, ROUTES } from '../bench/request-body.js';
+import type { EndpointName } from '../bench/request-body.js';
 import { type Common, RESULT_VERSION, type Result } from '../bench/result.js';
 import { discoverTarget, settleTarget, type Target } from '../bench/target.js';
 import { changesOf } from '../bench/validity.js';
-import { normaliseUrl } from '../client.js';
 import { type Conditions, probeConditions } from '../device/conditions.js';
 import { type Source, sourceUnder } from '../device/source.js';
 import { isLoopback } from '../engine/address.js';
-import { JsgError, toJsgError } from '../errors.js';
+import { type JsgError, toJsgError } from '../errors.js';
 import { findModel } from '../plan/find-model.js';
-import { FLAG_NAMES, type FlagName } from '../profile/flags.js';
 import type { Reference } from '../profile/schema.js';
 import { quoteWord } from '../shell.js';
 import { type ReadBandwidth, readBandwidthOf } from './bench-bandwidth.js';
 import { chooseForBench, startChosen } from './bench-engine.js';
-import { choice, real, whole } from './bench-options.js';
+import { real, whole } from './bench-options.js';
 import { emit, requireWritable } from './bench-output.js';
 import { type BenchProgress, benchProgress } from './bench-progress.js';
 import { type PeakOf, peakOfPrefill } from './bench-roofline.js';
+import { adjust, requireFitting, urlOption } from './bench-target-options.js';
 import { hideSecrets, withoutSecrets } from './hide-secrets.js';
 import { givenFlags, keyToSend, type Options } from './settings.js';
 import { askedToEnd } from './signals.js';
@@ -104,7 +103,7 @@ export class Session {
   async run(plan: BenchPlan): Promise<Result> {
     const url = urlOption(this.options);
     const before = await probeConditions(this.source);
-    const target = await (url === undefined ? this.#startEngine(plan) : this.#findServer());
+    const target = await (url === undefined ? this.#startEngine(plan) : this.#findServer(url));
     const isHere = isLoopback(new URL(target.url).hostname.replace(/^\[|\]$/g, ''));
     const isOwn = url === undefined;
     try {
@@ -207,10 +206,9 @@ export class Session {
     return readBandwidthOf(target, this.#numThreads, (line) => this.progress.tell(line));
   }
 
-  async #findServer(): Promise<Target> {
+  async #findServer(url: string): Promise<Target> {
     const apiKey = keyToSend(this.options);
     const model = (this.options.model as string | undefined) ?? null;
-    const url = normaliseUrl(urlOption(this.options) ?? '');
     return adjust(await discoverTarget({ url, apiKey }, model, this.signal), this.options);
   }
 
@@ -248,72 +246,8 @@ export class Session {
   }
 }
 
-const urlOption = ({ url, baseUrl }: Options) => (url ?? baseUrl) as string | undefined;
-
-/** What belongs to a server that runs already: its key, and what it computes with. */
-const FOR_URL: readonly FlagName[] = ['api-key', 'api-key-file', 'num-threads'];
-
-/** Throws E_USAGE for what would be left unheard. */
-function requireFitting(options: Options): void {
-  const given = givenFlags(options);
-  if (urlOption(options) === undefined) {
-    if (options.model === undefined) return;
-    throw new JsgError('E_USAGE', '--model goes with --url', { hint: 'A model to start is --model-path PATH|ID.' });
-  }
-  const stray =
-    options.profile !== undefined ? 'profile' : FLAG_NAMES.find((name) => name in given && !FOR_URL.includes(name));
-  if (stray === undefined) return;
-  throw new JsgError('E_USAGE', `--${stray} is of an engine that is started, and --url names one that runs`, {
-    hint: 'Leave out the one or the other.',
-  });
-}
-
-/** Fields that a person wants to be sent, or not. */
-function adjust(target: Target, options: Options): Target {
-  if (options.ignoreEos === true) target.hasIgnoreEos = true;
-  if (options.disableIgnoreEos === true) target.hasIgnoreEos = false;
-  if (options.extraRequestBody !== undefined) target.extraBody = parseBody(String(options.extraRequestBody));
-  return target;
-}
-
-function parseBody(text: string): Record<string, unknown> {
-  try {
-    const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
-  } catch {
-    // said below
-  }
-  throw new JsgError('E_USAGE', `--extra-request-body: '${text}' is no JSON object`, {
-    hint: `For example '{"top_k": 1}'`,
-  });
-}
-
 /** As it was typed, without secrets. */
 export function commandLine(): string {
   const [, , ...args] = withoutSecrets(process.argv);
   return ['jsg', ...args].map(quoteWord).join(' ');
-}
-
-/** `--endpoint`: by name, or by its path as vLLM wants it. */
-export function endpointOption(options: Options): EndpointName | null {
-  const names = Object.keys(ROUTES) as EndpointName[];
-  const { backend } = options;
-  if (backend !== undefined && options.endpoint === undefined) return byBackend(String(backend));
-  const byPath = names.find((name) => ROUTES[name] === options.endpoint);
-  return byPath ?? choice(options, 'endpoint', names);
-}
-
-/** What SGLang's and vLLM's benches call the same: `vllm`, `sglang-oai`, and with `-chat`. */
-function byBackend(backend: string): EndpointName {
-  const [, isChat] = /^(?:vllm|openai|sglang-oai|lmdeploy)(-chat)?$/.exec(backend) ?? [null, null];
-  if (isChat === null) {
-    throw new JsgError(
-      'E_USAGE',
-      `--backend: '${backend}' is not one of vllm, openai, sglang-oai, lmdeploy, or with -chat`,
-      {
-        hint: 'Or say --endpoint completions, --endpoint chat.',
-      },
-    );
-  }
-  return isChat === undefined ? 'completions' : 'chat';
 }

@@ -8,7 +8,7 @@ import { DISTRIBUTIONS, type Lengths } from '../bench/lengths.js';
 import { UNCOUNTED, type Vocabulary } from '../bench/words.js';
 import { type Decided, fileWorkload, randomWorkload, sharedPrefixWorkload, type Workload } from '../bench/workload.js';
 import { JsgError } from '../errors.js';
-import { choice, real, whole } from './bench-options.js';
+import { choice, isGiven, real, whole } from './bench-options.js';
 import type { Options } from './settings.js';
 
 const DATASETS = ['random', 'generated-shared-prefix', 'sharegpt', 'custom'] as const;
@@ -35,9 +35,35 @@ export function datasetOption(options: Options): Dataset {
   }
   if (!isFile && path !== undefined)
     throw new JsgError('E_USAGE', `--dataset-path does not go with --dataset-name ${name}`);
+  requireOwnFlags(options, name);
   const numRounds = whole(options, 'num-rounds', 1, { max: 1000 });
   if (isFile) return fileDataset(name, String(path), numRounds, options);
   return name === 'random' ? randomDataset(numRounds, options) : sharedPrefixDataset(numRounds, options);
+}
+
+const MADE = ['random', 'generated-shared-prefix'];
+const OF_FILES = ['sharegpt', 'custom'];
+/** Which data sets a flag says something of. */
+const FLAGS_OF: Record<string, string[]> = {
+  'random-input-len': ['random'],
+  'random-output-len': ['random'],
+  'random-range-ratio': MADE,
+  'random-distribution': MADE,
+  'gsp-num-groups': ['generated-shared-prefix'],
+  'gsp-system-prompt-len': ['generated-shared-prefix'],
+  'gsp-question-len': ['generated-shared-prefix'],
+  'gsp-output-len': ['generated-shared-prefix'],
+  'output-len': OF_FILES,
+  'disable-shuffle': OF_FILES,
+};
+
+/** Throws E_USAGE for what would be left unheard. */
+function requireOwnFlags(options: Options, name: string): void {
+  const stray = Object.keys(FLAGS_OF).find((flag) => isGiven(options, flag) && !FLAGS_OF[flag]?.includes(name));
+  if (stray === undefined) return;
+  throw new JsgError('E_USAGE', `--${stray} does not go with --dataset-name ${name}`, {
+    hint: `It is of --dataset-name ${FLAGS_OF[stray]?.join(' or ')}.`,
+  });
 }
 
 /** Learns the server's words where the data set is made of them. */

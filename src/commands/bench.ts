@@ -2,7 +2,8 @@
 import { type DecodeWorkload, measureDecode, withShares } from '../bench/decode.js';
 import { withPeaks } from '../bench/prefill.js';
 import { whole, wholes } from './bench-options.js';
-import { endpointOption, runBench } from './bench-session.js';
+import { runBench } from './bench-session.js';
+import { endpointOption } from './bench-target-options.js';
 import type { Options } from './settings.js';
 
 /** Short, so that the keys and values of a prompt weigh little beside the weights. */

@@ -16,6 +16,14 @@ describe('normaliseUrl', () => {
     expect(normaliseUrl(text)).toBe(url);
   });
 
+  it.each([
+    ['http://u:secret@host/v1', 'the URL of host has a user, which would not be sent'],
+    ['http://host/v1?version=1', 'the URL of host has a query, which would not be sent'],
+    ['http://host/#a', 'the URL of host has a fragment, which would not be sent'],
+  ])('refuses %s', (text, message) => {
+    expect(() => normaliseUrl(text)).toThrow(expect.objectContaining({ code: 'E_USAGE', message }));
+  });
+
   it.each(['', 'ftp://host', 'http://', 'not a url'])('refuses %j', (text) => {
     expect(() => normaliseUrl(text)).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
   });
