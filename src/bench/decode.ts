@@ -1,7 +1,7 @@
 /** Decoding by number of streams and by context, over HTTP. */
 import type { JsgError } from '../errors.js';
 import { type Bench, completeAll, isRefusal, repeat, vocabularyOf } from './bench.js';
-import { bytesPerToken, decodeRate, meanContext } from './figures.js';
+import { bytesPerToken, decodeRate, meanContext, ranApart } from './figures.js';
 import { measurePrefill } from './prefill.js';
 import { seededRandom } from './random.js';
 import type { DecodeRow, PrefillRow } from './result.js';
@@ -49,8 +49,7 @@ export async function measureDecode(bench: Bench, workload: DecodeWorkload): Pro
       const power = bench.window(`decode, ${what}`, beginMs, bench.clock.now(), tokens);
       const row = { ...summarise(bench, batch, runs), power };
       figures.decode.push(row);
-      if (row.tokensPerSecond === null)
-        figures.notes.push(`${what}: text arrived at once or in bursts: there is no rate to be seen`);
+      if (row.tokensPerSecond === null) figures.notes.push(`${what}: ${whyNoRate(runs)}`);
       figures.notes.push(...doubts(what, runs.flat(), workload.maxTokens));
     }
     if (failure !== null && isRefusal(failure)) {
@@ -96,6 +95,12 @@ export function withShares(rows: readonly DecodeRow[], readBandwidthGBs: number 
     ...row,
     share: row.bandwidthGBs === null || readBandwidthGBs === null ? null : row.bandwidthGBs / readBandwidthGBs,
   }));
+}
+
+function whyNoRate(runs: readonly Trace[][]): string {
+  return runs.some(ranApart)
+    ? 'some streams had ended before others began, so there is no rate of all together: more --max-tokens would let them meet'
+    : 'text arrived at once or in bursts: there is no rate to be seen';
 }
 
 function doubts(what: string, traces: Trace[], maxTokens: number): string[] {

@@ -1,9 +1,9 @@
 /** How far a run is, in words. Pure. */
 
-/** `37 %, about 12 s left`; without a guess where there is nothing to guess from. */
+/** `37 %, about 12 s left`; without a guess where there is nothing to guess from, or nothing left. */
 export function describeProgress(fraction: number, elapsedMs: number): string {
   const percent = `${Math.floor(Math.min(1, fraction) * 100)} %`;
-  if (fraction < 0.02 || elapsedMs < 1000) return percent;
+  if (fraction < 0.02 || fraction >= 1 || elapsedMs < 1000) return percent;
   return `${percent}, about ${describeSeconds((elapsedMs / 1000) * (1 / fraction - 1))} left`;
 }
 

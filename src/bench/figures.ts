@@ -14,8 +14,7 @@ const FEWEST_PIECES = 0.9;
  * making it.
  */
 export function decodeRate(traces: readonly Trace[]): number | null {
-  const beginMs = Math.max(...traces.map((trace) => trace.pieceMs[0] ?? Number.NaN));
-  const endMs = Math.min(...traces.map((trace) => trace.pieceMs.at(-1) ?? Number.NaN));
+  const [beginMs, endMs] = timeTogether(traces);
   if (!(endMs > beginMs)) return null;
   let tokens = 0;
   for (const trace of traces) {
@@ -25,6 +24,19 @@ export function decodeRate(traces: readonly Trace[]): number | null {
     tokens += (pieces.length * tokensAfterFirst(trace)) / (pieceMs.length - 1);
   }
   return (tokens * 1000) / (endMs - beginMs);
+}
+
+/** When all were decoding: none of the time where the end is not after the beginning. */
+function timeTogether(traces: readonly Trace[]): [beginMs: number, endMs: number] {
+  const beginMs = Math.max(...traces.map((trace) => trace.pieceMs[0] ?? Number.NaN));
+  const endMs = Math.min(...traces.map((trace) => trace.pieceMs.at(-1) ?? Number.NaN));
+  return [beginMs, endMs];
+}
+
+/** Some streams had ended before others began: while prompts are read, or one after the other where a server takes no more. */
+export function ranApart(traces: readonly Trace[]): boolean {
+  const [beginMs, endMs] = timeTogether(traces);
+  return traces.length > 1 && endMs < beginMs;
 }
 
 /** Tokens of the pieces after the first, which was made before their time began: it has one, or its share of the text. */

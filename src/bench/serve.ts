@@ -103,11 +103,12 @@ async function driveLevel(
   { first, index }: Place,
 ): Promise<Driven> {
   const { clock } = bench;
-  const { numPrompts, durationS, levels } = options;
+  const { numPrompts, durationS } = options;
   const watch = new LossWatch(bench);
   const { signal } = watch;
   const durationMs = durationS === null ? null : durationS * 1000;
   const what = describeLoad(load);
+  const { begin, part } = placeOf(options, index);
   const beginMs = clock.now();
   const driven: Driven = { traces: [], numJobs: 0, inputTokensAsked: 0, failure: null };
   let numDone = 0;
@@ -115,7 +116,7 @@ async function driveLevel(
     const byJobs = numPrompts === null ? 0 : numDone / numPrompts;
     const byTime = durationMs === null ? 0 : (clock.now() - beginMs) / durationMs;
     const share = Math.min(1, Math.max(byJobs, byTime));
-    bench.progress.update(what, (index + share) / levels.length, `${numDone} answered`);
+    bench.progress.update(what, begin + share * part, `${numDone} answered`);
   };
   const run: RunJob = async (n, dueMs) => {
     driven.numJobs++;
@@ -132,6 +133,21 @@ async function driveLevel(
   driven.traces = await drive(run, { ...load, numJobs: numPrompts, durationMs, clock, random, signal });
   driven.failure = await watch.verdict();
   return driven;
+}
+
+/** Where a level lies in the whole run, by how long arrivals take; alike where that is not known of all. */
+export function placeOf(
+  { levels, numPrompts, durationS }: ServeOptions,
+  index: number,
+): { begin: number; part: number } {
+  const asked = levels.map(({ requestRate }) =>
+    Math.min(durationS ?? Number.POSITIVE_INFINITY, (numPrompts ?? Number.POSITIVE_INFINITY) / requestRate),
+  );
+  const isKnown = asked.every((seconds) => seconds > 0 && Number.isFinite(seconds));
+  const seconds = isKnown ? asked : levels.map(() => 1);
+  const total = seconds.reduce((sum, each) => sum + each, 0);
+  const before = seconds.slice(0, index).reduce((sum, each) => sum + each, 0);
+  return { begin: before / total, part: (seconds[index] ?? 0) / total };
 }
 
 function count(driven: Driven, job: Job): void {

@@ -19,6 +19,8 @@ export interface Script {
   endAfter?: number;
   /** Tokens that a prompt has beside its words: its template. */
   promptOverhead?: number;
+  /** A request waits until the one before has its answer. */
+  isOneByOne?: boolean;
   /** What happens to the n-th request instead of an answer. */
   fault?: (n: number) => Fault | null;
 }
@@ -38,6 +40,7 @@ export interface Asked {
 
 export class FakeServer {
   readonly asked: Asked[] = [];
+  #last = Promise.resolve();
 
   constructor(
     private readonly clock: FakeClock,
@@ -65,7 +68,8 @@ export class FakeServer {
   }
 
   readonly #dispatch = (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean => {
-    void this.#answer(options, handler);
+    const before = this.script.isOneByOne ? this.#last : Promise.resolve();
+    this.#last = before.then(() => this.#answer(options, handler));
     return true;
   };
 

@@ -4,7 +4,7 @@ import type { Bench } from '../../../src/bench/bench.js';
 import { measureDecode, withShares } from '../../../src/bench/decode.js';
 import { measurePrefills, withPeaks } from '../../../src/bench/prefill.js';
 import { ROUTES } from '../../../src/bench/request-body.js';
-import { doubtsOf, measureServe, type ServeOptions } from '../../../src/bench/serve.js';
+import { doubtsOf, measureServe, placeOf, type ServeOptions } from '../../../src/bench/serve.js';
 import type { Target } from '../../../src/bench/target.js';
 import { learnVocabulary } from '../../../src/bench/words.js';
 import { randomWorkload } from '../../../src/bench/workload.js';
@@ -78,6 +78,10 @@ describe('decode', () => {
     const blind = await atOnce.clock.run(measureDecode(atOnce.bench, { ...DECODE, batches: [1] }));
     expect(blind.decode[0]?.tokensPerSecond).toBeNull();
     expect(blind.notes).toEqual(['batch 1: text arrived at once or in bursts: there is no rate to be seen']);
+    const queued = benchOf({ prefillMs: 5, isOneByOne: true });
+    const apart = await queued.clock.run(measureDecode(queued.bench, { ...DECODE, batches: [2] }));
+    expect(apart.decode[0]?.tokensPerSecond).toBeNull();
+    expect(apart.notes.join()).toContain('some streams had ended before others began');
     const silent = benchOf({ hasUsage: false });
     const uncounted = await silent.clock.run(measureDecode(silent.bench, { ...DECODE, promptTokens: 64 }));
     expect(uncounted.decode[0]?.tokensPerSecond).toBeCloseTo(100, 6);
@@ -154,6 +158,16 @@ describe('decode', () => {
     const failure = clock.run(measureDecode(bench, DECODE));
     await expect(failure).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
   });
+});
+
+it('progress goes by how long the arrivals of each level take', () => {
+  const levels = [1, 2, 4].map((requestRate) => ({ requestRate, burstiness: 1, maxConcurrency: null }));
+  const options = { ...CLOSED, levels, numPrompts: 20 };
+  // 20, 10 and 5 seconds.
+  expect(levels.map((_, i) => placeOf(options, i).begin)).toEqual([0, 20 / 35, 30 / 35]);
+  expect(placeOf({ ...options, durationS: 5 }, 2)).toEqual({ begin: 2 / 3, part: 1 / 3 });
+  const closed = [1, 2].map((maxConcurrency) => ({ requestRate: Infinity, burstiness: 1, maxConcurrency }));
+  expect(placeOf({ ...options, levels: closed }, 1)).toEqual({ begin: 0.5, part: 0.5 });
 });
 
 describe('prefill', () => {
