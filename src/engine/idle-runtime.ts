@@ -14,6 +14,8 @@ export interface IdleOptions {
   reload: () => Promise<Runtime>;
   /** Has the runtime to itself before it is unloaded. Must not throw. */
   beforeUnload?: (runtime: Runtime) => Promise<void>;
+  /** The cache is flushed while there is no runtime: what that left for the next one goes. Must not throw. */
+  forgetSaved?: () => Promise<void>;
   /** Requests that may wait for the model; those beyond them are refused. */
   maxWaiting: number;
 }
@@ -71,7 +73,10 @@ export class IdleRuntime implements Runtime {
   }
 
   flushCache(): boolean {
-    return this.#numWaiting === 0 && (this.#loaded?.flushCache() ?? true);
+    if (this.#loaded) return this.#numWaiting === 0 && this.#loaded.flushCache();
+    if (this.#loading) return false;
+    this.#unloading = this.#unloading.then(() => this.options.forgetSaved?.());
+    return true;
   }
 
   async saveCache(to: { path: string; header: Uint8Array }): Promise<number> {

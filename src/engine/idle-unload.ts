@@ -38,6 +38,7 @@ export function unloadWhenIdle(
       return again;
     },
     beforeUnload: async (idle) => session?.saveAtEnd(idle),
+    forgetSaved: async () => session?.forget(),
   });
 }
 

@@ -3,7 +3,7 @@
  * which native/runtime/session.h writes and reads.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTRACT, type RuntimeSpec } from '../addon/binding.js';
@@ -83,6 +83,15 @@ export class SessionFile {
         }
       }
       await sleep(10);
+    }
+  }
+
+  /** There is nothing to go on with. */
+  async forget(): Promise<void> {
+    try {
+      await rm(this.path, { force: true });
+    } catch (error) {
+      log.warning(`session: ${this.path} could not be removed: ${(error as Error).message}`);
     }
   }
 

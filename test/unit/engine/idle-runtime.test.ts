@@ -33,9 +33,11 @@ function rig({
   reload,
   maxWaiting = 8,
   beforeUnload,
+  forgetSaved,
 }: {
   reload?: () => Promise<void>;
   beforeUnload?: IdleOptions['beforeUnload'];
+  forgetSaved?: IdleOptions['forgetSaved'];
   maxWaiting?: number;
 } & FakeRuntimeOptions = {}) {
   const runtimes = [new Stopping({ ...(script && { script }) })];
@@ -43,6 +45,7 @@ function rig({
     unloadAfterMs: IDLE_MS,
     maxWaiting,
     ...(beforeUnload && { beforeUnload }),
+    ...(forgetSaved && { forgetSaved }),
     reload: async () => {
       await reload?.();
       runtimes.push(new Stopping({ ...(script && { script }) }));
@@ -100,6 +103,30 @@ describe('a runtime that unloads when idle', () => {
     await expect(idle.saveCache({ path: '', header: new Uint8Array() })).rejects.toMatchObject({
       code: 'E_UNAVAILABLE',
     });
+  });
+
+  it('forgets what it saved when its cache is flushed while it is unloaded, before it is loaded again', async () => {
+    const did: string[] = [];
+    const { idle, unloaded } = rig({
+      beforeUnload: async () => {
+        did.push('save');
+      },
+      forgetSaved: async () => {
+        did.push('forget');
+      },
+      reload: async () => {
+        did.push('load');
+      },
+    });
+    await answer(idle);
+    expect(idle.flushCache()).toBe(true);
+    await unloaded();
+    expect(idle.flushCache()).toBe(true);
+    const waiting = answer(idle);
+    expect(idle.flushCache()).toBe(false);
+    await waiting;
+    expect(did).toEqual(['save', 'forget', 'load']);
+    await idle.stop();
   });
 
   it('stays loaded while a request is alive, however long its step takes', async () => {
