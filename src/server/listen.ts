@@ -1,6 +1,6 @@
 /** The app on a port: limits of the HTTP layer, and an orderly end. */
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { JsgError } from '../errors.js';
 import type { ServerApp } from './app.js';
@@ -104,15 +104,26 @@ class OpenResponses {
   #waiters: (() => void)[] = [];
 
   constructor(server: Server, answerTimeoutMs: number) {
-    server.on('request', (_, response) => {
+    const ofConnection = new WeakMap<Socket, Set<ServerResponse>>();
+    server.on('connection', (socket) => {
+      const open = new Set<ServerResponse>();
+      ofConnection.set(socket, open);
+      // Node tells the answer that is being sent; those to requests behind it have no socket yet, and would never hear of it.
+      socket.once('close', () => {
+        for (const response of open) if (!response.socket) response.emit('close');
+      });
+    });
+    server.on('request', ({ socket }, response) => {
       let timer: NodeJS.Timeout | undefined;
       this.#count++;
+      ofConnection.get(socket)?.add(response);
       // All of it is written now, if only to a buffer here.
       response.once('prefinish', () => {
         if (!response.closed) timer = setTimeout(() => response.destroy(), answerTimeoutMs).unref();
       });
       response.once('close', () => {
         clearTimeout(timer);
+        ofConnection.get(socket)?.delete(response);
         this.#count--;
         if (this.#count === 0) for (const wake of this.#waiters.splice(0)) wake();
       });

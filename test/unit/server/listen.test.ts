@@ -83,6 +83,18 @@ describe('a client that goes away', () => {
     expect(runtime.numCancelled).toBe(3);
   });
 
+  it.each([true, false])('behind several requests at once: all of them end (stream: %s)', async (stream) => {
+    const { server, runtime, app } = await start({ script: endless, delayMs: 1 });
+    const client = await RawClient.connect(server.port);
+    for (let i = 0; i < 12; i++) client.post(CHAT_PATH, { ...CHAT, stream });
+    await until('they run', () => runtime.numLive === 12);
+    client.socket.destroy();
+    await until('they have ended', () => runtime.numLive === 0 && app.lifecycle.numActive === 0);
+    const begin = performance.now();
+    expect(await server.drain(5000)).toBe(0);
+    expect(performance.now() - begin).toBeLessThan(1000);
+  });
+
   it('in the middle of its request: nothing runs, nothing is logged', async () => {
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const { server, runtime } = await start();
