@@ -70,7 +70,7 @@ ${wanted.steps ?? ''}    outputs: ['demo/demo-0.2.0-py3-none-any.whl']
 }
 
 /** A virtual environment of one's own: making one for each build takes most of a test's time. */
-export function makeVenv({ root }: Site, name: string): string {
+export function makeVenv({ root }: Pick<Site, 'root'>, name: string): string {
   const path = join(root, name);
   execaSync('python3', ['-m', 'venv', path]);
   return path;

@@ -52,10 +52,7 @@ afterAll(async () => {
   setLogLevel('info');
 });
 
-async function post(
-  path: string,
-  body: string | Uint8Array,
-): Promise<{ status: number; param: string | null; text: string }> {
+async function post(path: string, body: BodyInit): Promise<{ status: number; param: string | null; text: string }> {
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body };
   const response = await app.request(path, init);
   const text = await response.text();

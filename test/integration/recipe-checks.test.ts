@@ -49,8 +49,10 @@ async function examine(checks: Check[], device: Partial<PlanDevice> = {}) {
   return verdicts;
 }
 
-/** A wheel of libraries, each with a fat binary for these architectures; none: a library without code for a GPU. */
-function makeWheel(name: string, libraries: Record<string, { sass?: number[]; ptx?: number[]; isCut?: boolean }>) {
+/** By file name, the architectures of its fat binary; none: a library without code for a GPU. */
+type Libraries = Record<string, { sass?: number[]; ptx?: number[]; isCut?: boolean }>;
+
+function makeWheel(name: string, libraries: Libraries) {
   const folder = join(root, name);
   for (const [file, { sass = [], ptx = [], isCut = false }] of Object.entries(libraries)) {
     const entries = [
@@ -58,7 +60,8 @@ function makeWheel(name: string, libraries: Record<string, { sass?: number[]; pt
       ...ptx.map((arch) => ({ kind: 'ptx' as const, arch })),
     ];
     const code = fatbin(entries);
-    const sections = entries.length === 0 ? {} : { '.nv_fatbin': isCut ? code.subarray(0, code.length - 8) : code };
+    const sections: Record<string, Buffer> =
+      entries.length === 0 ? {} : { '.nv_fatbin': isCut ? code.subarray(0, code.length - 8) : code };
     write(join(folder, 'kernels', file), elf({ sections }));
   }
   write(join(folder, 'kernels/__init__.py'), '');
@@ -71,14 +74,14 @@ function makeWheel(name: string, libraries: Record<string, { sass?: number[]; pt
 describe('GPU code in a wheel', () => {
   const orin = { sm: 87, isJetson: true };
 
-  it.each([
+  it.each<[string, Libraries, string, string]>([
     ['machine code for the GPU', { 'a.so': { sass: [80, 87] } }, 'passed', 'a.so for sm_80 sm_87; this GPU is sm_87'],
     ['PTX that its driver compiles', { 'a.so': { ptx: [80] } }, 'passed', 'a.so for compute_80'],
     ['code for its discrete relative only', { 'a.so': { sass: [80] } }, 'failed', 'a.so for sm_80; this GPU is sm_87'],
     ['code in one of two', { 'a.so': { sass: [87] }, 'b.so': { sass: [90] } }, 'passed', 'not for it: b.so for sm_90'],
     ['no code at all', { 'a.so': {} }, 'failed', 'has no library with code for a GPU'],
     ['a library that is damaged', { 'a.so': { sass: [80], isCut: true } }, 'unknown', 'not all was read'],
-  ] as const)('%s', async (name, libraries, status, detail) => {
+  ])('%s', async (name, libraries, status, detail) => {
     const [verdict] = await examine([makeWheel(name.replace(/\W+/g, '_'), libraries)], orin);
     expect(verdict).toMatchObject({ status, detail: expect.stringContaining(detail) });
   });

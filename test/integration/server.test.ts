@@ -36,7 +36,10 @@ beforeAll(async () => {
     runtime,
     model: {
       ...model,
-      chatTemplate: { render: (messages) => messages.map(({ role, content }) => `${role}: ${content}\n`).join('') },
+      chatTemplate: {
+        text: '{{ messages }}',
+        render: (messages) => messages.map(({ role, content }) => `${role}: ${content}\n`).join(''),
+      },
     },
     options: {
       servedModelName: 'tiny',

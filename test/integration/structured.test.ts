@@ -1,7 +1,6 @@
 /** Structured output over the real runtime and the real XGrammar. */
-import Ajv from 'ajv/dist/2020.js';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-// @ts-expect-error: a benchmark's, without types
 import { randomSchema } from '../../bench/grammar/schemas.mjs';
 import { setLogLevel } from '../../src/log.js';
 import type { ServerApp } from '../../src/server/app.js';
@@ -53,7 +52,7 @@ describe.skipIf(!hasGrammars)('structured output', () => {
   });
 
   test('random schemas: whatever the model, what it finishes is valid, and what is cut is closed in time where that is possible', async () => {
-    const ajv = new Ajv({ strict: false, validateFormats: false });
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
     const count = { finished: 0, cut: 0, closed: 0 };
     const work = Array.from({ length: 60 }, (_, seed) => async () => {
       const schema = randomSchema(seed);

@@ -1,3 +1,4 @@
+import { ReadableStream } from 'node:stream/web';
 import { StringDecoder } from 'node:string_decoder';
 import { describe, expect, it } from 'vitest';
 import { readEvents, SseParser } from '../../src/server-events.js';

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-// @ts-expect-error: a script, without types
 import { readChoice, xgrammarLibrary } from '../../scripts/xgrammar/library.mjs';
 
 let root: string;

@@ -30,6 +30,11 @@ export class FakeNative implements NativeRuntime {
     version: '0',
     contract: CONTRACT,
     isas: () => [],
+    hasCuda: false,
+    cudaDevice: () => null,
+    hasGrammars: false,
+    createGrammarCompiler: () => Promise.reject(new Error('no grammars')),
+    quantizeMatrix: () => Promise.reject(new Error('no quantizing')),
     measureReadBandwidth: async () => 1,
     createRuntime: async (_spec, onStep, onProgress) => {
       onProgress(1);

@@ -87,26 +87,31 @@ test('a build without CUDA and a machine without a usable GPU are told apart', (
   expect(thrown(binding(null))).toMatchObject({ code: 'E_DEVICE_UNSUITABLE', hint: expect.stringMatching(/driver/) });
 });
 
-const projection = { name: 'model.layers.0.mlp.up_proj.weight', dtype: 'BF16', shape: [64, 64], nbytes: 8192 } as const;
+const projection: StoredTensor = {
+  name: 'model.layers.0.mlp.up_proj.weight',
+  dtype: 'BF16',
+  shape: [64, 64],
+  nbytes: 8192,
+};
 
-test.each([
+test.each<[string, StoredTensor]>([
   ['weights quantised on load', { ...projection, quantize: { bits: 4, groupSize: 32 } }],
   ['weights of GGUF', { ...projection, dtype: 'Q4_1' }],
-] as const)('prompts in int8 are for %s', (_, tensor) => {
+])('prompts in int8 are for %s', (_, tensor) => {
   const asked = settings({ 'prefill-dtype': 'int8' });
-  expect(() => requirePromptsInInt8(asked, [tensor as StoredTensor])).not.toThrow();
+  expect(() => requirePromptsInInt8(asked, [tensor])).not.toThrow();
   const { spec, description } = chooseBackend(asked, half, device, binding(orin));
   expect(spec.int8Prompts).toBe(true);
   expect(description).toMatch(/, prompts in int8$/);
   expect(chooseBackend(settings({}), half, device, binding(orin)).spec.int8Prompts).toBe(false);
 });
 
-test.each([
+test.each<[string, StoredTensor]>([
   ['of 16 bits', projection],
   ['of which only the head has codes', { ...projection, name: 'lm_head.weight', quantize: { bits: 8, groupSize: 64 } }],
   ['of types that become 16 bits', { ...projection, dtype: 'Q6_K' }],
-] as const)('prompts in int8 are refused for a model %s', (_, tensor) => {
-  const refused = () => requirePromptsInInt8(settings({ 'prefill-dtype': 'int8' }), [tensor as StoredTensor]);
+])('prompts in int8 are refused for a model %s', (_, tensor) => {
+  const refused = () => requirePromptsInInt8(settings({ 'prefill-dtype': 'int8' }), [tensor]);
   expect(refused).toThrow('--prefill-dtype int8 is for weights of 4 or 8 bits, and this model has none');
-  expect(() => requirePromptsInInt8(settings({}), [tensor as StoredTensor])).not.toThrow();
+  expect(() => requirePromptsInInt8(settings({}), [tensor])).not.toThrow();
 });

@@ -25,6 +25,7 @@ describe('routing', () => {
   it('hides what went wrong inside, and logs it', async () => {
     const error = vi.spyOn(log, 'error').mockImplementation(() => {});
     const chatTemplate = {
+      text: '',
       render: () => {
         throw new TypeError('secret detail');
       },

@@ -47,7 +47,7 @@ export function testApp({ server, model, readMachine, page = [], ...runtimeOptio
       app.request(path, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(init.headers as Record<string, string>) },
-        body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+        body: typeof body === 'string' || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body),
         ...(init.signal ? { signal: init.signal } : {}),
       }),
   };

@@ -100,16 +100,18 @@ const NARROWER: AnySchema[] = [
   { not: { type: 'object', additionalProperties: false, properties: { a: {} } } },
 ];
 
+const accepted = (validate: (value: unknown) => unknown) => INSTANCES.filter((value) => validate(value));
+
 describe('what normalizeSchema makes', () => {
   it.each(EXACT)('%j: the same values', (schema) => {
-    const wanted = INSTANCES.filter(given.compile(schema));
-    expect(INSTANCES.filter(made.compile(normalize(schema)))).toEqual(wanted);
+    const wanted = accepted(given.compile(schema));
+    expect(accepted(made.compile(normalize(schema)))).toEqual(wanted);
   });
 
   it.each(NARROWER)('%j: no others', (schema) => {
-    const accepted = INSTANCES.filter(made.compile(normalize(schema)));
-    expect(accepted.length).toBeGreaterThan(3);
-    expect(accepted.filter((value) => !given.validate(schema, value))).toEqual([]);
+    const fewer = accepted(made.compile(normalize(schema)));
+    expect(fewer.length).toBeGreaterThan(3);
+    expect(fewer.filter((value) => !given.validate(schema, value))).toEqual([]);
   });
 
   it.each([
