@@ -45,7 +45,7 @@ class Observer implements Dispatcher.DispatchHandler {
   /** Time of the read at hand: all its pieces came then. */
   #nowMs = 0;
   #status = 0;
-  #retryAfter: string | null = null;
+  #headers: IncomingHttpHeaders = {};
   #faultBody = '';
   #text = '';
   #firstChars = 0;
@@ -89,7 +89,7 @@ class Observer implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
-    this.#retryAfter = headers['retry-after'] ?? null;
+    this.#headers = headers;
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, bytes: Buffer): void {
@@ -114,10 +114,15 @@ class Observer implements Dispatcher.DispatchHandler {
   #faultOfEnd(): Failure | null {
     if (this.#status !== 200) {
       const message = faultText(this.#faultBody).replace(/\s+/g, ' ').trim().slice(0, MAX_FAULT_CHARS);
-      const later = this.#retryAfter === null ? '' : ` (Retry-After: ${this.#retryAfter})`;
+      const retryAfter = this.#headers['retry-after'];
+      const later = retryAfter === undefined ? '' : ` (Retry-After: ${retryAfter})`;
       return { kind: `http ${this.#status}`, message: message + later };
     }
     const hasEnd = this.#doneMs !== null || this.#finishReason !== null;
+    const type = this.#headers['content-type'] ?? '';
+    if (!hasEnd && this.#pieceMs.length === 0 && type !== '' && !type.startsWith('text/event-stream')) {
+      return { kind: 'stream', message: `the answer is ${type}, not a stream of events` };
+    }
     if (!hasEnd) return { kind: 'cut off', message: 'the stream ended without its end' };
     return this.#pieceMs.length === 0 ? { kind: 'empty', message: 'the server streamed no text' } : null;
   }
@@ -177,7 +182,8 @@ class Observer implements Dispatcher.DispatchHandler {
     this.#isSettled = true;
     clearTimeout(this.#timer);
     this.options.signal?.removeEventListener('abort', this.#onAbort);
-    const counted = this.#usage?.completionTokens ?? null;
+    // Text without tokens was not counted.
+    const counted = this.#usage?.completionTokens || null;
     this.resolve({
       text: this.#text,
       trace: {

@@ -194,6 +194,24 @@ describe('send', () => {
     expect((await ask(target)).trace.failure).toEqual({ kind: 'http 429', message });
   });
 
+  it('an answer that is no stream is told as such', async () => {
+    const stream = async (response: ServerResponse) => {
+      response.setHeader('content-type', 'application/json');
+      response.end('{"choices":[{"text":"a"}],"usage":{"completion_tokens":1}}');
+    };
+    const { trace } = await ask(await targetOf({ stream }));
+    const message = 'the answer is application/json, not a stream of events';
+    expect(trace.failure).toEqual({ kind: 'stream', message });
+  });
+
+  it('a usage of no tokens beside text counts nothing', async () => {
+    const stream = async (response: ServerResponse) => {
+      response.write(event({ choices: [{ text: 'a' }], usage: { completion_tokens: 0 } }));
+      response.end(END);
+    };
+    expect((await ask(await targetOf({ stream }))).trace).toMatchObject({ completionTokens: 1, countedBy: 'pieces' });
+  });
+
   it('an answer without text is one token by its end, or a failure', async () => {
     const silent = await ask(await targetOf({ stream: async (response) => void response.end(END) }));
     expect(silent.trace).toMatchObject({ failure: null, completionTokens: 1 });
