@@ -18,7 +18,7 @@ export function parseDataset(text: string, name: string): Conversation[] {
   const conversations =
     entries !== null
       ? entries.map((entry, i) => fromEntry(entry, `${name}: entry ${i + 1}`))
-      : trimmed
+      : text
           .split('\n')
           .map((line, i) => ({ line: line.trim(), where: `${name}:${i + 1}` }))
           .filter(({ line }) => line !== '')
@@ -83,7 +83,7 @@ const ROLES: Record<string, string> = { human: 'user', user: 'user', gpt: 'assis
 function fromSpoken(spoken: Entry[], outputTokens: number | null): Conversation {
   const opening: Message[] = [];
   const turns: Conversation['turns'] = [];
-  for (const each of spoken) {
+  for (const each of spoken.filter((entry) => typeof entry === 'object' && entry !== null)) {
     const told = String(each.role ?? each.from ?? '');
     const role = ROLES[told] ?? told;
     const content = each.content ?? each.value;

@@ -168,6 +168,8 @@ describe('parseDataset', () => {
     ['{"prompt": "x"}\n{"prompt": ', 'f:2: '],
     ['[{"prompt": "x"}, ', 'f: '],
     ['[null]', 'f: entry 1: no prompt'],
+    ['\n\n{"a": 1}', 'f:3: neither prompt'],
+    ['{"messages": [null, "x"]}', 'f holds no prompt'],
   ])('%j is refused', (text, message) => {
     expect(() => parseDataset(text, 'f')).toThrow(message);
   });
