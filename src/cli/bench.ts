@@ -107,8 +107,7 @@ function addRun(self: Command): Command {
     .option('--ignore-eos', 'ask for answers of full length, though the server does not say that it understands it')
     .option('--disable-ignore-eos', 'let the model end its answers')
     .option('--extra-request-body <JSON>', 'fields to add to every request')
-    .option('--timeout <SECONDS>', 'a request that takes longer has failed (default: none)')
-    .option('--seed <N>', 'decides lengths, order and arrivals (default: 0)');
+    .option('--timeout <SECONDS>', 'a request that takes longer has failed (default: none)');
   return addOutput(addMachine(self));
 }
 
@@ -139,6 +138,7 @@ function addLoad(self: Command): Command {
     .option('--request-rate <R,R>', 'requests a second, inf for all at once (default: inf)')
     .option('--burstiness <B>', 'of the arrivals: 1 is Poisson, more is more even (default: 1)')
     .option('--max-concurrency <N,N>', 'requests at the same time at most (default: any number)')
+    .option('--seed <N>', 'decides lengths, order and arrivals (default: 0)')
     .option('--warmup-requests <N>', 'requests before the measurement (default: 1)')
     .option('--goodput <KEY:MS...>', 'count requests that keep to ttft, itl (99 % of the gaps), tpot, e2el');
 }
