@@ -1,10 +1,18 @@
 #include "runtime/engine.h"
 
+#include <chrono>
 #include <utility>
 
 #include "error.h"
 
 namespace jsg {
+namespace {
+
+// After so long without work it is unlikely that a request comes just now, and has to wait while the books are looked
+// through.
+constexpr std::chrono::milliseconds kQuiet(100);
+
+}  // namespace
 
 Engine::Engine(std::unique_ptr<Model> model, const EngineOptions& options, Sink sink)
     : options_(options),
@@ -114,10 +122,11 @@ void Engine::run() {
   while (take_inbox()) {
     bool has_stepped = false;
     try {
+      if (is_quiet_) (void)pipeline_->scheduler().count_leaked_blocks();
       apply_inbox();
       has_stepped = pipeline_->advance(*events_);
       steps_ += has_stepped;
-      if (!pipeline_->has_work()) leaked_blocks_ = pipeline_->scheduler().count_leaked_blocks();
+      if (!pipeline_->has_work()) leaked_blocks_ = pipeline_->scheduler().n_leaked_blocks();
     } catch (const std::exception& error) {
       fail(error.what());
     } catch (...) {
@@ -131,13 +140,16 @@ void Engine::run() {
   if (on_stopped_) on_stopped_();
 }
 
-// Sleeps until there is something to do. False: stop.
+// Sleeps until there is something to do, which is also to look the books through once it has been quiet. False: stop.
 bool Engine::take_inbox() {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [&] {
+  const auto has_cause = [&] {
     if (!failure_.empty()) return stopping_;
     return stopping_ || !inbox_.empty() || pipeline_->has_work();
-  });
+  };
+  is_quiet_ = !is_checked_ && failure_.empty() && !wake_.wait_for(lock, kQuiet, has_cause);
+  if (!is_quiet_) wake_.wait(lock, has_cause);
+  is_checked_ = is_quiet_;
   taken_.clear();
   std::swap(taken_, inbox_);
   return !stopping_;

@@ -102,6 +102,8 @@ class Engine {
   std::unique_ptr<StepEvents> events_ = std::make_unique<StepEvents>();
   int leaked_blocks_ = 0;
   uint64_t steps_ = 0;
+  bool is_quiet_ = false;   // nothing to do, for a while
+  bool is_checked_ = true;  // the books, since there was
 
   // Shared, under mutex_.
   mutable std::mutex mutex_;

@@ -44,6 +44,10 @@ int Scheduler::used_tokens() const {
 int Scheduler::count_leaked_blocks() const {
   pool_.check_integrity();
   cache_.check_integrity();
+  return n_leaked_blocks();
+}
+
+int Scheduler::n_leaked_blocks() const {
   int n_held = 0;
   for (const Sequence* sequence : running_) n_held += static_cast<int>(sequence->block_table().size());
   return pool_.n_used() + pool_.n_extra_owners() - n_held;

@@ -78,7 +78,10 @@ class Scheduler {
   int used_tokens() const;
   // Tokens of the prefix cache that no sequence uses: room for others.
   int evictable_tokens() const { return pool_.n_kept_idle() * kBlockSize; }
-  // Used blocks that no sequence holds. Throws E_INTERNAL when the pool or the prefix cache contradicts itself.
+  // Used blocks that no sequence holds.
+  int n_leaked_blocks() const;
+  // The same, having looked at every block, which in a large pool takes milliseconds. Throws E_INTERNAL when the pool or
+  // the prefix cache contradicts itself.
   int count_leaked_blocks() const;
 
   // Throws E_INTERNAL when the id is that of another live sequence.
