@@ -169,6 +169,31 @@ class Subject {
   // Runs rows of which the first n_decode decode, the others are of one sequence. Returns (rows, n_heads * head_dim).
   std::vector<float> step(std::vector<Row> rows, int n_decode) {
     const int n = static_cast<int>(rows.size());
+    return run(std::move(rows), [&](int row) { return row <= n_decode; },
+               {n, n_decode, std::min(n, n_decode + 1), n > n_decode ? n - n_decode : 0, 1});
+  }
+  // Runs rows in tiles; neighbours of one sequence are a slice. `n_more` tiles fill up.
+  std::vector<float> extend(std::vector<Row> rows, int n_more) {
+    AttentionStep step{static_cast<int>(rows.size()), 0, 0, 0, 1, n_more};
+    int n_before = 0;
+    std::vector<bool> begins;
+    tiles_host_.clear();
+    for (int i = 0; i < step.n_rows; ++i) {
+      begins.push_back(i == 0 || rows[i].sequence < 0 || rows[i].sequence != rows[i - 1].sequence);
+      n_before = begins[i] ? 0 : n_before + 1;
+      if (rows[i].sequence < 0) continue;
+      if (n_before % attention_.tile_rows() == 0) tiles_host_.push_back({i, 0});
+      ++tiles_host_.back().y;
+    }
+    step.n_tiles += static_cast<int>(tiles_host_.size());
+    tiles_host_.resize(step.n_tiles, {0, 0});
+    return run(std::move(rows), [&](int row) { return begins[row]; }, step);
+  }
+
+  // begins_slice(i): whether row i begins one.
+  template <class Begins>
+  std::vector<float> run(std::vector<Row> rows, Begins begins_slice, AttentionStep step) {
+    const int n = static_cast<int>(rows.size());
     std::vector<int32_t> positions, sequences, tables, begin;
     std::vector<int2> slices;
     std::vector<float2> rotations;
@@ -176,15 +201,15 @@ class Subject {
     int max_context = 1;
     for (int i = 0; i < n; ++i) {
       Row& row = rows[i];
-      const bool is_new = i < n_decode || i == n_decode;
       Sequence* sequence = row.sequence < 0 ? nullptr : &sequences_[row.sequence];
       const int position = sequence ? sequence->n++ : -1;
       max_context = std::max(max_context, position + 1);
-      if (is_new) {
-        slices.push_back({i, i < n_decode ? 1 : n - n_decode});
+      if (begins_slice(i)) {
+        slices.push_back({i, 0});
         begin.push_back(static_cast<int32_t>(tables.size()));
         if (sequence) tables.insert(tables.end(), sequence->table.begin(), sequence->table.end());
       }
+      ++slices.back().y;
       positions.push_back(position);
       sequences.push_back(static_cast<int32_t>(slices.size()) - 1);
       for (int j = 0; j < v_.head_dim / 2; ++j) rotations.push_back(rotation(std::max(position, 0), j));
@@ -194,6 +219,7 @@ class Subject {
     upload(positions_, positions);
     upload(sequence_ids_, sequences);
     upload(slices_, slices);
+    upload(tiles_, tiles_host_);
     upload(tables_, tables);
     upload(begin_, begin);
     upload(rotations_, rotations);
@@ -201,9 +227,10 @@ class Subject {
     const size_t width = static_cast<size_t>(v_.n_heads) * v_.head_dim;
     out_.grow(n * width);
     check(cudaMemsetAsync(out_.get(), 0x5a, n * width * sizeof(T), launch_.stream), "clearing");
-    attention_.plan({n, n_decode, static_cast<int>(slices.size()), n > n_decode ? n - n_decode : 0, max_context});
-    const StepView view{positions_.get(), sequence_ids_.get(), slices_.get(),
-                        tables_.get(),    begin_.get(),        rotations_.get()};
+    step.max_context = max_context;
+    attention_.plan(step);
+    const StepView view{positions_.get(), sequence_ids_.get(), slices_.get(), tables_.get(),
+                        begin_.get(),     rotations_.get(),    tiles_.get()};
     const float* norm = v_.normed ? norm_.get() : nullptr;
     attention_.run(0, qkv_.get(), out_.get(), view, norm, norm);
     check(cudaStreamSynchronize(launch_.stream), "running attention");
@@ -212,10 +239,10 @@ class Subject {
     return {result.begin(), result.end()};
   }
 
-  // What the formula gives for a row that was the last of its sequence, head by head; scores at base e.
-  std::vector<double> expected(const Row& row) const {
+  // What the formula gives for the row that was the last but n_after of its sequence, head by head; scores at base e.
+  std::vector<double> expected(const Row& row, int n_after = 0) const {
     const Sequence& sequence = sequences_[row.sequence];
-    const int n = sequence.n, dim = v_.head_dim;
+    const int n = sequence.n - n_after, dim = v_.head_dim;
     const int first = v_.window > 0 ? std::max(0, n - v_.window) : 0;
     std::vector<float> q(row.q.begin(), row.q.end());
     std::vector<double> out(q.size()), scores(n);
@@ -314,7 +341,8 @@ class Subject {
   std::vector<int32_t> free_;
   std::vector<Sequence> sequences_;
   Memory<int32_t> positions_, sequence_ids_, tables_, begin_;
-  Memory<int2> slices_;
+  std::vector<int2> tiles_host_;
+  Memory<int2> slices_, tiles_;
   Memory<float2> rotations_;
   Memory<float> norm_;
   Memory<T> qkv_, out_;
@@ -388,6 +416,44 @@ void prefill_matches(const Variant& v, KvFormat format, AttentionPath path) {
   }
   const double tolerance = std::is_same_v<T, __half> ? 2e-3 : 1e-2;
   CHECK_NEAR(worst, 0, tolerance);
+}
+
+// So many rows at once behind each of the contexts.
+template <class T>
+void extend_matches(const Variant& v, KvFormat format, std::vector<int> contexts, std::vector<int> n_rows) {
+  int n_blocks = 0;
+  for (size_t s = 0; s < contexts.size(); ++s) n_blocks += (contexts[s] + 3 * n_rows[s] + kPage - 1) / kPage;
+  Subject<T> subject(v, format, AttentionPath::kFast, n_blocks);
+  subject.poison();
+  for (size_t s = 0; s < contexts.size(); ++s) {
+    subject.prefill(subject.add_sequence(contexts[s] + 3 * n_rows[s]), contexts[s]);
+  }
+  double worst = 0;
+  const size_t width = static_cast<size_t>(v.n_heads) * v.head_dim;
+  for (int step = 0; step < 3; ++step) {
+    std::vector<typename Subject<T>::Row> rows;
+    std::vector<int> n_after;
+    for (size_t s = 0; s < contexts.size(); ++s) {
+      for (int i = n_rows[s]; i > 0; --i) {
+        rows.push_back(subject.random_row(static_cast<int>(s)));
+        n_after.push_back(i - 1);
+      }
+    }
+    rows.push_back(subject.random_row(-1));
+    const std::vector<float> actual = subject.extend(rows, step);
+    for (size_t i = 0; i < n_after.size(); ++i) {
+      worst = std::max(worst, worst_head(std::span(actual).subspan(i * width, width),
+                                         subject.expected(rows[i], n_after[i]), v.head_dim));
+    }
+    const float untouched = actual[n_after.size() * width];
+    CHECK(std::all_of(actual.end() - static_cast<std::ptrdiff_t>(width), actual.end(),
+                      [&](float x) { return x == untouched; }));
+  }
+  // As in decode_matches(); among so many rows there are keys of fp16, too, that are just between two of 8 bits.
+  const double fp16 = format == KvFormat::k16Bit ? 2e-3 : 5e-3, bf16 = format == KvFormat::kE5M2 ? 2e-2 : 1e-2;
+  CHECK_NEAR(worst, 0, (std::is_same_v<T, __half> ? fp16 : bf16));
+  std::printf("     %d/%d heads of %d, window %d, %s, %s: %.1e\n", v.n_heads, v.n_kv_heads, v.head_dim, v.window,
+              std::is_same_v<T, __half> ? "fp16" : "bf16", kFormatNames[static_cast<int>(format)], worst);
 }
 
 constexpr Variant kVariants[] = {
@@ -479,6 +545,28 @@ TEST(prefill_matches_the_formula) {
       prefill_matches<__half>(v, format, AttentionPath::kFast);
       prefill_matches<__nv_bfloat16>(v, format, AttentionPath::kFast);
       prefill_matches<__half>(v, format, AttentionPath::kReference);
+    }
+  }
+}
+
+TEST(extend_matches_the_formula) {
+  if (!has_device()) return;
+  const std::vector<int> contexts = {0, 1, 15, 16, 60, 63, 64, 127, 200, 257, 511, 900};
+  const std::vector<int> n_rows = {1, 2, 3, 16, 5, 4, 9, 1, 7, 33, 8, 2};
+  for (const Variant& v : kVariants) {
+    for (const KvFormat format : kFormats) {
+      extend_matches<__half>(v, format, contexts, n_rows);
+      extend_matches<__nv_bfloat16>(v, format, contexts, n_rows);
+    }
+  }
+  // Alone: spans share a sequence.
+  for (const KvFormat format : kFormats) {
+    for (const int context : {0, 100, 257, 700, 3000}) {
+      for (const int n : {2, 5, 64}) {
+        extend_matches<__half>(kVariants[1], format, {context}, {n});
+        extend_matches<__half>(kVariants[5], format, {context}, {n});
+        extend_matches<__half>(kVariants[8], format, {context}, {n});
+      }
     }
   }
 }

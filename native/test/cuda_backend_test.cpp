@@ -180,6 +180,23 @@ Script long_contexts() {
   return script;
 }
 
+// A few rows of each sequence at once, as drafts (all rows scored) and as forced tokens (the last alone), so often in
+// the same shape that steps are recorded and replayed.
+Script few_rows(const std::vector<int>& contexts, const std::vector<int>& n_rows) {
+  constexpr int kRounds = 7;
+  std::vector<int> lengths;
+  for (size_t s = 0; s < contexts.size(); ++s) lengths.push_back(contexts[s] + 2 * kRounds * n_rows[s]);
+  Script script("few rows x " + std::to_string(contexts.size()), lengths);
+  for (size_t s = 0; s < contexts.size(); ++s) script.rows(static_cast<int>(s), contexts[s]);
+  for (const LogitsOf wanted : {LogitsOf::kAll, LogitsOf::kLast}) {
+    for (int round = 0; round < kRounds; ++round) {
+      script.next();
+      for (size_t s = 0; s < contexts.size(); ++s) script.rows(static_cast<int>(s), n_rows[s], wanted);
+    }
+  }
+  return script;
+}
+
 // Token by token over several borders of blocks, and of the window.
 Script walk() {
   Script script("walk", {80, 200});
@@ -281,6 +298,9 @@ void compare_fully(const TinyDecoder& variant) {
   for (const int n : {1, 2, 3, 5, 8, 9, 12, 16, 24, 33, 64}) scripts.push_back(mixed(n));
   scripts.push_back(long_contexts());
   scripts.push_back(walk());
+  scripts.push_back(few_rows({700}, {9}));
+  scripts.push_back(few_rows({15, 1, 200, 33}, {1, 5, 3, 16}));
+  scripts.push_back(few_rows({40, 90, 5, 300, 64, 31, 17, 100, 80, 11}, {8, 9, 1, 7, 8, 16, 8, 8, 2, 8}));
   compare(variant, kBothTypes, kSubjects, scripts);
 }
 
@@ -422,6 +442,7 @@ TEST(small_matches_cpu) {
   std::vector<Script> scripts;
   scripts.push_back(mixed(2));
   scripts.push_back(mixed(9));
+  scripts.push_back(few_rows({330, 20}, {5, 2}));
   scripts.push_back(std::move(Script("spans", {600}).rows(0, 598).next().rows(0, 1).next().rows(0, 1)));
   compare(kEverything, std::span(kBothTypes).first(1), kSubjects, scripts);
   compare(kWideHead, std::span(kBothTypes).last(1), kSubjects, scripts);
@@ -433,6 +454,7 @@ TEST(raced_steps) {
   constexpr TinyDecoder kTiny{"raced", 128, 2, 1, 64, false, false, false, true, 0, 128, 2};
   std::vector<Script> scripts;
   scripts.push_back(mixed(2));
+  scripts.push_back(few_rows({70, 14}, {1, 5}));
   compare(kTiny, std::span(kBothTypes).first(1), std::span(kSubjects).first(2), scripts);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backend/cuda/decode_attention.h"
+#include "backend/cuda/extend_attention.h"
 #include "backend/cuda/kernels/attention_reference.cuh"
 #include "backend/cuda/kernels/rope_append.cuh"
 #include "backend/cuda/prefill_attention.h"
@@ -59,6 +60,11 @@ void Attention<T>::write_block(int32_t block, const uint8_t* from) {
 }
 
 template <class T>
+int Attention<T>::tile_rows() const {
+  return extend_rows(shape_.n_heads / shape_.n_kv_heads);
+}
+
+template <class T>
 int Attention<T>::value_offset() const {
   if (format_ == KvFormat::k16Bit) return kPage * shape_.head_dim * static_cast<int>(sizeof(T));
   return kPage * ((shape_.head_dim + 31) / 32 * 32);
@@ -76,7 +82,8 @@ bool Attention<T>::plan(const AttentionStep& step) {
   if (!fast_) {
     return scores_.grow(static_cast<size_t>(step.n_rows) * shape_.n_heads * static_cast<size_t>(step.max_context));
   }
-  const int group = shape_.n_heads / shape_.n_kv_heads, units = step.n_decode * shape_.n_kv_heads;
+  const int group = shape_.n_heads / shape_.n_kv_heads;
+  const int units = (step.n_tiles > 0 ? step.n_tiles : step.n_decode) * shape_.n_kv_heads;
   const bool in_cluster = launch_.dependent;  // both need sm >= 90
   least_pages_ = in_cluster ? kDecodeWarps : kLeastPages;
   const int max_spans = in_cluster ? kMaxCluster : kMaxSpans;
@@ -90,7 +97,8 @@ bool Attention<T>::plan(const AttentionStep& step) {
     spans_ *= 2;
   }
   if (in_cluster) return false;
-  bool moved = partial_.grow(static_cast<size_t>(units) * spans_ * partial_size(group, shape_.head_dim));
+  const int n_queries = step.n_tiles > 0 ? group * tile_rows() : group;
+  bool moved = partial_.grow(static_cast<size_t>(units) * spans_ * partial_size(n_queries, shape_.head_dim));
   if (finished_.grow(units)) {
     moved = true;
     check(cudaMemsetAsync(finished_.get(), 0, finished_.bytes(), launch_.stream), "clearing counters");
@@ -105,17 +113,23 @@ void Attention<T>::run(int layer, T* qkv, T* out, const StepView& view, const fl
       cache_.get() + layer * layer_bytes_, shape_.n_kv_heads, shape_.head_dim, format_, page_bytes(), value_offset()};
   const AttentionDims dims{shape_.n_heads,        shape_.n_kv_heads,       shape_.head_dim,
                            shape_.sliding_window, shape_.rope_interleaved, shape_.eps};
+  const SpanScratch scratch{partial_.get(), finished_.get()};
+  if (step_.n_tiles > 0) {
+    append_rows(launch_, RopeAppendArgs<T>{qkv, cache, view, dims, q_norm, k_norm, 0}, step_.n_rows);
+    const ExtendAttentionArgs<T> args{qkv, out, cache, view, dims, least_pages_, scratch};
+    extend_attention(launch_, args, step_.n_tiles, spans_);
+    return;
+  }
   const int n_fast = fast_ ? step_.n_decode : 0;
   if (n_fast > 0) {
-    const DecodeAttentionArgs<T> args{qkv,    out,    cache,        view,           dims,
-                                      q_norm, k_norm, least_pages_, partial_.get(), finished_.get()};
+    const DecodeAttentionArgs<T> args{qkv, out, cache, view, dims, q_norm, k_norm, least_pages_, scratch};
     decode_attention(launch_, args, n_fast, spans_);
   }
   if (n_fast == step_.n_rows) return;
   const RopeAppendArgs<T> append{qkv, cache, view, dims, q_norm, k_norm, n_fast};
   const PrefillAttentionArgs<T> args{qkv, out, cache, view, dims, n_fast, step_.n_rows};
   if (!fast_) {
-    launch_(rope_append_kernel<T>, dim3(step_.n_rows), kRopeThreads, 0, append);
+    append_rows(launch_, append, step_.n_rows);
     launch_(attention_reference_kernel<T>, dim3(step_.n_rows, shape_.n_heads), kReferenceThreads, 0, args,
             scores_.get(), step_.max_context);
     return;

@@ -12,13 +12,15 @@
 
 namespace jsg::cuda {
 
-// What attention is told of a step on the host. Rows that decode (one a sequence) come first, then prompts.
+// What attention is told of a step on the host. Rows that decode (one a sequence) come first, then prompts; or all are
+// in tiles.
 struct AttentionStep {
   int n_rows;          // rows that fill a bucket up included
   int n_decode;        // rows that decode, those included
   int n_slices;        // a decoding row is one
   int max_slice_rows;  // of the prompts
   int max_context;     // tokens of the longest sequence, after the step
+  int n_tiles = 0;     // 0: none
 };
 
 // T: type of activations, __half or __nv_bfloat16.
@@ -37,8 +39,10 @@ class Attention {
   bool plan(const AttentionStep& step);
   // Blocks that share one sequence's context in decode: part of what a recorded graph depends on.
   int spans() const { return spans_; }
-  // Whether steps of decoding rows run without anything that depends on the context's length.
+  // Whether steps of decoding rows, or of tiles, run without anything that depends on the context's length.
   bool is_fast() const { return fast_; }
+  // Rows of a sequence that a tile holds at most.
+  int tile_rows() const;
 
   // Normalises each head of q and k where weights (head_dim) are given, rotates them, appends k and v to `layer`'s
   // cache; out (n_rows, n_heads * head_dim) = causal attention of q over that cache.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <tuple>
 
 #include "backend/cuda/attention.h"
 #include "backend/cuda/copy_lane.h"
@@ -63,7 +62,7 @@ class CudaBackend final : public Backend {
   }
   ~CudaBackend() override {
     (void)cudaStreamSynchronize(launch_.stream);
-    for (auto& [key, graph] : graphs_) (void)cudaGraphExecDestroy(graph);
+    destroy_graphs();
     for (Slot& slot : slots_) (void)cudaEventDestroy(slot.done);
     cublas_.reset();
     (void)cudaStreamDestroy(launch_.stream);
@@ -129,13 +128,17 @@ class CudaBackend final : public Backend {
     if (!options_.use_graphs || !attention_.is_fast()) return {};
     return {std::begin(kBuckets), std::end(kBuckets)};
   }
-  int n_recorded() const override { return static_cast<int>(graphs_.size()); }
+  int n_recorded() const override {
+    return static_cast<int>(std::ranges::count_if(graphs_, [](const auto& entry) { return entry.second != nullptr; }));
+  }
 
   void begin_step(const Batch& batch, std::span<const float> cos, std::span<const float> sin) override {
     batch_ = &batch;
     slot_ = static_cast<int>(n_launched_ % kSlots);
     const int n_batch = static_cast<int>(batch.token_ids.size());
     AttentionStep step{n_batch, 0, static_cast<int>(batch.slices.size()), 0, 1};
+    int n_tiles = 0;
+    const int tile_rows = attention_.tile_rows();
     for (const SequenceSlice& slice : batch.slices) {
       if (slice.n_rows == 1 && slice.first_row == step.n_decode) {
         ++step.n_decode;
@@ -143,23 +146,31 @@ class CudaBackend final : public Backend {
         step.max_slice_rows = std::max(step.max_slice_rows, slice.n_rows);
       }
       step.max_context = std::max(step.max_context, slice.context_len);
+      n_tiles += (slice.n_rows + tile_rows - 1) / tile_rows;
+    }
+    const bool is_short = n_batch <= kMaxFusedRows || step.max_slice_rows <= kShortSlice;
+    if (attention_.is_fast() && step.n_decode < n_batch && is_short) {
+      step.n_tiles = n_tiles;
+      step.n_decode = 0;
     }
     int8_rows_ = options_.int8_prompts && n_batch > kMaxFusedRows;
     many_rows_ = n_batch > kMaxFusedRows && !int8_rows_ && attention_.is_fast() && prefill_products_.can_run(n_batch);
     fused_ = many_rows_ || (n_batch <= kMaxFusedRows && attention_.is_fast());
-    const bool records = fused_ && !many_rows_ && options_.use_graphs && step.n_decode == n_batch &&
-                         static_cast<int>(batch.logit_rows.size()) == n_batch;
-    if (records) step.n_rows = step.n_decode = step.n_slices = bucket(n_batch);
+    n_logits_ = static_cast<int>(batch.logit_rows.size());
+    gathers_logits_ = n_logits_ != n_batch;
+    const bool records = fused_ && !many_rows_ && options_.use_graphs && n_logits_ > 0;
+    if (records) fill_up(step);
     n_rows_ = step.n_rows;
-    n_logits_ = records ? n_rows_ : static_cast<int>(batch.logit_rows.size());
     bool moved = attention_.plan(step);
     moved |= reserve();
-    moved |= buffers_.upload(batch, n_rows_, cos, sin, slot_, launch_.stream);
-    if (moved) drop_graphs();
+    moved |= buffers_.upload(batch, step, tile_rows, cos, sin, slot_, launch_.stream);
+    if (moved || graphs_.size() >= kMostGraphs) drop_graphs();
 
-    key_ = {slot_, n_rows_, attention_.spans()};
-    replaying_ = records && graphs_.contains(key_);
-    recording_ = records && !replaying_;
+    key_ = {slot_, n_rows_, step.n_tiles, gathers_logits_ ? n_logits_ : 0, attention_.spans()};
+    const auto recorded = records ? graphs_.try_emplace(key_, nullptr) : std::pair(graphs_.end(), false);
+    replaying_ = records && recorded.first->second != nullptr;
+    // There are many kinds of steps with tiles: one that comes once is not worth a recording.
+    recording_ = records && !replaying_ && (step.n_tiles == 0 || !recorded.second);
     slots_[slot_].graph = replaying_;
     if (recording_)
       check(cudaStreamBeginCapture(launch_.stream, cudaStreamCaptureModeThreadLocal), "recording a graph");
@@ -318,18 +329,35 @@ class CudaBackend final : public Backend {
     moved |= squares_.grow(fused_rows * ((shape_.hidden + squares_tile - 1) / squares_tile));
     moved |= logits_.grow(logit_rows * shape_.vocab);
     moved |= best_.grow(kMaxFusedRows);
-    // Only prompts use these.
-    if (!fused_) gate_up_.grow(rows * 2 * shape_.intermediate);
-    final_.grow(logit_rows * shape_.hidden);
-    final_squares_.grow(squares_.bytes() / sizeof(float));
+    moved |= final_.grow(logit_rows * shape_.hidden);
+    moved |= final_squares_.grow(squares_.bytes() / sizeof(float));
+    if (!fused_) gate_up_.grow(rows * 2 * shape_.intermediate);  // only prompts use it
     return moved;
   }
 
+  // To sizes of which there are few. Where only some rows' logits are wanted, those of one, or of as many as rows.
+  void fill_up(AttentionStep& step) {
+    const int n_rows = bucket(step.n_rows);
+    if (step.n_tiles > 0) {
+      const int least = (n_rows + attention_.tile_rows() - 1) / attention_.tile_rows();
+      step.n_tiles = step.n_tiles <= least ? least : n_rows;
+    } else {
+      step.n_decode = n_rows;
+    }
+    if (!gathers_logits_ || n_logits_ > 1) n_logits_ = n_rows;
+    step.n_rows = step.n_slices = n_rows;
+  }
+
+  void destroy_graphs() {
+    for (auto& [key, graph] : graphs_) {
+      if (graph) (void)cudaGraphExecDestroy(graph);
+    }
+    graphs_.clear();
+  }
   void drop_graphs() {
     if (graphs_.empty()) return;
     check(cudaStreamSynchronize(launch_.stream), "running a step");
-    for (auto& [key, graph] : graphs_) (void)cudaGraphExecDestroy(graph);
-    graphs_.clear();
+    destroy_graphs();
   }
 
   void end_recording() {
@@ -433,7 +461,7 @@ class CudaBackend final : public Backend {
     }
     const T* rows = h_.get();
     const float* squares = squares_.get();
-    if (n_logits_ != n_rows_) {  // gather the wanted rows
+    if (gathers_logits_) {
       launch_(gather_rows_kernel<T>, dim3(n_logits_), kEmbedThreads, 0, buffers_.logit_rows(), h_.get(), shape_.hidden,
               final_.get(), squares_.get(), fused_ ? n_squares_ : 0, final_squares_.get());
       rows = final_.get();
@@ -457,6 +485,8 @@ class CudaBackend final : public Backend {
     }
   }
 
+  static constexpr int kShortSlice = 16;  // rows up to which a sequence's context is better split than its rows
+  static constexpr size_t kMostGraphs = 512;
   static constexpr int kExpandedElems = 32 << 20;  // 64 MiB
   static constexpr int kSquaresTile = 16;          // the least of FusedProducts::squares_tile()
 
@@ -479,14 +509,20 @@ class CudaBackend final : public Backend {
   // Of the step that is being launched.
   const Batch* batch_ = nullptr;
   int slot_ = 0, n_rows_ = 0, n_logits_ = 0;
+  bool gathers_logits_ = false;             // of some rows
   bool fused_ = false, many_rows_ = false;  // many: fused by prefill_products_
   bool int8_rows_ = false;                  // codes are multiplied by int8_products_
   const T* last_norm_ = nullptr;            // that h has been multiplied by
   int n_squares_ = 0;                       // of a row of h, as left by whoever wrote it
   bool replaying_ = false, recording_ = false;
-  using GraphKey = std::tuple<int, int, int>;  // slot, rows, spans
-  GraphKey key_;
-  std::map<GraphKey, cudaGraphExec_t> graphs_;
+  struct GraphKey {
+    int slot, n_rows, n_tiles;
+    int n_gathered;  // logit rows; 0: all rows'
+    int n_spans;
+    auto operator<=>(const GraphKey&) const = default;
+  };
+  GraphKey key_{};
+  std::map<GraphKey, cudaGraphExec_t> graphs_;  // null: such a step has been seen
 
   Memory<float> x_, squares_, final_squares_, logits_;
   Memory<uint64_t> best_;

@@ -10,7 +10,7 @@ void launch_kernel(const Launcher& launch, const DecodeAttentionArgs<T>& args, i
   static const cudaError_t allowed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   check(allowed, "reserving shared memory");
   Launcher clustered = launch;
-  if (!args.partial) clustered.cluster = spans;
+  if (!args.scratch.partial) clustered.cluster = spans;
   clustered(kernel, dim3(spans, args.dims.n_kv_heads, n_rows), kDecodeThreads, kBytes, args);
 }
 

@@ -11,7 +11,7 @@ constexpr bool has_decode_attention(int head_dim, int group) {
 }
 
 // out = attention of `n_rows` rows, one a sequence, over the cache, to which their k and v are appended. `spans` blocks
-// share a sequence's context, as a cluster where args.partial is null: a power of two, in a cluster at most
+// share a sequence's context, as a cluster where args.scratch.partial is null: a power of two, in a cluster at most
 // kMaxCluster.
 template <class T>
 void decode_attention(const Launcher& launch, const DecodeAttentionArgs<T>& args, int n_rows, int spans);

@@ -90,11 +90,18 @@ void launch_format(const Launcher& launch, const PrefillAttentionArgs<T>& args, 
 }  // namespace
 
 template <class T>
+void append_rows(const Launcher& launch, const RopeAppendArgs<T>& args, int n_rows) {
+  constexpr int kWarps = kRopeThreads / kWarp;
+  const int n_heads = args.dims.n_heads + 2 * args.dims.n_kv_heads;
+  launch(rope_append_kernel<T>, dim3(n_rows, (n_heads + kWarps - 1) / kWarps), kRopeThreads, 0, args);
+}
+
+template <class T>
 void prefill_append(const Launcher& launch, const RopeAppendArgs<T>& args, int n_slices, int n_rows,
                     int max_slice_rows) {
   const AttentionDims& dims = args.dims;
   if (args.cache.format != KvFormat::k16Bit || !has_prefill_attention(dims.head_dim)) {
-    launch(rope_append_kernel<T>, dim3(n_rows), kRopeThreads, 0, args);
+    append_rows(launch, args, n_rows);
     return;
   }
   const int n_pages = (max_slice_rows + kPage - 1) / kPage + 1;  // one more where the first row is not a page's first
@@ -118,6 +125,8 @@ void prefill_attention(const Launcher& launch, const PrefillAttentionArgs<T>& ar
   }
 }
 
+template void append_rows(const Launcher&, const RopeAppendArgs<__half>&, int);
+template void append_rows(const Launcher&, const RopeAppendArgs<__nv_bfloat16>&, int);
 template void prefill_append(const Launcher&, const RopeAppendArgs<__half>&, int, int, int);
 template void prefill_append(const Launcher&, const RopeAppendArgs<__nv_bfloat16>&, int, int, int);
 template void prefill_attention(const Launcher&, const PrefillAttentionArgs<__half>&, int, int);

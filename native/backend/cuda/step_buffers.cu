@@ -20,17 +20,19 @@ StepBuffers::~StepBuffers() {
   (void)cudaStreamDestroy(stream_);
 }
 
-bool StepBuffers::upload(const Batch& batch, int n_rows, std::span<const float> cos, std::span<const float> sin,
-                         int slot, cudaStream_t consumer) {
-  const size_t n_batch = batch.token_ids.size(), rows = static_cast<size_t>(n_rows);
-  const size_t n_padding = rows - n_batch, n_slices = batch.slices.size() + n_padding;
+bool StepBuffers::upload(const Batch& batch, const AttentionStep& step, int tile_rows, std::span<const float> cos,
+                         std::span<const float> sin, int slot, cudaStream_t consumer) {
+  const size_t n_batch = batch.token_ids.size(), rows = static_cast<size_t>(step.n_rows);
+  const size_t n_padding = rows - n_batch, n_slices = static_cast<size_t>(step.n_slices);
+  const size_t n_tiles = static_cast<size_t>(step.n_tiles);
   auto even = [](size_t n) { return (n + 3) / 4 * 4; };  // parts begin at 16 bytes
   layout_.ids = 0;
   layout_.positions = even(layout_.ids + rows);
   layout_.sequences = even(layout_.positions + rows);
   layout_.logit_rows = even(layout_.sequences + rows);
   layout_.slices = even(layout_.logit_rows + rows);
-  layout_.table_begin = even(layout_.slices + 2 * n_slices);
+  layout_.tiles = even(layout_.slices + 2 * n_slices);
+  layout_.table_begin = even(layout_.tiles + 2 * n_tiles);
   layout_.rotations = even(layout_.table_begin + n_slices);
   layout_.tables = even(layout_.rotations + 2 * rows * half_);
   layout_.end = layout_.tables;
@@ -49,7 +51,8 @@ bool StepBuffers::upload(const Batch& batch, int n_rows, std::span<const float> 
   };
   put(layout_.ids, batch.token_ids, 0);
   put(layout_.positions, batch.positions, -1);
-  std::copy(batch.logit_rows.begin(), batch.logit_rows.end(), host + layout_.logit_rows);
+  int32_t* logit_rows = std::copy(batch.logit_rows.begin(), batch.logit_rows.end(), host + layout_.logit_rows);
+  std::fill(logit_rows, host + layout_.logit_rows + rows, 0);
   int32_t* sequences = host + layout_.sequences;
   int32_t* slices = host + layout_.slices;
   int32_t* table_begin = host + layout_.table_begin;
@@ -68,6 +71,16 @@ bool StepBuffers::upload(const Batch& batch, int n_rows, std::span<const float> 
     slices[2 * index + 1] = 1;
     table_begin[index] = 0;
   }
+  int32_t* tiles = host + layout_.tiles;
+  if (n_tiles > 0) {
+    for (const SequenceSlice& slice : batch.slices) {
+      for (int row = 0; row < slice.n_rows; row += tile_rows) {
+        *tiles++ = slice.first_row + row;
+        *tiles++ = std::min(tile_rows, slice.n_rows - row);
+      }
+    }
+  }
+  std::fill(tiles, host + layout_.tiles + 2 * n_tiles, 0);
   auto* rotations = reinterpret_cast<float2*>(host + layout_.rotations);
   for (size_t i = 0; i < cos.size(); ++i) rotations[i] = {cos[i], sin[i]};
 
@@ -85,7 +98,8 @@ StepView StepBuffers::view() const {
           reinterpret_cast<const int2*>(device(layout_.slices)),
           device(layout_.tables),
           device(layout_.table_begin),
-          reinterpret_cast<const float2*>(device(layout_.rotations))};
+          reinterpret_cast<const float2*>(device(layout_.rotations)),
+          reinterpret_cast<const int2*>(device(layout_.tiles))};
 }
 
 }  // namespace jsg::cuda

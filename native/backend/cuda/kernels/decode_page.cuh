@@ -94,11 +94,13 @@ struct DecodePage {
   __device__ __forceinline__ void put_value(const OwnToken<T, kFormat, kHeadDim>& own, int slot, int group,
                                             int quarter) {
     v.put(slot, own.v, group, quarter);
-    v.keep(slot + 1 - 4 * quarter);
-    if constexpr (Traits::kHasScales) {
-      if (slot / 4 == quarter) put_half(v_scales, slot % 4, __half_as_ushort(own.scales[1]));
-      keep_halves(v_scales, slot + 1 - 4 * quarter);
-    }
+    if (Traits::kHasScales && slot / 4 == quarter) put_half(v_scales, slot % 4, __half_as_ushort(own.scales[1]));
+    keep_values(slot + 1, quarter);
+  }
+  // What lies behind the first n tokens is nobody's, and need not be a number.
+  __device__ __forceinline__ void keep_values(int n, int quarter) {
+    v.keep(n - 4 * quarter);
+    if constexpr (Traits::kHasScales) keep_halves(v_scales, n - 4 * quarter);
   }
 };
 

@@ -38,12 +38,13 @@ __device__ __forceinline__ void norm_rotate(T* x, const float* norm, const float
   }
 }
 
-// Normalises and rotates q and k of each row in place and appends k and v to the cache. A warp a head.
+// Normalises and rotates q and k of each row in place and appends k and v to the cache. A warp a head: blockIdx.y is a
+// share of the heads.
 template <class T>
 __global__ void rope_append_kernel(const RopeAppendArgs<T> args) {
   const AttentionDims& dims = args.dims;
-  const int n = args.first_row + blockIdx.x, warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp,
-            n_warps = blockDim.x / kWarp;
+  const int n = args.first_row + blockIdx.x, lane = threadIdx.x % kWarp;
+  const int warp = (blockIdx.y * kRopeThreads + threadIdx.x) / kWarp, n_warps = gridDim.y * kRopeThreads / kWarp;
   launch_dependents();
   wait_for_previous();
   const int position = args.step.positions[n];
