@@ -90,6 +90,11 @@ def check_conversation() -> None:
     refused("previous_response_id", previous_response_id=unstored.id)
 
 
+def check_input_tokens() -> None:
+    asked = dict(input=QUESTION, instructions="Answer briefly.", tools=[WEATHER])
+    assert client.responses.input_tokens.count(model="any", **asked).input_tokens == create(**asked, max_output_tokens=1).usage.input_tokens
+
+
 def check_length() -> None:
     response = create(input="Count to one hundred.", max_output_tokens=5)
     assert response.status == "incomplete" and response.incomplete_details.reason == "max_output_tokens"

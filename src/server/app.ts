@@ -20,7 +20,7 @@ import { listModels, load, loads, metrics, modelInfo, retrieveModel, serverInfo 
 import { countTokens, createMessage } from './routes/messages.js';
 import { openApi } from './routes/openapi.js';
 import { pageFile } from './routes/page.js';
-import { createResponse, storedResponse } from './routes/responses.js';
+import { countInputTokens, createResponse, storedResponse } from './routes/responses.js';
 import { status } from './routes/status.js';
 import { detokenize, tokenize } from './routes/tokenize.js';
 import { StepLog } from './step-log.js';
@@ -44,6 +44,7 @@ export const ROUTES: readonly RouteEntry[] = [
   [['POST'], '/v1/chat/completions', chatCompletions],
   [['POST'], '/v1/completions', completions],
   [['POST'], '/v1/responses', createResponse],
+  [['POST'], '/v1/responses/input_tokens', countInputTokens],
   [['GET', 'DELETE'], '/v1/responses/:id', storedResponse],
   [['POST'], '/v1/messages', createMessage],
   [['POST'], '/v1/messages/count_tokens', countTokens],

@@ -88,7 +88,7 @@ describe.each(postRoutes())('%s', (path) => {
   it('takes or refuses every number', { timeout: 60_000 }, async () => {
     const schema = document.paths[path].post.requestBody.content['application/json'].schema;
     const fields = numericFields(document, schema);
-    if (/completions|responses|messages$|generate/.test(path)) expect(fields.length).toBeGreaterThan(9);
+    if (/completions|responses$|messages$|generate/.test(path)) expect(fields.length).toBeGreaterThan(9);
     for (const field of fields) {
       const beside = path === '/v1/chat/completions' || path === '/generate' ? BESIDE[field[0] as string] : undefined;
       const body = { ...baseOf(path, field), ...beside };

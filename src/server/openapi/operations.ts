@@ -5,11 +5,11 @@ import { countTokensShape, messagesShape } from '../schemas/anthropic.js';
 import { chatShape } from '../schemas/chat.js';
 import { completionShape } from '../schemas/completions.js';
 import { generateShape } from '../schemas/generate.js';
-import { responsesShape } from '../schemas/responses.js';
+import { inputTokensShape, responsesShape } from '../schemas/responses.js';
 import { detokenizeShape, tokenizeShape } from '../schemas/tokenize.js';
 import * as answers from './answers.js';
 import { message, messageEvent, tokenCount } from './messages-answers.js';
-import { response, responseDeleted, responseEvent } from './responses-answers.js';
+import { inputTokens, response, responseDeleted, responseEvent } from './responses-answers.js';
 
 export interface Body {
   name: string;
@@ -101,6 +101,13 @@ export const OPERATIONS: Record<string, Operation> = {
     answer: { name: 'Response', schema: response },
     event: { name: 'ResponseEvent', schema: responseEvent },
     errors: [404, ...BUSY],
+  },
+  '/v1/responses/input_tokens': {
+    summary: 'Count the tokens of what a response would be made of',
+    tag: 'OpenAI',
+    body: body('InputTokensRequest', inputTokensShape, 'input'),
+    answer: { name: 'InputTokens', schema: inputTokens },
+    errors: [404],
   },
   'GET /v1/responses/:id': {
     summary: 'A stored response',

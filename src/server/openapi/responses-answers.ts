@@ -98,3 +98,4 @@ export const responseEvent = z.union([
 ]);
 
 export const responseDeleted = z.object({ id, object: z.literal('response'), deleted: z.literal(true) });
+export const inputTokens = z.object({ object: z.literal('response.input_tokens'), input_tokens: count });

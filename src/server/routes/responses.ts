@@ -1,10 +1,10 @@
-/** POST /v1/responses, GET and DELETE /v1/responses/{id}. */
+/** POST /v1/responses and /v1/responses/input_tokens, GET and DELETE /v1/responses/{id}. */
 import type { Context } from 'hono';
 import type { JsgError } from '../../errors.js';
 import { AnswerBlocks } from '../answer-blocks.js';
 import type { Caller } from '../api-keys.js';
 import { callerOf } from '../auth.js';
-import { type ChatTask, planChat } from '../chat-task.js';
+import { type ChatPrompt, type ChatTask, chatPromptIds, planChat } from '../chat-task.js';
 import type { ServerContext } from '../context.js';
 import { fault, RequestError } from '../error-response.js';
 import { admit, startGeneration } from '../generation.js';
@@ -18,7 +18,12 @@ import { ResponseStream } from '../responses-api/response-stream.js';
 import { parseResponseTools } from '../responses-api/response-tools.js';
 import { parseTextFormat } from '../responses-api/text-format.js';
 import { parseRequest } from '../schemas/parse.js';
-import { type ResponsesRequest, responsesShape } from '../schemas/responses.js';
+import {
+  type InputTokensRequest,
+  inputTokensShape,
+  type ResponsesRequest,
+  responsesShape,
+} from '../schemas/responses.js';
 import type { SequencePlan } from '../sequence-reader.js';
 import type { AnswerShape } from '../tools/answer-parser.js';
 
@@ -70,24 +75,41 @@ class ResponseSink extends AnswerBlocks implements StreamSink {
   }
 }
 
-function taskOf(request: ResponsesRequest, caller: Caller, past: readonly Item[], items: readonly Item[]): ChatTask {
+/** Counts what a response's prompt would take. */
+export async function countInputTokens(server: ServerContext, c: Context): Promise<Response> {
+  const request = parseRequest(inputTokensShape, await readJsonObject(c));
+  checkModelName(server, request.model);
+  const past = pastItems(server, callerOf(c), request.previous_response_id);
+  // No part of the prompt, but of what is to be counted for.
+  parseTextFormat(request.text);
+  const { length } = chatPromptIds(server, promptOf(request, past, inputItems(request.input)));
+  return jsonResponse({ object: 'response.input_tokens', input_tokens: length });
+}
+
+function promptOf(request: InputTokensRequest, past: readonly Item[], items: readonly Item[]): ChatPrompt {
   const conversation = new Conversation();
   conversation.add(past, 'previous_response_id');
   conversation.add(items, 'input');
   if (request.instructions) conversation.instruct(request.instructions);
+  return {
+    messages: conversation.messages,
+    toolUse: parseResponseTools(request),
+    templateKwargs: templateKwargs(request),
+    param: 'input',
+  };
+}
+
+function taskOf(request: ResponsesRequest, caller: Caller, past: readonly Item[], items: readonly Item[]): ChatTask {
   const textFormat = parseTextFormat(request.text);
   const otherFormat = parseAnswerFormat({ ...request, response_format: null });
   if (textFormat && otherFormat) throw fault(otherFormat.param, 'cannot be asked for beside text.format');
   const wantsLogprobs = request.include?.includes('message.output_text.logprobs') || (request.top_logprobs ?? 0) > 0;
   return {
+    ...promptOf(request, past, items),
     caller,
-    messages: conversation.messages,
-    param: 'input',
-    toolUse: parseResponseTools(request),
     asked: textFormat ?? otherFormat,
     separatesReasoning: true,
     streamsReasoning: true,
-    templateKwargs: templateKwargs(request),
     sampling: request,
     maxTokens: request.max_output_tokens,
     maxTokensParam: 'max_output_tokens',
@@ -95,7 +117,7 @@ function taskOf(request: ResponsesRequest, caller: Caller, past: readonly Item[]
   };
 }
 
-function templateKwargs({ reasoning, chat_template_kwargs: kwargs }: ResponsesRequest): Record<string, unknown> {
+function templateKwargs({ reasoning, chat_template_kwargs: kwargs }: InputTokensRequest): Record<string, unknown> {
   const effort = reasoning?.effort;
   const own = Object.entries(kwargs ?? {}).filter(([, value]) => value !== undefined);
   return {

@@ -64,6 +64,7 @@ const BODIES: [path: string, body: Json, fields?: string[]][] = [
       ...{ parallel_tool_calls: true, reasoning: { effort: 'low' }, truncation: 'auto', metadata: { a: 'b' } },
     },
   ],
+  ['/v1/responses/input_tokens', { input: 'Hi', tools: [{ type: 'function', name: 'f' }], tool_choice: 'auto' }],
   [
     '/v1/messages',
     {

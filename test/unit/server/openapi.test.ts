@@ -108,6 +108,7 @@ describe('describes what is really taken and given', () => {
       '/v1/messages',
       { max_tokens: 90, messages: [{ role: 'user', content: 'Hi' }], tools: [{ name: 'f', input_schema: PARAMETERS }] },
     ],
+    ['/v1/responses/input_tokens', { input: 'Hi', instructions: 'Be brief.' }],
     ['/v1/messages/count_tokens', { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }] }],
     ['/generate', { text: 'Hi', sampling_params: { max_new_tokens: 4 } }],
     ['/generate', { input_ids: [[1], [2]], return_logprob: true, top_logprobs_num: 1, sampling_params: [{}, {}] }],

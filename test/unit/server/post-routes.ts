@@ -8,6 +8,7 @@ export const BODIES: Record<string, Json> = {
   '/v1/chat/completions': CHAT,
   '/v1/completions': { prompt: 'Hi', max_tokens: 2 },
   '/v1/responses': { input: 'Hi', max_output_tokens: 2 },
+  '/v1/responses/input_tokens': { input: 'Hi' },
   '/v1/messages': CHAT,
   '/v1/messages/count_tokens': { messages: CHAT.messages },
   '/generate': { text: 'Hi', sampling_params: { max_new_tokens: 2 } },

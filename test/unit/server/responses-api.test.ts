@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ResponseStore } from '../../../src/server/responses-api/store.js';
 import { rendered } from './fake-model.js';
-import { type Json, says, testApp, typedEvents } from './test-app.js';
+import { type Json, says, type TestApp, testApp, typedEvents } from './test-app.js';
 
 const PATH = '/v1/responses';
 const WEATHER = { type: 'function', name: 'weather', parameters: { type: 'object', properties: {} } };
@@ -350,5 +350,32 @@ describe('stored responses', () => {
     vi.advanceTimersByTime(1);
     expect(store.items(caller, 'a')).toBeNull();
     expect(store.bytes).toBe(0);
+  });
+});
+
+describe('/v1/responses/input_tokens', () => {
+  const count = async ({ post }: TestApp, body: object) =>
+    ((await (await post(`${PATH}/input_tokens`, body)).json()) as Json).input_tokens;
+
+  it('counts what a response is made of', async () => {
+    const served = testApp(says('ok'));
+    const prompt = { input: 'Hi', instructions: 'Be brief.', tools: [WEATHER] };
+    const first: Json = await (await served.post(PATH, prompt)).json();
+    expect(await count(served, prompt)).toBe(first.usage.input_tokens);
+    const next = { input: 'And?', previous_response_id: first.id };
+    const second: Json = await (await served.post(PATH, next)).json();
+    expect(await count(served, next)).toBe(second.usage.input_tokens);
+    expect(second.usage.input_tokens).toBeGreaterThan(await count(served, { input: 'And?' }));
+    expect(served.runtime.submitted).toHaveLength(2);
+  });
+
+  it.each<[object, string]>([
+    [{}, 'input'],
+    [{ input: 'x', previous_response_id: 'resp_x' }, 'previous_response_id'],
+    [{ input: 'x', text: { format: { type: 'xml' } } }, 'text.format.type'],
+    [{ input: 'x', tools: [{ type: 'web_search' }] }, 'tools.0.type'],
+  ])('refuses %j', async (body, param) => {
+    const response = await testApp().post(`${PATH}/input_tokens`, body);
+    expect([response.status, ((await response.json()) as Json).error.param]).toEqual([400, param]);
   });
 });
