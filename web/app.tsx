@@ -7,7 +7,7 @@ import { announcement, exchanges, faultyField, startOver, stop } from './convers
 import { Conversation } from './conversation-view.js';
 import { Dialogs, isCodeOpen } from './dialogs.js';
 import { CloseIcon, ThemeIcon } from './icons.js';
-import { type Health, health, modelName } from './live.js';
+import { type Health, health, isLoading, modelName, status } from './live.js';
 import { LivePanel } from './live-panel.js';
 import { SettingsPanel } from './settings-panel.js';
 import { switchTheme } from './theme.js';
@@ -62,13 +62,27 @@ const HEALTH: Record<Health, string> = {
   silent: 'does not answer',
 };
 
+function HealthLine() {
+  const isAsleep = health.value === 'ready' && status.value?.model === 'unloaded';
+  const isWaking = health.value === 'ready' && isLoading.value;
+  const said = isWaking ? 'loading the model' : isAsleep ? 'model unloaded' : (HEALTH[health.value] ?? health.value);
+  return (
+    <p
+      class={`health ${isWaking ? 'starting' : health.value}`}
+      title={isAsleep ? 'The next message loads it' : undefined}
+    >
+      {said}
+    </p>
+  );
+}
+
 function Header() {
   return (
     <header class="top">
       <h1>
         jsg <span class="model">{modelName}</span>
       </h1>
-      <p class={`health ${health}`}>{HEALTH[health.value] ?? health.value}</p>
+      <HealthLine />
       <nav aria-label="Page">
         <PanelButton name="live" label="Server" />
         <PanelButton name="settings" label="Settings" />

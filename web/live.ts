@@ -11,6 +11,8 @@ interface Bytes {
 /** GET /v1/status */
 export interface Status {
   status: string;
+  /** With --idle-unload its memory is given back, and the next request loads it. */
+  model: 'loaded' | 'loading' | 'unloaded';
   served_model_name: string;
   profile: string | null;
   uptime_seconds: number;
@@ -54,6 +56,7 @@ export interface Reading {
 export const health = signal<Health>('connecting');
 export const status = signal<Status | null>(null);
 export const modelName = computed(() => status.value?.served_model_name ?? '');
+export const isLoading = computed(() => status.value?.model === 'loading');
 export const serverInfo = signal<ServerInfo | null>(null);
 export const contextLength = signal<number | null>(null);
 export const figures = signal<ServerFigures | null>(null);

@@ -4,6 +4,7 @@ import { CopyButton } from './code-block.js';
 import { focusComposer, writeAgain } from './composer.js';
 import { type Answer, type Exchange, exchanges, isBusy, retry, takeBack } from './conversation.js';
 import { JsonAnswer } from './json-answer.js';
+import { isLoading } from './live.js';
 import { Markdown } from './markdown.js';
 
 export function ExchangeView({ exchange }: { exchange: Exchange }) {
@@ -28,7 +29,11 @@ function AnswerText({ answer }: { answer: Answer }) {
   if (answer.phase === 'waiting' || (answer.phase === 'answering' && answer.text + answer.reasoning === '')) {
     return (
       <p class="waiting">
-        <span class="visually-hidden">Waiting for the first token</span>
+        {isLoading.value ? (
+          <span class="hint">The model is being loaded </span>
+        ) : (
+          <span class="visually-hidden">Waiting for the first token</span>
+        )}
       </p>
     );
   }

@@ -141,3 +141,30 @@ describe.skipIf(WHY_NOT)('the page, again', () => {
     expect(await page.getByLabel('Temperature', { exact: true }).inputValue()).toBe('0.5');
   });
 });
+
+describe.skipIf(WHY_NOT)('the page of a model that is unloaded', () => {
+  it('says so, and that it is being loaded for a question', async () => {
+    const [{ server, url }, browser] = await Promise.all([serve(['--idle-unload', '0.5']), launchBrowser()]);
+    try {
+      const { page } = await open(browser, url);
+      const health = () => page.locator('.health').textContent();
+      await expect.poll(health, { timeout: 10_000 }).toBe('model unloaded');
+      // A moment of loading is stretched, so that it is seen.
+      await page.route('**/v1/status', async (route) => {
+        const status = await (await route.fetch()).json();
+        await route.fulfill({ json: { ...status, model: 'loading' } });
+      });
+      await expect.poll(health, { timeout: 10_000 }).toBe('loading the model');
+      await page.route('**/v1/chat/completions', async (route) => {
+        await page.getByText('The model is being loaded').waitFor();
+        await route.continue();
+      });
+      expect(await ask(page, FRANCE)).toContain('Paris');
+      await page.unroute('**/v1/status');
+      await expect.poll(health, { timeout: 10_000 }).toBe('model unloaded');
+    } finally {
+      await browser.close();
+      await server.end('SIGKILL');
+    }
+  });
+});
