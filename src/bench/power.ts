@@ -44,7 +44,8 @@ export function powerBetween(
     source,
     samples: inside.length,
     meanWatts: (joules * 1000) / (endMs - beginMs),
-    maxWatts: Math.max(...inside.map(({ watts }) => watts)),
+    // Not by Math.max(...): hours have more samples than a call takes arguments.
+    maxWatts: inside.reduce((most, { watts }) => Math.max(most, watts), 0),
     joules,
     tokensPerJoule: joules > 0 ? tokens / joules : 0,
   };

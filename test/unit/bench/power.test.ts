@@ -26,6 +26,11 @@ describe('powerBetween', () => {
   });
 });
 
+it('takes the samples of a long run', () => {
+  const hours = Array.from({ length: 500_000 }, (_, i) => ({ atMs: i * 100, watts: 20 }));
+  expect(powerBetween(hours, 'VDD', 0, 5e7, 1)).toMatchObject({ maxWatts: 20, joules: expect.closeTo(1e6, 3) });
+});
+
 describe('movements', () => {
   const samples = (mhz: (i: number) => number): ClockSample[] =>
     Array.from({ length: 40 }, (_, i) => ({ atMs: i * 100, cpuMhz: 2000, gpuMhz: mhz(i), emcMhz: null }));
