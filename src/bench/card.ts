@@ -3,6 +3,7 @@ import { bytes, figure, fixed, lastPart, percent } from './report/format.js';
 import { endOf, formatResult } from './report/text.js';
 import type { Clocks, Conditions, Result } from './result.js';
 import { describeLoad, fastest } from './serve.js';
+import { median } from './stats.js';
 
 export type Card = Record<string, string>;
 
@@ -88,8 +89,9 @@ export function headline(result: Result): string {
       return `${where}: ${figure(best.outputThroughput)} output tokens a second (${describeLoad(best)})`;
     }
     case 'load': {
-      const best = Math.min(...result.load.map(({ firstTokenS }) => firstTokenS));
-      return `${where}: first token ${figure(best)} s after the start`;
+      const cache = result.load[0]?.cache;
+      const seconds = median(result.load.filter((row) => row.cache === cache).map(({ firstTokenS }) => firstTokenS));
+      return `${where}: first token ${figure(seconds)} s after the start (${cache} page cache)`;
     }
   }
 }

@@ -1,7 +1,7 @@
 /** The figures that a person tells others, at the head of a page. Pure. */
 import type { Power, PrefillRow, Result, ResultOf, ServeLevel } from '../result.js';
 import { describeLoad, fastest } from '../serve.js';
-import type { Summary } from '../stats.js';
+import { median, type Summary } from '../stats.js';
 import { bytes, duration, figure, percent } from './format.js';
 import { escapeText, tag } from './markup.js';
 
@@ -125,11 +125,13 @@ function latencyTile(name: string, summary: Summary | null): Tile | null {
 
 function loadTiles({ load }: ResultOf<'load'>): Tile[] {
   return (['cold', 'warm'] as const).flatMap((cache) => {
-    const rows = load.filter((row) => row.cache === cache).sort((a, b) => a.firstTokenS - b.firstTokenS);
-    const row = rows[Math.floor((rows.length - 1) / 2)];
-    if (row === undefined) return [];
-    const rate = row.bytesPerSecond === null ? {} : { more: `${bytes(row.bytesPerSecond)}/s of weights` };
-    return [{ name: `first token, ${cache} page cache`, value: figure(row.firstTokenS), unit: 's', ...rate }];
+    const rows = load.filter((row) => row.cache === cache);
+    const seconds = median(rows.map(({ firstTokenS }) => firstTokenS));
+    const rate = median(rows.flatMap(({ bytesPerSecond }) => bytesPerSecond ?? []));
+    if (seconds === null) return [];
+    const of = rows.length > 1 ? `median of ${rows.length}` : 'one start';
+    const more = rate === null ? of : `${of}; ${bytes(rate)}/s of weights`;
+    return [{ name: `first token, ${cache} page cache`, value: figure(seconds), unit: 's', more }];
   });
 }
 

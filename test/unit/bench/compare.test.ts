@@ -193,6 +193,9 @@ describe('the card', () => {
   it('has a headline of every kind', () => {
     expect(headline(prefillResult())).toContain('4,000 prompt tokens a second');
     expect(headline(serveResult())).toContain('output tokens a second');
-    expect(headline(loadResult())).toContain('first token 3.20 s after the start');
+    const [cold, warm] = loadResult().load;
+    if (cold === undefined || warm === undefined) throw new Error('no starts');
+    const load = [cold, { ...cold, firstTokenS: 6 }, { ...warm, firstTokenS: 0.1 }];
+    expect(headline({ ...loadResult(), load })).toContain('first token 5.00 s after the start (cold page cache)');
   });
 });

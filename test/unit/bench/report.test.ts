@@ -80,6 +80,15 @@ describe('the page', () => {
     expect(renderPage(decodeResult(), [])).not.toContain('must not be quoted');
   });
 
+  it('of several starts tells the middle', () => {
+    const [cold, warm] = loadResult().load;
+    if (cold === undefined || warm === undefined) throw new Error('no starts');
+    const load = [cold, { ...cold, firstTokenS: 6 }, warm];
+    const page = renderPage({ ...loadResult(), load }, []);
+    expect(page).toContain('<dd>5.00 <small>s</small><span>median of 2; 2.00 GB/s of weights</span>');
+    expect(page).toContain('<dd>3.20 <small>s</small><span>one start; 2.00 GB/s of weights</span>');
+  });
+
   it('takes a name of a model for text', () => {
     const page = renderPage(decodeResult({ model: '<script>alert(1)</script>', notes: ['a & b'] }), []);
     expect(page).not.toContain('<script');
