@@ -64,7 +64,8 @@ function unreachable(url: string, error: Error): JsgError {
   }
   if (/SSL|EPROTO/.test(code))
     return fail(`${url} does not speak TLS (${code})`, 'Is it http:// rather than https://?');
-  const reason = code || message;
+  // Of undici's own faults the message says more.
+  const reason = code === '' || code.startsWith('UND_') ? message || code : code;
   return fail(
     `no server answers at ${url}${reason === '' ? '' : ` (${reason})`}`,
     'Start one with `jsg launch`, or check the URL.',

@@ -36,6 +36,12 @@ const MAX_FAULT_BODY = 10_000;
 /** An answer is whole with `[DONE]`; a connection that stays open behind it is waited for no longer. */
 const CLOSES_WITHIN_MS = 1000;
 
+/** Codes of the system say more than their messages; undici's own say less: `other side closed`. */
+function reasonOf(error: Error): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return code === '' || code.startsWith('UND_') ? error.message || code : code;
+}
+
 class Observer implements Dispatcher.DispatchHandler {
   readonly #decoder = new StringDecoder('utf8');
   readonly #parser = new SseParser((data) => this.#onData(data));
@@ -130,7 +136,7 @@ class Observer implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     // An answer that was whole when the connection broke is an answer.
     if (this.#doneMs !== null) this.onResponseEnd();
-    else this.#fail('connection', (error as NodeJS.ErrnoException).code ?? error.message);
+    else this.#fail('connection', reasonOf(error));
   }
 
   #parse(work: () => void): void {

@@ -163,6 +163,7 @@ describe('send', () => {
     };
     const { trace } = await ask(await targetOf({ stream }));
     expect(trace.failure?.kind).toBe(kind);
+    expect(trace.failure?.message).not.toContain('UND_');
     expect(trace.pieceMs).toHaveLength(1);
   });
 
