@@ -10,6 +10,7 @@ export const ERRORS = {
   /** A grammar that takes more time or memory than it may. */
   E_GRAMMAR_LIMIT: { status: 400, type: 'invalid_request_error', exit: 2 },
   E_UNAUTHORIZED: { status: 401, type: 'authentication_error', exit: 1 },
+  E_FORBIDDEN: { status: 403, type: 'permission_error', exit: 1 },
   E_NOT_FOUND: { status: 404, type: 'invalid_request_error', exit: 1 },
   E_METHOD_NOT_ALLOWED: { status: 405, type: 'invalid_request_error', exit: 1 },
   E_REQUEST_TOO_LARGE: { status: 413, type: 'invalid_request_error', exit: 1 },

@@ -32,6 +32,11 @@ export function warnOfFurtherKeys(settings: Pick<Settings, 'api-key'>, program: 
   if (length > 1) log.warning(`${program} takes one API key: the first of these ${length}`);
 }
 
+/** Nobody else is to reach the server, and whoever does needs no key. */
+export function isForThisMachineAlone(settings: Pick<Settings, 'host' | 'api-key' | 'insecure'>): boolean {
+  return isLoopback(settings.host) && apiKeysOf(settings).length === 0 && !settings.insecure;
+}
+
 /** Throws E_USAGE where strangers could reach a server that asks for no key. */
 export function requireSafeAddress(settings: Pick<Settings, 'host' | 'api-key' | 'insecure'>): void {
   const hasKey = apiKeysOf(settings).length > 0;

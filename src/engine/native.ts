@@ -17,7 +17,7 @@ import { createApp, type ServerApp, type ServerDeps, type ServerOptions } from '
 import { parseOrigins } from '../server/cors.js';
 import { listen } from '../server/listen.js';
 import { loadPage } from '../server/page.js';
-import { apiKeysOf, requireFreePort, requireSafeAddress } from './address.js';
+import { apiKeysOf, isForThisMachineAlone, requireFreePort, requireSafeAddress } from './address.js';
 import { warnOfOpenKeyFile, watchKeyFile } from './api-key-file.js';
 import { type BackendSpec, chooseBackend, requirePromptsInInt8 } from './backend.js';
 import type { Engine, Progress, Running } from './engine.js';
@@ -198,6 +198,7 @@ function toServerOptions(settings: Settings, model: LoadedModel, plan: MemoryPla
     maxQueuedTokens: settings['max-queued-tokens'],
     priorityOrder: priorityOrder(settings),
     apiKeys: apiKeysOf(settings),
+    ownHostOnly: isForThisMachineAlone(settings),
     corsOrigins: parseOrigins(settings['cors-origin']),
     strictModelName: settings['strict-model-name'],
     toolCallParser: settings['tool-call-parser'],

@@ -320,7 +320,7 @@ export const FLAGS = {
     group: 'Server',
     kind: 'toggle',
     default: false,
-    help: 'listen beyond this machine without an API key',
+    help: 'listen beyond this machine without an API key, and answer to any name',
   },
   'cors-origin': {
     group: 'Server',

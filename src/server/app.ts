@@ -9,6 +9,7 @@ import type { ServerDeps } from './deps.js';
 import { errorBody, errorResponse, RequestError } from './error-response.js';
 import { Lifecycle } from './lifecycle.js';
 import { Metrics } from './metrics.js';
+import { requireOwnHost } from './own-host.js';
 import { ResponseStore } from './responses-api/store.js';
 import { abortRequest, flushCache, saveCache } from './routes/admin.js';
 import { chatCompletions } from './routes/chat-completions.js';
@@ -89,6 +90,7 @@ export function createApp(deps: ServerDeps): ServerApp {
   const server: ServerContext = { ...deps, lifecycle, metrics: serverMetrics, storedResponses: new ResponseStore() };
   const apiKeys = new ApiKeys(options.apiKeys);
   const app = new Hono();
+  if (options.ownHostOnly) app.use(requireOwnHost());
   // Before the keys: a preflight carries none.
   if (options.corsOrigins?.length) app.use(allowOrigins(options.corsOrigins));
   const page = (deps.page ?? []).map((file): RouteEntry => [['GET'], file.path, (_, c) => pageFile(file, c)]);

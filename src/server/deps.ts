@@ -27,6 +27,8 @@ export interface ServerOptions {
   priorityOrder?: 'high-first' | 'low-first' | null;
   /** Those at the start; empty: no key is asked for. */
   apiKeys: readonly string[];
+  /** Only requests to this machine's names and addresses are answered. */
+  ownHostOnly?: boolean;
   /** Of web pages that may ask; none by default. */
   corsOrigins?: readonly string[];
   /** A request that names another model gets a 404. */

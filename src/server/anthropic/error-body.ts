@@ -5,6 +5,7 @@ import { REFUSAL_CODES } from '../schemas/refusals.js';
 
 const TYPES: Partial<Record<ErrorCode, string>> = {
   E_UNAUTHORIZED: 'authentication_error',
+  E_FORBIDDEN: 'permission_error',
   E_NOT_FOUND: 'not_found_error',
   E_MODEL_NOT_FOUND: 'not_found_error',
   E_REQUEST_TOO_LARGE: 'request_too_large',

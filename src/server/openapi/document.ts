@@ -19,6 +19,7 @@ export interface DocumentOptions {
 const REASONS: Record<number, string> = {
   400: 'The request is wrong; `param` names the field',
   401: 'No API key, or a wrong one',
+  403: "The request's `Host` is another name than this machine's",
   404: 'Not found',
   413: 'The body is too large',
   429: 'The queue is full; try again after `Retry-After` seconds',
@@ -93,7 +94,7 @@ function answersOf({ answer, event, mediaType }: Operation, schemas: Json): Json
 }
 
 function errorsOf({ tag, body, errors = [] }: Operation, isOpen: boolean): Json {
-  const statuses = new Set([...(body ? [400, 413] : []), ...(isOpen ? [] : [401]), ...errors]);
+  const statuses = new Set([...(body ? [400, 413] : []), ...(isOpen ? [] : [401]), 403, ...errors]);
   const schema = { $ref: `#/components/schemas/${tag === 'Anthropic' ? 'AnthropicError' : 'Error'}` };
   return Object.fromEntries(
     [...statuses]

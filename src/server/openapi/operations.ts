@@ -33,7 +33,7 @@ export interface Operation {
   event?: Answer;
   /** Where it is no JSON. */
   mediaType?: string;
-  /** Besides 401, and for bodies 400 and 413. */
+  /** Besides 401 and 403, and for bodies 400 and 413. */
   errors?: number[];
 }
 
