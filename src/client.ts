@@ -52,9 +52,15 @@ async function ask(endpoint: Endpoint, path: string, body?: object, signal?: Abo
   throw new JsgError(codeOf(response.status), `${url}${path} answered ${response.status}: ${fault}`);
 }
 
+/** Codes of the system say more than their messages; undici's own say less: `other side closed`. */
+export function reasonOf({ code = '', message }: NodeJS.ErrnoException): string {
+  return code === '' || code.startsWith('UND_') ? message || code : code;
+}
+
 /** `error`: of fetch, whose cause tells what happened. */
 function unreachable(url: string, error: Error): JsgError {
-  const { code = '', message = '' } = (error.cause ?? error) as NodeJS.ErrnoException;
+  const cause = (error.cause ?? error) as NodeJS.ErrnoException;
+  const { code = '', message = '' } = cause;
   const fail = (said: string, hint: string) => new JsgError('E_UNAVAILABLE', said, { hint, cause: error });
   if (/CERT|SIGNATURE/.test(code)) {
     return fail(
@@ -64,8 +70,7 @@ function unreachable(url: string, error: Error): JsgError {
   }
   if (/SSL|EPROTO/.test(code))
     return fail(`${url} does not speak TLS (${code})`, 'Is it http:// rather than https://?');
-  // Of undici's own faults the message says more.
-  const reason = code === '' || code.startsWith('UND_') ? message || code : code;
+  const reason = reasonOf(cause);
   return fail(
     `no server answers at ${url}${reason === '' ? '' : ` (${reason})`}`,
     'Start one with `jsg launch`, or check the URL.',

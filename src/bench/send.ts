@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import type { Dispatcher } from 'undici';
-import { faultText, headersFor } from '../client.js';
+import { faultText, headersFor, reasonOf } from '../client.js';
 import { SseParser } from '../server-events.js';
 import { parseChunk, type Usage } from './chunk.js';
 import type { Clock } from './clock.js';
@@ -35,12 +35,6 @@ const MAX_FAULT_CHARS = 300;
 const MAX_FAULT_BODY = 10_000;
 /** An answer is whole with `[DONE]`; a connection that stays open behind it is waited for no longer. */
 const CLOSES_WITHIN_MS = 1000;
-
-/** Codes of the system say more than their messages; undici's own say less: `other side closed`. */
-function reasonOf(error: Error): string {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return code === '' || code.startsWith('UND_') ? error.message || code : code;
-}
 
 class Observer implements Dispatcher.DispatchHandler {
   readonly #decoder = new StringDecoder('utf8');
