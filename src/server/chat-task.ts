@@ -49,8 +49,9 @@ export interface PlannedChat {
 export async function planChat(server: ServerContext, task: ChatTask): Promise<PlannedChat> {
   checkPrefill(task);
   const prompt = renderChat(server, task);
-  const form = chatForm(server, task, prompt);
+  // Before the form, which costs more: what is too long is refused anyway.
   const promptIds = encodeChat(server, prompt, task.param);
+  const form = chatForm(server, task, prompt);
   const plans = planSequences(
     server,
     { ...task.sampling, ...(form.keepsSpecialTokens ? { skip_special_tokens: false } : {}) },

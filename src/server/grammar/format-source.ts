@@ -5,6 +5,7 @@ import { LIMITS } from '../limits.js';
 import { normalizeSchema } from './json-schema.js';
 import { catastropheOf } from './text/regex-cost.js';
 import { parseRegex } from './text/regex-syntax.js';
+import { withinWork } from './work-limit.js';
 
 export interface AnswerFormat extends GrammarSource {
   /** The field that asks for it, for errors. */
@@ -43,7 +44,9 @@ export function checkText(text: string, maxBytes: number, param: string): void {
 
 /** Throws E_GRAMMAR_LIMIT for an expression that is catastrophic. What cannot be read here the compiler complains of. */
 export function checkRegex(text: string, param: string): void {
-  const node = parseRegex(text);
-  const problem = node && catastropheOf(node);
+  const problem = withinWork(param, () => {
+    const node = parseRegex(text);
+    return node && catastropheOf(node);
+  });
   if (problem) throw new RequestError(`${param}: the expression ${problem}`, { param, code: 'E_GRAMMAR_LIMIT' });
 }

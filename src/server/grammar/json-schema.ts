@@ -15,7 +15,8 @@ import { impliedBy, NotNegatable, negate } from './schema-negation.js';
 import { OverlapFinder } from './schema-overlap.js';
 import { normalizeOfType } from './schema-types.js';
 import { acceptsValue, holdsInfinity } from './schema-values.js';
-import { limitWork, TooMuchWork, work } from './text/work.js';
+import { work } from './text/work.js';
+import { withinWork } from './work-limit.js';
 
 export interface NormalizeOptions {
   /**
@@ -27,10 +28,9 @@ export interface NormalizeOptions {
   param: string;
 }
 
-/** Schemas that one request may come to, once references are resolved and options multiplied. */
+/** Schemas that one may come to, once references are resolved and options multiplied. */
 const MAX_NODES = 20_000;
-/** Steps of work on its expressions: half a second at most. */
-const MAX_WORK = 5_000_000;
+/** Of work, beside that on its expressions. */
 const STEPS_PER_SCHEMA = 200;
 
 /** Throws E_GRAMMAR_INVALID naming keyword and place, or E_GRAMMAR_LIMIT. */
@@ -41,12 +41,7 @@ export function normalizeSchema(schema: unknown, options: NormalizeOptions): Sch
   const bytes = Buffer.byteLength(JSON.stringify(schema));
   if (bytes > LIMITS.schemaBytes) throw limit(options.param, `must be at most ${LIMITS.schemaBytes} bytes long`);
   if (holdsInfinity(schema)) throw invalid(options.param, 'holds a number that is too large');
-  try {
-    return limitWork(MAX_WORK, () => new Normalizer(schema, options).run());
-  } catch (error) {
-    if (!(error instanceof TooMuchWork)) throw error;
-    throw limit(options.param, 'takes too much work: its patterns are too large, or its options too many');
-  }
+  return withinWork(options.param, () => new Normalizer(schema, options).run());
 }
 
 function invalid(param: string, message: string): RequestError {

@@ -4,6 +4,7 @@ import { fault, RequestError } from '../error-response.js';
 import { isObject } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { type AnswerFormat, checkRegex, checkText, schemaText } from './format-source.js';
+import { withinWork } from './work-limit.js';
 
 /** Throws E_INVALID_REQUEST, E_GRAMMAR_INVALID or E_GRAMMAR_LIMIT naming the place. */
 export function parseStructuralTag(value: unknown, param: string): AnswerFormat {
@@ -15,7 +16,10 @@ export function parseStructuralTag(value: unknown, param: string): AnswerFormat 
     });
   }
   const isOlder = value.format === undefined;
-  return structuralTag(isOlder ? triggeredTags(value, param) : checkFormat(value.format, `${param}.format`, 0), param);
+  const format = withinWork(param, () =>
+    isOlder ? triggeredTags(value, param) : checkFormat(value.format, `${param}.format`, 0),
+  );
+  return structuralTag(format, param);
 }
 
 export function structuralTag(format: unknown, param: string): AnswerFormat {

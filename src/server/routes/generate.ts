@@ -7,10 +7,13 @@ import { GenerateAnswer, type GenerateItem, GenerateStream, type LogprobOptions 
 import { admit, startGeneration } from '../generation.js';
 import { parseAnswerFormat } from '../grammar/answer-format.js';
 import { compileFormat } from '../grammar/compile.js';
+import type { AnswerFormat } from '../grammar/format-source.js';
+import { withinWork } from '../grammar/work-limit.js';
+import { isObject } from '../json-value.js';
 import { LIMITS } from '../limits.js';
 import { newRequestId } from '../openai.js';
 import { encodePrompt, tokensToGenerate } from '../prompt-tokens.js';
-import { type JsonObject, readJsonObject } from '../request-body.js';
+import { readJsonObject } from '../request-body.js';
 import { jsonResponse, streamResponse } from '../responses.js';
 import { type GenerateParams, generateShape, samplingParamsShape } from '../schemas/generate.js';
 import { parseRequest } from '../schemas/parse.js';
@@ -36,13 +39,14 @@ export async function generate(server: ServerContext, c: Context): Promise<Respo
 
   const plans: SequencePlan[] = [];
   const items: GenerateItem[] = [];
+  const paramsOf = parseParams(request.sampling_params, inputs);
   for (const [index, prompt] of inputs.prompts.entries()) {
-    const { params: own, prefix } = paramsOfPrompt(request.sampling_params, inputs, index);
+    const { params: own, prefix, format } = paramsOf[index] as PromptParams;
     const params = { ...own, priority: request.priority ?? own.priority, timeout: request.timeout ?? own.timeout };
     const param = inputs.isBatch ? `${inputs.param}.${index}` : inputs.param;
     const promptIds = encodePrompt(server, prompt, param);
     const maxNewTokens = newTokens(server, promptIds.length, params, { prompt: param, prefix });
-    const grammar = await compileFormat(server, parseAnswerFormat(params, prefix));
+    const grammar = await compileFormat(server, format);
     for (const plan of planPrompt(
       server,
       params,
@@ -89,19 +93,32 @@ function parseRequestIds(rid: unknown, inputs: Inputs): string[] {
   throw new RequestError('rid: must be a string, or a list with one for each prompt', { param: 'rid' });
 }
 
-function paramsOfPrompt(value: unknown, inputs: Inputs, index: number): { params: GenerateParams; prefix: string } {
-  const isPerPrompt = Array.isArray(value);
-  if (isPerPrompt && (!inputs.isBatch || value.length !== inputs.prompts.length)) {
-    throw new RequestError('sampling_params: a list must have one object for each prompt', {
-      param: 'sampling_params',
-    });
+interface PromptParams {
+  params: GenerateParams;
+  format: AnswerFormat | null;
+  /** Before field names in errors. */
+  prefix: string;
+}
+
+/** Of each prompt: those of its own, or the same for all. */
+function parseParams(value: unknown, { prompts, isBatch }: Inputs): PromptParams[] {
+  if (!Array.isArray(value)) {
+    const shared = parsePromptParams(value ?? {}, 'sampling_params');
+    return prompts.map(() => shared);
   }
-  const own: unknown = isPerPrompt ? value[index] : (value ?? {});
-  const prefix = isPerPrompt ? `sampling_params.${index}.` : 'sampling_params.';
-  if (typeof own !== 'object' || own === null || Array.isArray(own)) {
-    throw new RequestError(`${prefix.slice(0, -1)}: must be an object`, { param: prefix.slice(0, -1) });
+  if (!isBatch || value.length !== prompts.length) {
+    throw fault('sampling_params', 'a list must have one object for each prompt');
   }
-  return { params: parseRequest(samplingParamsShape, own as JsonObject, prefix), prefix };
+  return withinWork('sampling_params', () =>
+    value.map((own: unknown, index) => parsePromptParams(own, `sampling_params.${index}`)),
+  );
+}
+
+function parsePromptParams(value: unknown, param: string): PromptParams {
+  if (!isObject(value)) throw fault(param, 'must be an object');
+  const prefix = `${param}.`;
+  const params = parseRequest(samplingParamsShape, value, prefix);
+  return { params, prefix, format: parseAnswerFormat(params, prefix) };
 }
 
 function newTokens(

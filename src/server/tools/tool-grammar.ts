@@ -1,5 +1,6 @@
 /** The structural tag of an answer that may or must call tools. */
 import { schemaText } from '../grammar/format-source.js';
+import { withinWork } from '../grammar/work-limit.js';
 import type { ToolFormat } from './tool-formats.js';
 import type { Tool, ToolUse } from './tools.js';
 
@@ -9,7 +10,7 @@ type TagFormat = Record<string, unknown>;
 export function toolCallsFormat(format: ToolFormat, { tools, choice, isParallel }: ToolUse): TagFormat {
   const isNamed = typeof choice === 'object';
   const called = isNamed ? tools.filter(({ name }) => name === choice.name) : tools;
-  const tags = called.map((tool) => callTag(format, tool));
+  const tags = withinWork('tools', () => called.map((tool) => callTag(format, tool)));
   const once = isNamed || !isParallel;
   if (choice === 'auto' && format.open === '') {
     return { type: 'triggered_tags', triggers: triggersOf(format), tags, stop_after_first: once };
