@@ -63,11 +63,13 @@ function draw(chart: LineChart, width: number): Drawing {
   const right = width - 16 - (namesAbove ? 0 : Math.max(0, ...series.map(({ name }) => textWidth(name))));
   const xs = all.map((point) => point.x);
   const x = scaleOf(chart.x, xs, [left + 8, right - 8], 1);
+  const frame = { x, y, left, right, top, bottom };
+  const names = namesAbove ? namesOverEnds(series, frame) : namesAtEnds(series, frame);
   const svg = [
-    grid(chart, { x, y, left, right, top, bottom }),
-    ...series.map((each) => drawSeries(each, { x, y, left, bottom })),
-    ...drawLabels(series, x, y),
-    ...(namesAbove ? namesOverEnds(series, x, top, [left, right]) : namesAtEnds(series, x, y, [top, bottom])),
+    grid(chart, frame),
+    ...series.map((each) => drawSeries(each, frame)),
+    ...drawLabels(series, frame, names),
+    ...names.map(({ markup }) => markup),
   ].join('');
   return { width, height, svg };
 }
@@ -169,10 +171,14 @@ interface Box {
 const touch = (a: Box, b: Box) =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 
-/** Values beside their points: below, above, to the left or to the right, where they touch neither a point nor each other. */
-function drawLabels(series: Series[], x: Scale, y: Scale): string[] {
+/**
+ * Values beside their points: below, above, to the left or to the right, where they touch neither a point nor a name nor each
+ * other, and stay clear of the axis.
+ */
+function drawLabels(series: Series[], { x, y, left: axis }: Frame, names: readonly Box[]): string[] {
   const points = series.filter(({ hasMarks }) => hasMarks).flatMap((each) => each.points);
-  const taken: Box[] = points.map((point) => ({ x: x.at(point.x) - 4, y: y.at(point.y) - 4, width: 8, height: 8 }));
+  const marks = points.map((point) => ({ x: x.at(point.x) - 4, y: y.at(point.y) - 4, width: 8, height: 8 }));
+  const taken: Box[] = [...marks, ...names.filter(({ width }) => width > 0)];
   return points.flatMap((point) => {
     if (point.label === undefined) return [];
     const width = textWidth(point.label);
@@ -184,7 +190,7 @@ function drawLabels(series: Series[], x: Scale, y: Scale): string[] {
       [px + 8, py - 7],
     ].map(([left = 0, over = 0]) => ({ x: left, y: over, width, height: 13 }));
     // Where there is no room the tables have it.
-    const place = places.find((box) => !taken.some((other) => touch(box, other)));
+    const place = places.find((box) => box.x >= axis - 4 && !taken.some((other) => touch(box, other)));
     if (place === undefined) return [];
     taken.push(place);
     const middle = place.x + width / 2;
@@ -194,20 +200,28 @@ function drawLabels(series: Series[], x: Scale, y: Scale): string[] {
 
 const endOf = ({ points }: Series) => points.reduce((a, b) => (b.x >= a.x ? b : a));
 
-/** Beside the last point of each, moved apart where they would touch. */
-function namesAtEnds(series: Series[], x: Scale, y: Scale, within: [number, number]): string[] {
-  const ends = series.map(endOf);
-  const heights = ends.map((end) => y.at(end.y));
-  const places = spreadOut(heights, GAP, within);
-  const at = Math.max(...ends.map((end) => x.at(end.x))) + 10;
-  return series.map(({ name, tone }, i) => label(at, (places[i] ?? 0) + 4, name, { class: `name t${tone}` }));
+interface Name extends Box {
+  markup: string;
 }
 
-function namesOverEnds(series: Series[], x: Scale, top: number, [left, right]: [number, number]): string[] {
+/** `x`, `y`: of the middle of its left side. */
+function nameAt(x: number, y: number, { name, tone }: Series): Name {
+  const markup = label(x, y + 4, name, { class: `name t${tone}` });
+  return { markup, x, y: y - GAP / 2, width: textWidth(name), height: GAP };
+}
+
+/** Beside the last point of each, moved apart where they would touch. */
+function namesAtEnds(series: Series[], { x, y, top, bottom }: Frame): Name[] {
+  const ends = series.map(endOf);
+  const heights = ends.map((end) => y.at(end.y));
+  const places = spreadOut(heights, GAP, [top, bottom]);
+  const at = Math.max(...ends.map((end) => x.at(end.x))) + 10;
+  return series.map((each, i) => nameAt(at, places[i] ?? 0, each));
+}
+
+function namesOverEnds(series: Series[], { x, top, left, right }: Frame): Name[] {
   const half = Math.max(...series.map(({ name }) => textWidth(name))) / 2;
   const ends = series.map((each) => x.at(endOf(each).x));
   const places = spreadOut(ends, 2 * half + 6, [left + half, right - half]);
-  return series.map(({ name, tone }, i) =>
-    label(places[i] ?? 0, top - 8, name, { class: `name t${tone}`, 'text-anchor': 'middle' }),
-  );
+  return series.map((each, i) => nameAt((places[i] ?? 0) - textWidth(each.name) / 2, top - 12, each));
 }
