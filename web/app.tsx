@@ -38,6 +38,8 @@ export function App() {
         <LivePanel />
       </SidePanel>
       <main>
+        {/* Headings of an answer come below this one, also where the panels are hidden. */}
+        <h2 class="visually-hidden">Conversation</h2>
         <Conversation />
         <Composer />
       </main>

@@ -103,6 +103,15 @@ describe.skipIf(WHY_NOT)('the page, for everybody', () => {
     await page.getByLabel('JSON schema').check();
     await page.getByText('More').click();
     expect(await faults()).toEqual([]);
+    await answerWith(page, {
+      content: '# Title\n\n- [ ] to do\n\n| a |\n|--|\n| 1 |\n\n[a link](https://example.org)',
+    });
+    await page.getByLabel('Text', { exact: true }).check();
+    await ask(page, FRANCE);
+    // The panels, and their headings, are gone then.
+    await page.setViewportSize({ width: 390, height: 800 });
+    expect(await faults()).toEqual([]);
+    await page.setViewportSize({ width: 1280, height: 800 });
     await page.getByRole('button', { name: 'Code' }).click();
     expect(await faults()).toEqual([]);
   });
