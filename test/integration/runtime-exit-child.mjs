@@ -1,7 +1,8 @@
 // Run by runtime-exit.test.ts: ends the process in the way it is told, in the middle of something.
 // Arguments: addon, way, small spec, large spec, sampling (JSON).
 import { createRequire } from 'node:module';
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { join } from 'node:path';
+import { isMainThread, threadId, Worker, workerData } from 'node:worker_threads';
 
 const [addon, way, small, large, sampling] = isMainThread ? process.argv.slice(2) : workerData;
 const binding = createRequire(import.meta.url)(addon);
@@ -20,6 +21,56 @@ const submit = (runtime, maxNewTokens) =>
     priority: 0,
   });
 const worker = (name) => new Worker(new URL(import.meta.url), { workerData: [addon, name, small, large, sampling] });
+
+/** These begin again when they are done. */
+async function quantize() {
+  const scheme = { bits: 4, groupSize: 32, method: 'hqq', biased: false };
+  const matrix = { dtype: 'F32', offset: 0, rows: 1024, cols: 4096, scheme, numThreads: 2 };
+  for (;;) await binding.quantizeMatrix({ path: process.execPath, ...matrix });
+}
+
+async function save() {
+  const runtime = await start(small);
+  for (let i = 0; ; i++) {
+    const path = join(process.env.FOLDER, `session-${threadId}-${i}`);
+    await runtime.saveCache({ path, header: new Uint8Array(1e6) });
+  }
+}
+
+async function compile() {
+  if (!binding.hasGrammars) return sleep(1e6);
+  const numbers = Int32Array.from({ length: 256 }, (_, i) => i);
+  const compiler = await binding.createGrammarCompiler({
+    bytes: Uint8Array.from(numbers),
+    ends: numbers.map((i) => i + 1),
+    vocabSize: 512,
+    stopTokenIds: Int32Array.of(0),
+    merges: new Int32Array(0),
+    byteIds: numbers,
+    startsWithCharacters: false,
+  });
+  for (let i = 0; ; i++) {
+    const sources = Array.from({ length: 8 }, (_, j) => `${i} ${j} (a|b){1,3000}`);
+    await Promise.all(
+      sources.map((text) => compiler.compile({ kind: 'regex', text, strict: true, anyOrder: false }).catch(() => {})),
+    );
+  }
+}
+
+const endless = {
+  quantize,
+  save,
+  compile,
+  work: async () => {
+    const runtime = await start(small);
+    submit(runtime, 900);
+    await sleep(1e6);
+  },
+  load: async () => {
+    await start(large);
+    await sleep(1e6);
+  },
+};
 
 const ways = {
   'exit while loading': async () => {
@@ -45,6 +96,21 @@ const ways = {
   'exit while measuring': async () => {
     void binding.measureReadBandwidth('cpu', 2e8, 1);
     await sleep(20);
+    process.exit(7);
+  },
+  'exit while quantising': async () => {
+    void quantize();
+    await sleep(20);
+    process.exit(7);
+  },
+  'exit while saving': async () => {
+    void save();
+    await sleep(60);
+    process.exit(7);
+  },
+  'exit while compiling': async () => {
+    void compile();
+    await sleep(300);
     process.exit(7);
   },
   'end idle': async () => {
@@ -79,29 +145,22 @@ const ways = {
       'exit in a listener',
       'work',
       'load',
-      'work',
-      'load',
+      'quantize',
+      'save',
+      'compile',
       'end idle',
       'end after stop',
     ]) {
       const running = worker(name);
       const ended = new Promise((resolve) => running.once('exit', resolve));
-      if (name === 'work' || name === 'load') {
-        await sleep(100);
+      if (name in endless) {
+        await sleep(name === 'compile' ? 300 : 100);
         await running.terminate();
       }
       await ended;
     }
     process.stdout.write('all gone');
   },
-  work: async () => {
-    const runtime = await start(small);
-    submit(runtime, 900);
-    await sleep(1e6);
-  },
-  load: async () => {
-    await start(large);
-    await sleep(1e6);
-  },
+  ...endless,
 };
 await ways[way]();

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { GREEDY } from '../../src/addon/binding.js';
 import { packageRoot } from '../../src/version.js';
 import { dummySpec, slowSpec } from './runtime-spec.js';
@@ -13,11 +15,16 @@ const child = fileURLToPath(new URL('runtime-exit-child.mjs', import.meta.url));
 const small = slowSpec();
 const large = dummySpec({}, { hiddenSize: 1024, intermediateSize: 4096, numHeads: 16, headDim: 64, numLayers: 6 });
 
+/** For what it writes. */
+const folder = mkdtempSync(join(tmpdir(), 'jsg-exit-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
 /** How the process ended, and what it wrote. A process that hangs is killed, one that crashes has a signal. */
 async function end(way: string): Promise<{ code: number; signal: string | null; output: string; said: string }> {
   const args = [child, addon, way, ...[small, large, GREEDY].map((each) => JSON.stringify(each))];
   try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+    const options = { timeout: 60_000, env: { ...process.env, FOLDER: folder } };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, options);
     return { code: 0, signal: null, output: stdout, said: stderr };
   } catch (error) {
     const { code, signal, stdout, stderr } = error as { code: number; signal: string; stdout: string; stderr: string };
@@ -32,6 +39,9 @@ describe('a process with a runtime', () => {
     'exit in a listener',
     'exit while stopping',
     'exit while measuring',
+    'exit while quantising',
+    'exit while saving',
+    'exit while compiling',
   ])('can %s', async (way) => {
     expect(await end(way)).toEqual({ code: 7, signal: null, output: '', said: '' });
   });
