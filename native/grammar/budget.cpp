@@ -1,5 +1,6 @@
 #include "grammar/budget.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include <algorithm>
@@ -17,20 +18,34 @@ struct State {
   int64_t limit = 0, left = 0;
   int64_t deadline_ns = 0;
   int64_t n_allocations = 0;
+  uintptr_t deepest = 0;  // address in the stack
 };
 thread_local State state;
+
+[[noreturn]] void exceed(BudgetExceeded::Kind kind) {
+  state.armed = false;
+  throw BudgetExceeded(kind);
+}
 
 void charge(size_t size) {
   ++state.n_allocations;
   state.left -= static_cast<int64_t>(std::min<size_t>(size, INT64_MAX / 2));
-  bool is_late = false;
-  if (--state.until_clock <= 0) {
-    state.until_clock = kStride;
-    is_late = thread_cpu_ns() >= state.deadline_ns;
-  }
-  if (state.left >= 0 && !is_late) return;
-  state.armed = false;
-  throw BudgetExceeded(is_late);
+  if (state.left < 0) exceed(BudgetExceeded::Kind::kMemory);
+  if (reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) < state.deepest) exceed(BudgetExceeded::Kind::kDepth);
+  if (--state.until_clock > 0) return;
+  state.until_clock = kStride;
+  if (thread_cpu_ns() >= state.deadline_ns) exceed(BudgetExceeded::Kind::kTime);
+}
+
+// Where three quarters of this thread's stack are left (it grows downwards); 0: not known.
+uintptr_t deepest_address() {
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return 0;
+  void* lowest = nullptr;
+  size_t bytes = 0;
+  const bool is_known = pthread_attr_getstack(&attributes, &lowest, &bytes) == 0;
+  pthread_attr_destroy(&attributes);
+  return is_known ? reinterpret_cast<uintptr_t>(lowest) + bytes / 4 * 3 : 0;
 }
 
 }  // namespace
@@ -45,7 +60,8 @@ int64_t thread_cpu_ns() {
 Budget::Budget(const BudgetLimits& limits) {
   const auto bytes = static_cast<int64_t>(limits.bytes);
   const int64_t ns = std::chrono::nanoseconds(limits.time).count();
-  state = {true, kStride, bytes, bytes, thread_cpu_ns() + ns, 0};
+  static thread_local const uintptr_t deepest = deepest_address();
+  state = {true, kStride, bytes, bytes, thread_cpu_ns() + ns, 0, deepest};
 }
 
 Budget::~Budget() { state.armed = false; }

@@ -1,6 +1,7 @@
-// A limit on what a piece of code may allocate and how long it may take, for libraries that know no such limit: every
-// allocation of this thread is counted while a budget is in force, and the one that goes beyond it throws. Code that
-// neither allocates nor returns is not caught; parsers and automata allocate all the time.
+// A limit on what a piece of code may allocate, how long it may take and how deep it may recurse, for libraries that
+// know no such limit: every allocation of this thread is counted while a budget is in force, and the one that goes
+// beyond it throws. Code that neither allocates nor returns is not caught; parsers and automata allocate all the time.
+// What recurses may only append to vectors, which double: so a quarter of the thread's stack is as deep as it gets.
 //
 // Works by the linker's --wrap of operator new and the sized operator delete (grammar.cmake), so it sees what is
 // compiled into this binary, and not what the C++ library allocates inside itself.
@@ -19,12 +20,16 @@ struct BudgetLimits {
 
 class BudgetExceeded : public std::bad_alloc {
  public:
-  explicit BudgetExceeded(bool is_time) : is_time_(is_time) {}
-  bool is_time() const { return is_time_; }
-  const char* what() const noexcept override { return is_time_ ? "took too long" : "needed too much memory"; }
+  enum class Kind : uint8_t { kTime, kMemory, kDepth };
+  explicit BudgetExceeded(Kind kind) : kind_(kind) {}
+  Kind kind() const { return kind_; }
+  const char* what() const noexcept override {
+    if (kind_ == Kind::kTime) return "took too long";
+    return kind_ == Kind::kMemory ? "needed too much memory" : "recursed too deeply";
+  }
 
  private:
-  bool is_time_;
+  Kind kind_;
 };
 
 // Processor time of this thread, nanoseconds.

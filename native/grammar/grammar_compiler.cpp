@@ -26,8 +26,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The library walks grammars by recursion.
-constexpr size_t kStackBytes = size_t{64} << 20;
+// The library walks grammars by recursion; a Budget leaves it a quarter of this.
+constexpr size_t kStackBytes = size_t{128} << 20;
 // One long compilation does not hold up all others.
 constexpr int kThreads = 2;
 // Compiling yields to decoding.
@@ -181,9 +181,12 @@ class GrammarCompiler::Worker {
     } catch (const BudgetExceeded& exceeded) {
       forget_failures();
       result.code = "E_GRAMMAR_LIMIT";
-      result.message = std::string("compiling it ") + exceeded.what() +
-                       (exceeded.is_time() ? " (limit " + std::to_string(limits_.compile_ms) + " ms)"
-                                           : " (limit " + std::to_string(limits_.compile_bytes >> 20) + " MiB)");
+      result.message = std::string("compiling it ") + exceeded.what();
+      if (exceeded.kind() == BudgetExceeded::Kind::kTime) {
+        result.message += " (limit " + std::to_string(limits_.compile_ms) + " ms)";
+      } else if (exceeded.kind() == BudgetExceeded::Kind::kMemory) {
+        result.message += " (limit " + std::to_string(limits_.compile_bytes >> 20) + " MiB)";
+      }
     } catch (const Error& error) {
       result.code = error.code();
       result.message = error.what();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <future>
 #include <string>
+#include <thread>
 
 #include "check.h"
 #include "error.h"
@@ -217,6 +218,9 @@ TEST(compiling_has_limits) {
     CHECK(result.grammar != nullptr || !result.code.empty());
     CHECK(std::chrono::steady_clock::now() - started < std::chrono::seconds(20));
   }
+  // Of rules in terms of themselves the library never gets to the end.
+  const CompileResult endless = compile(compiler, {GrammarKind::kEbnf, "root ::= root{1000}"});
+  CHECK(endless.code == "E_GRAMMAR_LIMIT" && endless.message == "compiling it recursed too deeply");
   // It goes on to work.
   CHECK(accepts(*start(compiler, GrammarKind::kRegex, "ab"), words, "ab"));
 }
@@ -234,6 +238,32 @@ TEST(what_was_compiled_is_kept_within_bytes) {
   CHECK(compile(compiler, {GrammarKind::kRegex, "abc"}).compile_ms > 0);
 }
 
+namespace {
+
+// As the library does: deeper than any stack, and allocating ever less often.
+void recurse(std::vector<int>& visited, int depth) {  // NOLINT(misc-no-recursion)
+  if (depth == 0) return;
+  visited.push_back(depth);
+  recurse(visited, depth - 1);
+  visited.push_back(0);
+}
+
+}  // namespace
+
+TEST(a_budget_ends_a_recursion_before_the_stack_does) {
+  bool has_thrown = false;
+  std::thread([&] {
+    std::vector<int> visited;
+    try {
+      const Budget budget({std::chrono::milliseconds(60000), size_t{1} << 30});
+      recurse(visited, INT32_MAX);
+    } catch (const BudgetExceeded& exceeded) {
+      has_thrown = exceeded.kind() == BudgetExceeded::Kind::kDepth;
+    }
+  }).join();
+  CHECK(has_thrown);
+}
+
 TEST(a_budget_counts_what_is_allocated_and_throws_once) {
   const auto hold = [](size_t n) { return std::vector<std::string>(n, std::string(100, 'x')).size(); };
   {
@@ -244,7 +274,7 @@ TEST(a_budget_counts_what_is_allocated_and_throws_once) {
       std::vector<std::vector<char>> blocks;
       for (int i = 0; i < 100; ++i) blocks.emplace_back(100000);
     } catch (const BudgetExceeded& exceeded) {
-      has_thrown = !exceeded.is_time();
+      has_thrown = exceeded.kind() == BudgetExceeded::Kind::kMemory;
     }
     CHECK(has_thrown);
     CHECK(hold(100000) == 100000);
@@ -254,7 +284,7 @@ TEST(a_budget_counts_what_is_allocated_and_throws_once) {
   try {
     for (;;) (void)hold(1000);
   } catch (const BudgetExceeded& exceeded) {
-    is_late = exceeded.is_time();
+    is_late = exceeded.kind() == BudgetExceeded::Kind::kTime;
   }
   CHECK(is_late);
 }
