@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../bin/jsg.js', import.meta.url));
 
-/** Starts `jsg launch` with these flags on a free port. Resolves when it serves. */
-export function startServer(modelPath, flags = []) {
+/** Starts `jsg launch` with these flags on a free port. Resolves when it serves. `nodeFlags`: of Node.js. */
+export function startServer(modelPath, flags = [], nodeFlags = []) {
   const args = ['launch', '--model-path', modelPath, '--port', '0', ...flags];
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...nodeFlags, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   child.stderr.on('data', (data) => {
     log += data;

@@ -1,5 +1,6 @@
 // Whether a server stays what it is: every kind of request, some cut off in the middle, some wrong, for half an hour.
-// Resident memory and open descriptors are read once a minute, when nothing runs.
+// Resident memory and open descriptors are read once a minute, when nothing runs and V8 has collected its garbage: what it
+// leaves lying differs by more from one minute to the next than a small leak would add in an hour.
 //
 //   node bench/serving/soak.mjs MODEL [launch flags]
 //
@@ -9,6 +10,7 @@
 // a client. The KV pool is touched as the prefix cache fills it: --max-total-tokens 8192 is full after the first minutes.
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket } from 'undici';
 import { modelAndFlags, quantile, rssMiB, startServer, stream, textOf } from './server.mjs';
 
 const minutes = Number(process.env.MINUTES ?? 30);
@@ -16,7 +18,30 @@ const warmUp = Number(process.env.WARM_UP ?? 8);
 const numStreams = Number(process.env.STREAMS ?? 12);
 const MAX_SLOPE_MIB_H = 1;
 const { modelPath, flags } = modelAndFlags();
-const { url, pid, stop } = await startServer(modelPath, flags);
+const { url, pid, stop, log } = await startServer(modelPath, flags, ['--inspect=127.0.0.1:0']);
+const inspector = await connect(/Debugger listening on (ws:\S+)/.exec(log())[1]);
+
+/** Asks Node.js's inspector for one thing after the other. */
+async function connect(address) {
+  const socket = new WebSocket(address);
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = () => reject(new Error(`no inspector at ${address}`));
+  });
+  let id = 0;
+  const ask = (method) =>
+    new Promise((resolve, reject) => {
+      const asked = ++id;
+      socket.onmessage = ({ data }) => {
+        const answer = JSON.parse(data);
+        if (answer.id !== asked) return;
+        if (answer.error) reject(new Error(`${method}: ${answer.error.message}`));
+        else resolve();
+      };
+      socket.send(JSON.stringify({ id: asked, method }));
+    });
+  return { ask, close: () => socket.close() };
+}
 
 let state = 1;
 /** The same numbers in every run: a whole number below n. */
@@ -136,6 +161,7 @@ try {
     };
     await Promise.all(Array.from({ length: numStreams }, client));
     await sleep(7000); // connections that are kept alive have ended
+    await inspector.ask('HeapProfiler.collectGarbage');
     readings.push({ minute, rss: rssMiB(pid), descriptors: numDescriptors() });
     const { rss, descriptors } = readings.at(-1);
     console.log(`${minute} min: ${rss.toFixed(1)} MiB, ${descriptors} descriptors, ${JSON.stringify(counts)}`);
@@ -148,5 +174,6 @@ try {
   console.log(JSON.stringify({ name: 'soak', mibPerHour, spread, counts, readings }));
   process.exitCode = counts.bad > 0 || mibPerHour > MAX_SLOPE_MIB_H || spread > numStreams ? 1 : 0;
 } finally {
+  inspector.close();
   await stop();
 }
