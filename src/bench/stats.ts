@@ -1,7 +1,7 @@
 /** Statistics of samples. Pure; no sample at all is null, never NaN, so that figures survive JSON. */
 
 /** Linear interpolation between the two nearest ranks. `sorted`: ascending, not empty; `share`: 0..1. */
-export function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: ArrayLike<number>, share: number): number {
   const at = (sorted.length - 1) * share;
   const below = sorted[Math.floor(at)] ?? Number.NaN;
   const above = sorted[Math.ceil(at)] ?? below;
@@ -18,8 +18,9 @@ export function mean(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-export function ascending(values: readonly number[]): number[] {
-  return [...values].sort((a, b) => a - b);
+/** Typed, and so sorted as numbers: there may be millions of gaps. */
+export function ascending(values: readonly number[]): Float64Array {
+  return Float64Array.from(values).sort();
 }
 
 /** Lowest and highest that a figure may well be. */
@@ -46,7 +47,7 @@ export function summarise(values: readonly number[]): Summary | null {
   const sorted = ascending(values);
   const batches = batchesOf(values);
   const at = (share: number) => quantile(sorted, share);
-  const average = mean(sorted) ?? 0;
+  const average = mean(values) ?? 0;
   const rangeAt = (share: number) => quantileRange(sorted, batches, share);
   return {
     count: sorted.length,
@@ -126,7 +127,7 @@ function meanRange(values: readonly number[], batches: readonly number[][], aver
  * batches differ, is one of shares, and the values at its ends are that of the quantile (Woodruff, 1952). Null where an end
  * lies outside of what was seen: the 99th percentile of 100 values may be anything above the 96th.
  */
-function quantileRange(sorted: readonly number[], batches: readonly number[][], share: number): Range | null {
+function quantileRange(sorted: ArrayLike<number>, batches: readonly number[][], share: number): Range | null {
   const value = quantile(sorted, share);
   const shares = batches.map((batch) => batch.filter((each) => each <= value).length / batch.length);
   const half = Math.max(Z95 * Math.sqrt((share * (1 - share)) / sorted.length), halfRangeOfParts(shares));
