@@ -218,7 +218,7 @@ export interface GrammarSource {
 export interface NativeGrammarCompiler {
   /**
    * On a thread of its own; what was compiled is kept, up to a number of bytes. `compileMs` is 0 for what was found there.
-   * Rejects with E_GRAMMAR_INVALID, E_GRAMMAR_LIMIT (more time or memory than it may take), E_UNAVAILABLE (stopped);
+   * Rejects with E_GRAMMAR_INVALID, E_GRAMMAR_LIMIT (more time, memory or stack than it may take), E_UNAVAILABLE (stopped);
    * throws E_QUEUE_FULL.
    */
   compile(source: GrammarSource): Promise<{ grammar: NativeGrammar; compileMs: number; bytes: number }>;
