@@ -96,11 +96,15 @@ int32_t Sampler::draw_from_candidates(double u) const {
   double total = 0;
   for (const Candidate& candidate : candidates_) total += candidate.score;
   double left = u * total;
+  // By rounding the walk may run past its end: then the last token with any weight is it.
+  int32_t last = candidates_.back().token;
   for (const Candidate& candidate : candidates_) {
-    if (left < candidate.score) return candidate.token;
+    if (candidate.score == 0) continue;
+    last = candidate.token;
+    if (left < candidate.score) break;
     left -= candidate.score;
   }
-  return candidates_.back().token;
+  return last;
 }
 
 // Each filter keeps a prefix of the tokens in rank, so none needs the vocabulary sorted. Leaves weights in candidates_.

@@ -114,6 +114,21 @@ TEST(minus_infinity_is_never_drawn) {
   }
 }
 
+// Not by the greatest random number either, when the weights do not add up to their sum to the bit.
+TEST(what_is_not_allowed_is_never_drawn) {
+  Sampler sampler(64);
+  const uint32_t allowed[] = {0x3ff, 0};
+  for (int i = 0; i < 5000; ++i) {
+    auto logits = random_logits(64, i, 3);
+    RowSampling row;
+    row.temperature = 0.7f;
+    row.top_k = 60;
+    row.u = 1 - 0x1p-53;
+    row.allowed = allowed;
+    CHECK(sampler.sample(logits, row).token < 10);
+  }
+}
+
 // Draws have the reference's distribution, and nothing that it cuts is ever drawn.
 TEST(draws_follow_the_reference_distribution) {
   const auto logits = random_logits(40, 5, 2);
