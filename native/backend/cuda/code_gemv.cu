@@ -7,12 +7,17 @@
 namespace jsg::cuda {
 namespace {
 
-template <class T, class W, Epilogue kEpilogue, int kWarps, int kStages, int kBlocks>
+template <class T, class W, Epilogue kEpilogue, int kWarps, int kStages, int kBlocks, int kRows = kMaxGemvRows>
 void launch_gemv(const ProductArgs<T>& args, int n_sms, const Launcher& launch) {
   const int features = kEpilogue == Epilogue::kSilu ? args.out_features / 2 : args.out_features;
   const int tiles = (features + kTileRows - 1) / kTileRows;
-  launch(gemv_kernel<T, W, kEpilogue, kWarps, kStages, kBlocks>, dim3(std::min(tiles, kBlocks * n_sms)), kWarps * kWarp,
-         0, args);
+  launch(gemv_kernel<T, W, kEpilogue, kWarps, kStages, kBlocks, kRows>, dim3(std::min(tiles, kBlocks * n_sms)),
+         kWarps * kWarp, 0, args);
+}
+
+template <class T>
+bool has_wide_groups(const ProductArgs<T>& args) {
+  return args.codes.group_shift >= 7 && args.in_features % 128 == 0;
 }
 
 // Warps, stages and blocks an SM: the fastest of those tried on an H100 in the shapes of an 8B model.
@@ -26,8 +31,9 @@ void launch_codes(const ProductArgs<T>& args, int n_sms, const Launcher& launch)
     }
     return launch_gemv<T, Int8Weight<T, true>, kEpilogue, 16, 1, kPaired ? 2 : 3>(args, n_sms, launch);
   }
-  if (codes.group_shift >= 7 && args.in_features % 128 == 0) {
+  if (has_wide_groups(args)) {
     using W = Int4Weight<T, 128>;
+    if (args.n > kMaxGemvRows) return launch_gemv<T, W, kEpilogue, 8, kPaired ? 1 : 2, 2, 16>(args, n_sms, launch);
     if constexpr (kPaired) {
       return launch_gemv<T, W, kEpilogue, 16, 2, 1>(args, n_sms, launch);
     } else if constexpr (kEpilogue == Epilogue::kStore) {
@@ -47,6 +53,13 @@ void launch_codes(const ProductArgs<T>& args, int n_sms, const Launcher& launch)
 template <class T>
 CodeProducts<T>::CodeProducts(const cudaDeviceProp& device, const Launcher& launch)
     : n_sms_(device.multiProcessorCount), large_(device.major >= 9 && device.major < 12), launch_(launch) {}
+
+// 16 rows are read as often as there are tiles: only where level-2 cache is as fast as Hopper's. Sums are scaled a
+// group at a time, of twice as many rows: where groups are smaller, or codes wider, gemm is as fast.
+template <class T>
+bool CodeProducts<T>::uses_gemv(const ProductArgs<T>& args) const {
+  return args.n <= (large_ && args.codes.bits == 4 && has_wide_groups(args) ? kMaxCodeGemvRows : kMaxGemvRows);
+}
 
 template <class T>
 void CodeProducts<T>::run_gemv(Epilogue epilogue, const ProductArgs<T>& args) const {

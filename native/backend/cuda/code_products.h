@@ -14,7 +14,9 @@ class CodeProducts {
  public:
   CodeProducts(const cudaDeviceProp& device, const Launcher& launch);
 
-  // 1 <= args.n <= 8, a row of the weight in whole columns of 32.
+  // Whether run_gemv() takes so many rows, and is the faster way; it leaves sums of squares of kTileRows features.
+  bool uses_gemv(const ProductArgs<T>& args) const;
+  // A row of the weight in whole columns of 32.
   void run_gemv(Epilogue epilogue, const ProductArgs<T>& args) const;
   // 1 <= args.n <= 64, in tiles of `features` (32 or 64) where kResidual leaves sums of squares.
   void run_gemm(Epilogue epilogue, const ProductArgs<T>& args, int features) const;

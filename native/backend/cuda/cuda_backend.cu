@@ -178,7 +178,10 @@ class CudaBackend final : public Backend {
 
   void embed(const Table& table, const Table& norm) override {
     if (replaying_) return;
-    n_squares_ = squares_of(false);
+    ProductArgs<T> as_plain{};
+    as_plain.n = n_rows_;
+    as_plain.out_features = shape_.hidden;
+    n_squares_ = squares_of(as_plain);
     launch_(
         embed_kernel<T>, dim3(n_rows_), kEmbedThreads, 0,
         EmbedArgs<T>{data(table), buffers_.ids(), sampler_.tokens(), data(norm), shape_.hidden, fused_ ? n_squares_ : 0,
@@ -408,9 +411,9 @@ class CudaBackend final : public Backend {
     return expanded_.get();
   }
   // Sums of squares of a row that a product which adds to x leaves.
-  int squares_of(bool of_codes) const {
-    const int tile = many_rows_ ? prefill_products_.squares_tile(n_rows_, shape_.hidden)
-                                : fused_products_.squares_tile(n_rows_, shape_.hidden, of_codes);
+  int squares_of(const ProductArgs<T>& args) const {
+    const int tile =
+        many_rows_ ? prefill_products_.squares_tile(n_rows_, shape_.hidden) : fused_products_.squares_tile(args);
     return (shape_.hidden + tile - 1) / tile;
   }
 
@@ -437,7 +440,7 @@ class CudaBackend final : public Backend {
       args.next_x = h_.get();
       args.next_squares = squares_.get();
       run_product(Epilogue::kResidual, args);
-      n_squares_ = squares_of(args.codes.bits > 0);
+      n_squares_ = squares_of(args);
       last_norm_ = data(next_norm);
       return;
     }

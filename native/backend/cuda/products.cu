@@ -45,14 +45,14 @@ bool FusedProducts<T>::uses_gemv(int n_rows, int hidden) const {
 }
 
 template <class T>
-int FusedProducts<T>::squares_tile(int n_rows, int features, bool of_codes) const {
-  const bool gemv = of_codes ? n_rows <= kMaxGemvRows : uses_gemv(n_rows, features);
-  return gemv ? kTileRows : gemm_features(n_rows, (features + 31) / 32);
+int FusedProducts<T>::squares_tile(const ProductArgs<T>& args) const {
+  const bool gemv = args.codes.bits > 0 ? code_products_.uses_gemv(args) : uses_gemv(args.n, args.out_features);
+  return gemv ? kTileRows : gemm_features(args.n, (args.out_features + 31) / 32);
 }
 
 template <class T>
 void FusedProducts<T>::run(Epilogue epilogue, const ProductArgs<T>& args) const {
-  if (args.codes.bits > 0 && args.n <= kMaxGemvRows) return code_products_.run_gemv(epilogue, args);
+  if (args.codes.bits > 0 && code_products_.uses_gemv(args)) return code_products_.run_gemv(epilogue, args);
   if (args.codes.bits > 0) {
     return code_products_.run_gemm(epilogue, args, gemm_features(args.n, (args.out_features + 31) / 32));
   }

@@ -16,9 +16,8 @@ class FusedProducts {
  public:
   FusedProducts(const cudaDeviceProp& device, const Launcher& launch);
 
-  // Features behind each sum of squares that a kResidual product of n rows and so many features leaves, of a plain
-  // weight or one of codes. The next products' in_features are these features.
-  int squares_tile(int n_rows, int features, bool of_codes) const;
+  // Features behind each sum of squares that a kResidual product leaves. The next products' in_features are its features.
+  int squares_tile(const ProductArgs<T>& args) const;
   // 1 <= args.n <= kMaxFusedRows.
   void run(Epilogue epilogue, const ProductArgs<T>& args) const;
   const CodeProducts<T>& of_codes() const { return code_products_; }

@@ -1,18 +1,20 @@
-// Products of a weight (out_features, in_features), plain or quantised, with up to 8 rows of activations: decode.
+// Products of a weight (out_features, in_features), plain or quantised, with up to 8 or 16 rows of activations: decode.
 //
 // Moves the weight once. Each block takes kTileRows rows (two such tiles, gate and up, for SiLU); its warps share the
 // columns, W::kColumns at a time. A thread loads 16 bytes at a time straight into the operands of tensor-core products
-// (kernels/weights.cuh). The batch is the product's other dimension, 8 wide whether used or not.
+// (kernels/weights.cuh). The batch is the product's other dimension, kRows wide whether used or not.
 #pragma once
 #include "backend/cuda/kernels/weights.cuh"
 
 namespace jsg::cuda {
 
 inline constexpr int kMaxGemvRows = 8;
+inline constexpr int kMaxCodeGemvRows = 16;
 
-template <class T, class W, Epilogue kEpilogue, int kWarps, int kStages, int kBlocks>
+template <class T, class W, Epilogue kEpilogue, int kWarps, int kStages, int kBlocks, int kRows = kMaxGemvRows>
 __global__ void __launch_bounds__(kWarps* kWarp, kBlocks) gemv_kernel(const ProductArgs<T> args) {
-  constexpr int kTiles = kEpilogue == Epilogue::kSilu ? 2 : 1;
+  constexpr int kTiles = kEpilogue == Epilogue::kSilu ? 2 : 1, kEights = kRows / 8;
+  static_assert(kTileRows * kRows <= kWarps * kWarp);
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int group = lane / 4, quarter = lane % 4;
   const int k = args.in_features;
@@ -37,16 +39,21 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocks) gemv_kernel(const Prod
   }
   wait_for_previous();
 
-  __shared__ float partial[2][kWarps][kTiles][kTileRows][kMaxGemvRows];
-  __shared__ float factor[kMaxGemvRows];
+  __shared__ float partial[2][kWarps][kTiles][kTileRows][kRows];
+  __shared__ float factor[kRows];
   put_row_factors<kWarps>(args, factor, warp, lane);
 
   uint64_t best = 0;  // of this thread's row and features
   // Rows that are not there are read as the first and not written.
-  const T* x = args.x + static_cast<size_t>(group < args.n ? group : 0) * k + quarter * 8;
+  const T* x[kEights];
+#pragma unroll
+  for (int i = 0; i < kEights; ++i) {
+    const int row = group + 8 * i;
+    x[i] = args.x + static_cast<size_t>(row < args.n ? row : 0) * k + quarter * 8;
+  }
   int buffer = 0;
   for (int tile = blockIdx.x; tile < n_tiles; tile += gridDim.x, buffer ^= 1) {
-    TileSums sums[kTiles] = {};
+    TileSums sums[kTiles][kEights] = {};
     for (int round = 0; round < n_rounds; ++round) {
       const bool last = round + 1 == n_rounds;
       const int next_tile = last ? tile + gridDim.x : tile, next_round = last ? 0 : round + 1;
@@ -54,10 +61,10 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocks) gemv_kernel(const Prod
       for (int stage = 0; stage < kStages; ++stage) {
         const int column = column_of(round, stage);
         if (column < k) {
-          auto x_of = [&](int part) {
+          auto x_of = [&](int part, int i) {
             const int at = column + part * 32;
             const bool is_inside = W::kWholeStages || at + quarter * 8 < k;
-            return is_inside ? load_shared_operand(x + at) : Pack8{};
+            return is_inside ? load_shared_operand(x[i] + at) : Pack8{};
           };
           W::multiply(sums, w[stage], x_of, args);
         }
@@ -65,11 +72,13 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocks) gemv_kernel(const Prod
       }
     }
 
-    // Add up the warps' shares: sums[.][2 * half + j] is row group + 8 * half, batch row 2 * quarter + j.
+    // Add up the warps' shares: sums[.][i][2 * half + j] is row group + 8 * half, batch row 8 * i + 2 * quarter + j.
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) partial[buffer][warp][t][group + 8 * (i / 2)][2 * quarter + i % 2] = sums[t][i];
+      for (int i = 0; i < 4 * kEights; ++i) {
+        partial[buffer][warp][t][group + 8 * (i % 4 / 2)][8 * (i / 4) + 2 * quarter + i % 2] = sums[t][i / 4][i % 4];
+      }
     }
     __syncthreads();
 

@@ -11,7 +11,7 @@
 
 namespace jsg::cuda {
 
-// What a lane adds to: [2 * half + j] is row lane / 4 + 8 * half, batch row 2 * (lane % 4) + j.
+// What a lane adds to, of 8 rows of the batch: [2 * half + j] is row lane / 4 + 8 * half, batch row 2 * (lane % 4) + j.
 using TileSums = float[4];
 
 // sums += 8 columns of two rows, times x.
@@ -63,16 +63,20 @@ struct PlainWeight {
     }
   }
 
-  // Adds the products of a stage of each of kTiles tiles; x_of(part) loads the activations' columns.
-  template <int kTiles, class XOf>
-  static __device__ __forceinline__ void multiply(TileSums (&sums)[kTiles], const Stage (&stages)[kTiles],
+  // Adds the products of a stage of each of kTiles tiles with kEights times 8 rows of the batch; x_of(part, i) loads the
+  // columns of the i-th.
+  template <int kTiles, int kEights, class XOf>
+  static __device__ __forceinline__ void multiply(TileSums (&sums)[kTiles][kEights], const Stage (&stages)[kTiles],
                                                   const XOf& x_of, const ProductArgs<T>&) {
 #pragma unroll
     for (int part = 0; part < kParts; ++part) {
-      const Pack8 x = x_of(part);
 #pragma unroll
-      for (int t = 0; t < kTiles; ++t) {
-        multiply_part<T>(sums[t], stages[t].rows[0][part], stages[t].rows[1][part], x);
+      for (int i = 0; i < kEights; ++i) {
+        const Pack8 x = x_of(part, i);
+#pragma unroll
+        for (int t = 0; t < kTiles; ++t) {
+          multiply_part<T>(sums[t][i], stages[t].rows[0][part], stages[t].rows[1][part], x);
+        }
       }
     }
   }
@@ -212,27 +216,38 @@ struct Int4Weight {
     }
   }
 
-  template <int kTiles, class XOf>
-  static __device__ __forceinline__ void multiply(TileSums (&sums)[kTiles], const Stage (&stages)[kTiles],
+  template <int kTiles, int kEights, class XOf>
+  static __device__ __forceinline__ void multiply(TileSums (&sums)[kTiles][kEights], const Stage (&stages)[kTiles],
                                                   const XOf& x_of, const ProductArgs<T>& args) {
-    Pack8 next = x_of(0);  // on its way while its predecessor is used
+    Pack8 next[kEights];  // on their way while their predecessors are used
+#pragma unroll
+    for (int i = 0; i < kEights; ++i) next[i] = x_of(0, i);
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
-      TileSums products[kTiles] = {}, column_sums{};
+      TileSums products[kTiles][kEights] = {}, column_sums[kEights] = {};
 #pragma unroll
       for (int part = g * kGroupParts; part < (g + 1) * kGroupParts; ++part) {
-        const Pack8 x = next;
-        if (part + 1 < kParts) next = x_of(part + 1);
-        sum_part<T>(column_sums, x);
+        Pack8 x[kEights];
+#pragma unroll
+        for (int i = 0; i < kEights; ++i) {
+          x[i] = next[i];
+          if (part + 1 < kParts) next[i] = x_of(part + 1, i);
+          sum_part<T>(column_sums[i], x[i]);
+        }
 #pragma unroll
         for (int t = 0; t < kTiles; ++t) {
           const uint32_t* words = stages[t].codes[part / 2].word + part % 2 * 2;
-          multiply_part<T>(products[t], Int4Codes<T>::widen(words[0]), Int4Codes<T>::widen(words[1]), x);
+          const Pack8 low = Int4Codes<T>::widen(words[0]), high = Int4Codes<T>::widen(words[1]);
+#pragma unroll
+          for (int i = 0; i < kEights; ++i) multiply_part<T>(products[t][i], low, high, x[i]);
         }
       }
 #pragma unroll
       for (int t = 0; t < kTiles; ++t) {
-        add_group(sums[t], products[t], column_sums, stages[t].scales[g], args.codes);
+#pragma unroll
+        for (int i = 0; i < kEights; ++i) {
+          add_group(sums[t][i], products[t][i], column_sums[i], stages[t].scales[g], args.codes);
+        }
       }
     }
   }
@@ -282,26 +297,34 @@ struct Int8Weight {
     }
   }
 
-  template <int kTiles, class XOf>
-  static __device__ __forceinline__ void multiply(TileSums (&sums)[kTiles], const Stage (&stages)[kTiles],
+  template <int kTiles, int kEights, class XOf>
+  static __device__ __forceinline__ void multiply(TileSums (&sums)[kTiles][kEights], const Stage (&stages)[kTiles],
                                                   const XOf& x_of, const ProductArgs<T>&) {
-    Pack8 x[kParts];
+    Pack8 x[kParts][kEights];
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) x[part] = x_of(part);
+    for (int part = 0; part < kParts; ++part) {
+#pragma unroll
+      for (int i = 0; i < kEights; ++i) x[part][i] = x_of(part, i);
+    }
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
 #pragma unroll
       for (int g = 0; g < kScales; ++g) {
-        TileSums products{};
+        TileSums products[kEights] = {};
 #pragma unroll
         for (int part = g; part < (kRowScale ? kParts : g + 1); ++part) {
           const Pack8& codes = stages[t].codes[part];
-          multiply_part<T>(products, widen_int8<T>(codes.word[0], codes.word[1]),
-                           widen_int8<T>(codes.word[2], codes.word[3]), x[part]);
+          const Pack8 low = widen_int8<T>(codes.word[0], codes.word[1]),
+                      high = widen_int8<T>(codes.word[2], codes.word[3]);
+#pragma unroll
+          for (int i = 0; i < kEights; ++i) multiply_part<T>(products[i], low, high, x[part][i]);
         }
         const float2 scales = unpack2<T>(stages[t].scales[g]);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) sums[t][i] = fmaf(i < 2 ? scales.x : scales.y, products[i], sums[t][i]);
+        for (int i = 0; i < kEights; ++i) {
+#pragma unroll
+          for (int j = 0; j < 4; ++j) sums[t][i][j] = fmaf(j < 2 ? scales.x : scales.y, products[i][j], sums[t][i][j]);
+        }
       }
     }
   }
