@@ -41,7 +41,9 @@ export async function createResponse(server: ServerContext, c: Context): Promise
   const finish = (answer: AnswerBlocks): ResponseBody => {
     const response = record.finished(answer);
     const all = [...past, ...items, ...record.output(answer)];
-    if (request.store !== false) server.storedResponses.add(caller, id, response, all);
+    // A client that left was not told the id of a whole answer, and ended a stream of its own accord.
+    const isWanted = request.store !== false && !c.req.raw.signal.aborted;
+    if (isWanted) server.storedResponses.add(caller, id, response, all);
     return response;
   };
   const generation = startGeneration(server, request.rid ?? id, plans, c);

@@ -1,7 +1,7 @@
 /** /v1/responses over the fakes: items in, items and events out, what is kept and for whom. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ResponseStore } from '../../../src/server/responses-api/store.js';
-import { rendered } from './fake-model.js';
+import { bytesOf, rendered } from './fake-model.js';
 import { type Json, says, type TestApp, testApp, typedEvents } from './test-app.js';
 
 const PATH = '/v1/responses';
@@ -310,6 +310,23 @@ describe('stored responses', () => {
       const id = /resp_[0-9a-f]{32}/.exec(await response.text())?.[0];
       expect((await app.request(`${PATH}/${id}`)).status).toBe(404);
     }
+  });
+
+  it('are not kept where the client left', async () => {
+    const add = vi.spyOn(ResponseStore.prototype, 'add');
+    const endless = function* () {
+      for (;;) yield* bytesOf('a');
+    };
+    const { app, post, runtime } = testApp({ script: endless, delayMs: 1 });
+    const client = new AbortController();
+    const pending = Promise.resolve(post(PATH, { input: 'Hi' }, { signal: client.signal })).catch(() => null);
+    await vi.waitFor(() => expect(runtime.numLive).toBe(1));
+    client.abort();
+    await pending;
+    await app.lifecycle.idle();
+    expect(runtime).toMatchObject({ numLive: 0, numCancelled: 1 });
+    expect(add).not.toHaveBeenCalled();
+    add.mockRestore();
   });
 
   it('are of the caller’s key alone', async () => {
