@@ -100,8 +100,8 @@ golden() {
   local file status=0 flags near_tie
   file=$(model)
   local -A runs=(['--dtype float16']=0.05)
-  # bfloat16 is coarser: answers part where the reference's two best logits are less near.
-  [ "$device" = cpu ] || runs+=(['--attention-backend torch_native --dtype float16']=0.05 ['--dtype bfloat16']=0.15)
+  # bfloat16 is coarser, by 0.125 where logits are above 16: answers part where the reference's two best are less near.
+  [ "$device" = cpu ] || runs+=(['--attention-backend torch_native --dtype float16']=0.05 ['--dtype bfloat16']=0.25)
   for flags in "${!runs[@]}"; do
     near_tie=${runs[$flags]}
     echo "== golden $flags"
