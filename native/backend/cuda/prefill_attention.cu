@@ -4,6 +4,7 @@
 
 #include "backend/cuda/kernels/attention_prefill_hopper.cuh"
 #include "backend/cuda/kernels/rope_append_pages.cuh"
+#include "backend/cuda/launch_attention.h"
 #include "backend/cuda/tensor_map.h"
 
 namespace jsg::cuda {
@@ -113,16 +114,8 @@ void prefill_append(const Launcher& launch, const RopeAppendArgs<T>& args, int n
 
 template <class T>
 void prefill_attention(const Launcher& launch, const PrefillAttentionArgs<T>& args, int n_slices, int max_slice_rows) {
-  switch (args.cache.format) {
-    case KvFormat::k16Bit:
-      return launch_format<KvFormat::k16Bit>(launch, args, n_slices, max_slice_rows);
-    case KvFormat::kE4M3:
-      return launch_format<KvFormat::kE4M3>(launch, args, n_slices, max_slice_rows);
-    case KvFormat::kE5M2:
-      return launch_format<KvFormat::kE5M2>(launch, args, n_slices, max_slice_rows);
-    case KvFormat::kInt8:
-      return launch_format<KvFormat::kInt8>(launch, args, n_slices, max_slice_rows);
-  }
+  with_format(args.cache.format,
+              [&]<KvFormat kFormat>() { launch_format<kFormat>(launch, args, n_slices, max_slice_rows); });
 }
 
 template void append_rows(const Launcher&, const RopeAppendArgs<__half>&, int);

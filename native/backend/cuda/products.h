@@ -16,7 +16,7 @@ class FusedProducts {
  public:
   FusedProducts(const cudaDeviceProp& device, const Launcher& launch);
 
-  // Features behind each sum of squares that a kResidual product leaves. The next products' in_features are its features.
+  // Features behind each sum of squares that a kResidual product leaves, which the next products read as their columns.
   int squares_tile(const ProductArgs<T>& args) const;
   // 1 <= args.n <= kMaxFusedRows.
   void run(Epilogue epilogue, const ProductArgs<T>& args) const;

@@ -52,12 +52,6 @@ struct PrefillTile {
   }
 };
 
-__device__ __forceinline__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 // Pages [first, first + kPages) of a sequence, those before `n_pages`, into shared memory. All threads of the block
 // call its members together.
 template <class Tile>

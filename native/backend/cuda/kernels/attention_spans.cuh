@@ -42,7 +42,7 @@ __device__ __forceinline__ float2 merge(int n_parts, Stats stats_of, Value value
   float2 merged{};
   for (int i = 0; i < n_parts; ++i) {
     const float2 part = stats_of(i), value = value_of(i);
-    const float weight = exp2_approx(part.x - top);
+    const float weight = exp2_fast(part.x - top);
     sum += weight * part.y;
     merged.x += weight * value.x;
     merged.y += weight * value.y;

@@ -69,6 +69,12 @@ __device__ __forceinline__ uint32_t pack2(float low, float high) {
   elems[1] = from_float<T>(high);
   return word;
 }
+// 2^x within 2 ulp, and 2^0 = 1, in one instruction.
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 __device__ __forceinline__ float warp_sum(float x) {
 #pragma unroll
   for (int offset = kWarp / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(~0u, x, offset);

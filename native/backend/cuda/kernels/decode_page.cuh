@@ -10,12 +10,6 @@
 
 namespace jsg::cuda {
 
-__device__ __forceinline__ float exp2_approx(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 // Query heads of a KV head in shared memory, as first operands of the products with K: word by word the heads g and
 // g + 8. Rows are padded, so that lanes meet different banks.
 template <class T, KvFormat kFormat, int kHeadDim>
@@ -172,11 +166,11 @@ struct DecodeState {
       float new_top = fmaxf(fmaxf(scores[h][0], scores[h][1]), fmaxf(scores[h][2], scores[h][3]));
       new_top = fmaxf(new_top, __shfl_xor_sync(~0u, new_top, 1));
       new_top = fmaxf(fmaxf(new_top, __shfl_xor_sync(~0u, new_top, 2)), top[h]);
-      const float correction = exp2_approx(top[h] - new_top);
+      const float correction = exp2_fast(top[h] - new_top);
       top[h] = new_top;
       float x[4];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) x[i] = exp2_approx(scores[h][i] - new_top);
+      for (int i = 0; i < 4; ++i) x[i] = exp2_fast(scores[h][i] - new_top);
       sum[h] = sum[h] * correction + ((x[0] + x[1]) + (x[2] + x[3]));
       if constexpr (Traits::kHasScales) {
 #pragma unroll

@@ -173,12 +173,6 @@ __device__ __forceinline__ float weight(float scaled) {
 __device__ __forceinline__ float weight(float x, float max, float scale) {
   return weight(__fmul_rn(__fsub_rn(x, max), scale));
 }
-// 2^x within 2 ulp, and 2^0 = 1: for sums over many tokens, at a sixth of the instructions.
-__device__ __forceinline__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 inline constexpr float kLog2E = 1.44269504f;
 
 inline constexpr float kAmountUnits = 0x1p40f;
