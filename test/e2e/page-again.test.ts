@@ -1,47 +1,36 @@
 /** The page at / of somebody who goes on: loads it again, asks anew, and goes on after an answer that is none. */
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Jsg } from './jsg.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   addToRequests,
   answerWith,
   ask,
-  type Browser,
   ENDLESS,
+  FRANCE,
+  LONG,
   lastAnswer,
   launchBrowser,
   nextBody,
   open,
   serve,
+  useServer,
   WHY_NOT,
 } from './page-spec.js';
 
 if (WHY_NOT) console.log(`skipped: test/e2e/page-again.test.ts: ${WHY_NOT}`);
 
-const FRANCE = 'What is the capital of France?';
-const LONG = 'Count from 1 to 1000, one number a line.';
-
 describe.skipIf(WHY_NOT)('the page, again', () => {
-  let server: Jsg;
-  let url = '';
-  let browser: Browser;
+  const there = useServer();
   let page: Page;
   let faults: Error[];
-  beforeAll(async () => {
-    [{ server, url }, browser] = await Promise.all([serve(), launchBrowser()]);
-  });
   beforeEach(async () => {
-    ({ page } = await open(browser, url));
+    ({ page } = await open(there.browser, there.url));
     faults = [];
     page.on('pageerror', (error) => faults.push(error));
   });
   afterEach(async () => {
     expect(faults).toEqual([]);
     await page.context().close();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await server?.end('SIGKILL');
   });
 
   const message = () => page.getByLabel('Message');

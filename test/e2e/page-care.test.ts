@@ -9,6 +9,8 @@ import {
   ask,
   type Browser,
   ENDLESS,
+  FRANCE,
+  LONG,
   lastAnswer,
   launchBrowser,
   open,
@@ -18,8 +20,6 @@ import {
 
 if (WHY_NOT) console.log(`skipped: test/e2e/page-care.test.ts: ${WHY_NOT}`);
 
-const FRANCE = 'What is the capital of France?';
-const LONG = 'Count from 1 to 1000, one number a line.';
 /** Nobody listens there. */
 const ELSEWHERE = 'http://127.0.0.2:9/';
 

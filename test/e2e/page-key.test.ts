@@ -1,32 +1,19 @@
 /** The page at / of a server that asks for a key. */
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Jsg } from './jsg.js';
-import { addToRequests, ask, type Browser, ENDLESS, launchBrowser, open, serve, WHY_NOT } from './page-spec.js';
+import { afterEach, describe, expect, it } from 'vitest';
+import { addToRequests, ask, ENDLESS, FRANCE, LONG, open, useServer, WHY_NOT } from './page-spec.js';
 
 if (WHY_NOT) console.log(`skipped: test/e2e/page-key.test.ts: ${WHY_NOT}`);
 
-const FRANCE = 'What is the capital of France?';
-const LONG = 'Count from 1 to 1000, one number a line.';
-
 describe.skipIf(WHY_NOT)('the page of a server that asks for a key', () => {
-  let server: Jsg;
-  let url = '';
-  let browser: Browser;
+  const there = useServer(['--api-key', 'open-sesame']);
   let page: Page;
-  beforeAll(async () => {
-    [{ server, url }, browser] = await Promise.all([serve(['--api-key', 'open-sesame']), launchBrowser()]);
-  });
   afterEach(async () => {
     await page?.context().close();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await server?.end('SIGKILL');
-  });
 
   it('loads without one, asks for it, and keeps it for the tab', async () => {
-    ({ page } = await open(browser, url));
+    ({ page } = await open(there.browser, there.url));
     const key = page.getByRole('textbox', { name: 'API key' });
     await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe('key');
     await key.fill('wrong');
@@ -50,7 +37,7 @@ describe.skipIf(WHY_NOT)('the page of a server that asks for a key', () => {
   });
 
   it('tells that the server shuts down, and where an answer was cut off', async () => {
-    ({ page } = await open(browser, url));
+    ({ page } = await open(there.browser, there.url));
     await page.getByRole('textbox', { name: 'API key' }).fill('open-sesame');
     await page.keyboard.press('Enter');
     await expect.poll(() => page.locator('.health').textContent()).toBe('ready');
@@ -58,9 +45,9 @@ describe.skipIf(WHY_NOT)('the page of a server that asks for a key', () => {
     await page.getByLabel('Message').fill(LONG);
     await page.keyboard.press('Enter');
     await page.locator('.answer .markdown').waitFor();
-    server.child.kill('SIGTERM');
+    there.server.child.kill('SIGTERM');
     await expect.poll(() => page.locator('.health').textContent(), { timeout: 5000 }).toBe('shutting down');
-    server.child.kill('SIGKILL');
+    there.server.child.kill('SIGKILL');
     await page.getByRole('alert').waitFor();
     expect(await page.getByRole('alert').textContent()).toContain('The connection was lost');
     await expect.poll(() => page.locator('.health').textContent(), { timeout: 10_000 }).toBe('does not answer');

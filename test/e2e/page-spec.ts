@@ -1,6 +1,7 @@
 /** The page at / of a real server, in a real browser. */
 import { spawnSync } from 'node:child_process';
 import type { BrowserContextOptions, Page, Request } from 'playwright-core';
+import { afterAll, beforeAll } from 'vitest';
 import { hasBrowser, launchBrowser, NO_BROWSER } from './browser.js';
 import { Jsg } from './jsg.js';
 
@@ -15,8 +16,25 @@ export async function serve(extra: string[] = []): Promise<{ server: Jsg; url: s
   return { server, url };
 }
 
+/** A server with these flags and a browser, there while the tests of the `describe` around it run. */
+export function useServer(extra: string[] = []): { server: Jsg; url: string; browser: Browser } {
+  const there = {} as { server: Jsg; url: string; browser: Browser };
+  beforeAll(async () => {
+    const [served, browser] = await Promise.all([serve(extra), launchBrowser()]);
+    Object.assign(there, served, { browser });
+  });
+  afterAll(async () => {
+    await there.browser?.close();
+    await there.server?.end('SIGKILL');
+  });
+  return there;
+}
+
 export type Browser = Awaited<ReturnType<typeof launchBrowser>>;
 export { launchBrowser };
+
+export const FRANCE = 'What is the capital of France?';
+export const LONG = 'Count from 1 to 1000, one number a line.';
 
 /** Sampled, a small model talks on for long. */
 const CHOICES = JSON.stringify({ numbers: { temperature: '0', max_tokens: '64' } });

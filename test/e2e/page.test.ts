@@ -1,44 +1,31 @@
 /** The page at /, as a person uses it: the real server with SmolLM2, a real browser. */
 import { spawnSync } from 'node:child_process';
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Jsg } from './jsg.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   addToRequests,
   answerWith,
   ask,
-  type Browser,
   ENDLESS,
+  FRANCE,
+  LONG,
   lastAnswer,
-  launchBrowser,
   nextBody,
   open,
-  serve,
+  useServer,
   WHY_NOT,
 } from './page-spec.js';
 
 if (WHY_NOT) console.log(`skipped: test/e2e/page.test.ts: ${WHY_NOT}`);
 
-const FRANCE = 'What is the capital of France?';
-const LONG = 'Count from 1 to 1000, one number a line.';
-
 describe.skipIf(WHY_NOT)('the page', () => {
-  let server: Jsg;
-  let url = '';
-  let browser: Browser;
+  const there = useServer();
   let page: Page;
-  beforeAll(async () => {
-    [{ server, url }, browser] = await Promise.all([serve(), launchBrowser()]);
-  });
   beforeEach(async () => {
-    ({ page } = await open(browser, url));
+    ({ page } = await open(there.browser, there.url));
   });
   afterEach(async () => {
     await page.context().close();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await server?.end('SIGKILL');
   });
 
   const choose = async (values: Record<string, string>) => {
@@ -94,7 +81,7 @@ describe.skipIf(WHY_NOT)('the page', () => {
     await page.getByRole('button', { name: 'Stop' }).click();
     expect((await lastAnswer(page)).length).toBeGreaterThan(0);
     expect(await page.locator('.measured').textContent()).toMatch(/^stopped/);
-    const numRunning = async () => (await (await fetch(`${url}/v1/loads`)).json()).loads[0].num_running_reqs;
+    const numRunning = async () => (await (await fetch(`${there.url}/v1/loads`)).json()).loads[0].num_running_reqs;
     await expect.poll(numRunning, { timeout: 5000 }).toBe(0);
     expect(await page.getByLabel('Message').evaluate((element) => element === document.activeElement)).toBe(true);
   });
@@ -178,7 +165,7 @@ describe.skipIf(WHY_NOT)('the page', () => {
 
   it('tells what the server does, and never 0 for what cannot be read', async () => {
     await ask(page, FRANCE);
-    const status = await (await fetch(`${url}/v1/status`)).json();
+    const status = await (await fetch(`${there.url}/v1/status`)).json();
     const tile = (name: string) => page.locator('.tile', { has: page.getByText(name, { exact: true }) });
     await expect.poll(() => tile('Throughput').textContent()).toMatch(/[\d.]+tok\/s/);
     expect(await tile('KV cache').textContent()).toMatch(/of [\d,]+ tokens/);
@@ -204,12 +191,12 @@ describe.skipIf(WHY_NOT)('the page', () => {
     };
     const run = (command: string, args: string[], input = '') => spawnSync(command, args, { input, encoding: 'utf8' });
     const curl = await codeIn('curl');
-    expect(curl).toContain(url);
+    expect(curl).toContain(there.url);
     expect(JSON.parse(run('bash', ['-c', curl]).stdout).choices[0].message.content).toContain('Paris');
     expect(run(process.execPath, ['--input-type=module', '-'], await codeIn('JavaScript')).stdout).toContain('Paris');
     const python = await codeIn('Python');
     expect(await dialog.locator('.code-bar').textContent()).toContain('after pip install openai');
-    expect(python).toContain(`OpenAI(base_url="${url}/v1"`);
+    expect(python).toContain(`OpenAI(base_url="${there.url}/v1"`);
     expect(run('python3', ['-c', 'import ast, sys; ast.parse(sys.stdin.read())'], python).status).toBe(0);
     await dialog.getByRole('button', { name: 'Copy' }).click();
     await dialog.getByRole('button', { name: 'Copied' }).waitFor();

@@ -57,6 +57,11 @@ async function compile() {
   }
 }
 
+async function exitDuring(_work, afterMs) {
+  await sleep(afterMs);
+  process.exit(7);
+}
+
 const endless = {
   quantize,
   save,
@@ -93,26 +98,10 @@ const ways = {
     void runtime.stop();
     process.exit(7);
   },
-  'exit while measuring': async () => {
-    void binding.measureReadBandwidth('cpu', 2e8, 1);
-    await sleep(20);
-    process.exit(7);
-  },
-  'exit while quantising': async () => {
-    void quantize();
-    await sleep(20);
-    process.exit(7);
-  },
-  'exit while saving': async () => {
-    void save();
-    await sleep(60);
-    process.exit(7);
-  },
-  'exit while compiling': async () => {
-    void compile();
-    await sleep(300);
-    process.exit(7);
-  },
+  'exit while measuring': () => exitDuring(binding.measureReadBandwidth('cpu', 2e8, 1), 20),
+  'exit while quantising': () => exitDuring(quantize(), 20),
+  'exit while saving': () => exitDuring(save(), 60),
+  'exit while compiling': () => exitDuring(compile(), 300),
   'end idle': async () => {
     await start(small);
   },
