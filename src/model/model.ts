@@ -27,8 +27,8 @@ export interface Tokenizer {
    * set it for `/v1/completions`, where the answer goes on in the middle of the prompt).
    */
   decode(ids: readonly number[], options?: DecodeOptions): string;
-  /** The raw bytes one token stands for (for `logprobs.bytes`), a special token's as its name. */
-  tokenBytes(id: number): Uint8Array;
+  /** The raw bytes one token stands for (for `logprobs.bytes`), a special token's as its name. Not to be written. */
+  tokenBytes(id: number): Buffer;
   isSpecial(id: number): boolean;
   /** Id of an exact token string such as `<|im_end|>`, or undefined. */
   tokenId(token: string): number | undefined;

@@ -16,14 +16,14 @@ export class Utf8StreamDecoder implements StreamDecoder {
    * @param stripsLeadingSpace one space at the very start of the text is taken off
    */
   constructor(
-    private readonly bytesOf: (id: number) => Uint8Array | null,
+    private readonly bytesOf: (id: number) => Buffer | null,
     private readonly stripsLeadingSpace: boolean,
   ) {}
 
   push(id: number): string {
     const bytes = this.bytesOf(id);
     if (bytes === null || bytes.length === 0) return '';
-    const all = this.held.length === 0 ? asBuffer(bytes) : Buffer.concat([this.held, bytes]);
+    const all = this.held.length === 0 ? bytes : Buffer.concat([this.held, bytes]);
     const whole = all.length - unfinished(all);
     this.held = whole === all.length ? NOTHING : Buffer.from(all.subarray(whole));
     return this.emit(all.toString('utf8', 0, whole));
@@ -40,10 +40,6 @@ export class Utf8StreamDecoder implements StreamDecoder {
     this.atStart = false;
     return this.stripsLeadingSpace && text.startsWith(' ') ? text.slice(1) : text;
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** How many of the last bytes begin a character that needs more. */

@@ -7,6 +7,7 @@ import type { MergeTable } from './merge-table.js';
 import type { DecodeOptions, StreamDecoder, Tokenizer } from './model.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 import { Utf8StreamDecoder } from './stream-decoder.js';
+import { TokenBytes } from './token-bytes.js';
 
 /** The parts of a tokenizer, read from a tokenizer.json or from the metadata of a GGUF file. */
 export interface TokenizerParts {
@@ -36,6 +37,7 @@ export interface TokenizerParts {
 
 const MAX_CACHED_PIECES = 16384;
 const MAX_CACHED_LENGTH = 64;
+const NONE = new Uint8Array(0);
 
 /** Builds in a few milliseconds beside its parts; encoding is O(n log n) in the text. */
 export class BpeTokenizer implements Tokenizer {
@@ -48,7 +50,7 @@ export class BpeTokenizer implements Tokenizer {
   /** Id of the token for one byte; -1 where there is none. */
   private readonly byteIds: Int32Array;
   private readonly cache = new Map<string, readonly number[]>();
-  private readonly bytesCache: (Uint8Array | undefined)[] = [];
+  private allBytes: TokenBytes | null = null;
 
   /** @param ids the inverse of `parts.tokens`, which whoever made the merges has at hand */
   constructor(parts: TokenizerParts, ids: ReadonlyMap<string, number>) {
@@ -153,13 +155,9 @@ export class BpeTokenizer implements Tokenizer {
     );
   }
 
-  tokenBytes(id: number): Uint8Array {
-    const known = this.bytesCache[id];
-    if (known !== undefined) return known;
-    const token = this.parts.tokens[id];
-    const bytes = token === undefined ? new Uint8Array(0) : this.bytesOf(id, token);
-    if (token !== undefined) this.bytesCache[id] = bytes;
-    return bytes;
+  tokenBytes(id: number): Buffer {
+    this.allBytes ??= new TokenBytes(this.parts.tokens, (each, token) => this.bytesOf(each, token));
+    return this.allBytes.of(id);
   }
 
   private bytesOf(id: number, token: string): Uint8Array {
@@ -178,18 +176,12 @@ export class BpeTokenizer implements Tokenizer {
     stopTokenIds: readonly number[];
     spelled?: ReadonlySet<number>;
   }): TokenVocabulary {
+    const { tokens } = this.parts;
     const isLeftOut = (id: number) => this.isSpecial(id) && !options.spelled?.has(id);
-    const none = new Uint8Array(0);
-    const texts = Array.from(this.parts.tokens, (_, id) => (isLeftOut(id) ? none : this.tokenBytes(id)));
-    const ends = new Int32Array(texts.length);
-    let end = 0;
-    for (const [id, text] of texts.entries()) {
-      end += text.length;
-      ends[id] = end;
-    }
+    const spelled = new TokenBytes(tokens, (id) => (isLeftOut(id) ? NONE : this.tokenBytes(id)));
     return {
-      bytes: Buffer.concat(texts),
-      ends,
+      bytes: spelled.bytes,
+      ends: spelled.ends,
       vocabSize: options.vocabSize,
       stopTokenIds: Int32Array.from(options.stopTokenIds),
       merges: this.parts.merges.inOrder(),

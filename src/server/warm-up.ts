@@ -1,4 +1,4 @@
-/** One token through the whole of the runtime. */
+/** One token through the whole of the runtime, and its text. */
 import { GREEDY } from '../addon/binding.js';
 import type { Runtime } from '../addon/runtime.js';
 import { JsgError } from '../errors.js';
@@ -16,7 +16,10 @@ export async function produceToken(runtime: Runtime, model: ServerModel): Promis
     cacheSalt: 0,
   });
   for await (const event of events) {
-    if (event.tokenId >= 0) return;
+    if (event.tokenId >= 0) {
+      model.tokenizer?.tokenBytes(event.tokenId); // the first call makes those of all
+      return;
+    }
     if (event.finishReason !== null) break;
   }
   throw new JsgError('E_RUNTIME_FAILED', 'the runtime produced no token');

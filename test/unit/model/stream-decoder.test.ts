@@ -4,7 +4,7 @@ import { randomNumbers } from './temporary.js';
 
 /** Feeds chunks of bytes as if each were a token. */
 function stream(chunks: readonly Uint8Array[], stripsLeadingSpace = false): string[] {
-  const decoder = new Utf8StreamDecoder((id) => chunks[id] ?? null, stripsLeadingSpace);
+  const decoder = new Utf8StreamDecoder((id) => Buffer.from(chunks[id] as Uint8Array), stripsLeadingSpace);
   const deltas = chunks.map((_, id) => decoder.push(id));
   return [...deltas, decoder.end()];
 }

@@ -66,6 +66,9 @@ describe.each([
     expect([...tokenizer.tokenBytes(SPACE_HELL)]).toEqual(bytes(' hell'));
     expect([...tokenizer.tokenBytes(0xc3)]).toEqual([0xc3]);
     expect([...tokenizer.tokenBytes(IM_END)]).toEqual(bytes('<|im_end|>'));
+    for (const none of [-1, tokenizer.vocabSize, 99_999]) expect([...tokenizer.tokenBytes(none)]).toEqual([]);
+    // Served for days, every token is asked for: no memory of its own for each.
+    expect(tokenizer.tokenBytes(IM_END).buffer).toBe(tokenizer.tokenBytes(0xc3).buffer);
   });
 
   test('any text comes back, at once and streamed', () => {

@@ -22,9 +22,9 @@ export function wordId(word: string): number {
   return FIRST_WORD + index;
 }
 
-function tokenBytes(id: number): Uint8Array {
-  if (id < 256) return Uint8Array.of(id);
-  return encoder.encode(SPECIAL[id] ?? WORDS[id - FIRST_WORD]);
+function tokenBytes(id: number): Buffer {
+  if (id < 256) return Buffer.of(id);
+  return Buffer.from(SPECIAL[id] ?? (WORDS[id - FIRST_WORD] as string));
 }
 
 class FakeStream implements StreamDecoder {
