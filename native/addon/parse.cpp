@@ -145,6 +145,7 @@ RuntimeSpec parse_spec(const Napi::Value& value) {
       static_cast<int>(speculation.integer("maxMatchTokens", NgramIndex::kLeastLength, kMaxSize))};
   spec.load.max_running = spec.engine.max_running;
   spec.load.max_rows = spec.engine.chunked_prefill_size + spec.engine.max_running;
+  spec.load.max_logit_rows = spec.engine.max_running + kMaxScoredRows;
   return spec;
 }
 

@@ -78,6 +78,8 @@ class Backend {
   virtual uint64_t await_weights(std::chrono::milliseconds) { return 0; }
   // After the last weight has arrived.
   virtual void make_kv_cache(int n_blocks) = 0;
+  // Takes the memory of steps of up to so many rows now, for a backend that warm_up() does not run.
+  virtual void reserve_steps(int /*max_rows*/, int /*max_logit_rows*/) {}
   virtual uint64_t kv_bytes_per_token() const = 0;
   // One block, all layers, one behind the other (kv_bytes_per_token() * kBlockSize bytes), while no step is in flight.
   virtual void read_block(int32_t block, uint8_t* to) = 0;

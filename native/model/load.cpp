@@ -86,11 +86,13 @@ LoadedModel load_model(const LoadOptions& options, const std::function<void(doub
     isa = info.isa;
     n_threads = info.n_threads;
   }
+  const int max_rows = static_cast<int>(std::min<int64_t>(options.max_rows, n_blocks * kBlockSize));
+  backend->reserve_steps(max_rows, std::min(max_rows, options.max_logit_rows));
   auto decoder = std::make_unique<Decoder>(options.config, std::move(weights), std::move(backend),
                                            static_cast<int>(n_blocks), progress);
   const uint64_t weight_bytes = decoder->weight_bytes();
   const uint64_t kv_bytes = decoder->backend().kv_bytes_per_token();
-  const WarmUp ready = warm_up(*decoder, static_cast<int>(n_blocks), options.max_rows, options.max_running);
+  const WarmUp ready = warm_up(*decoder, static_cast<int>(n_blocks), max_rows, options.max_running);
   return {std::move(decoder), static_cast<int>(n_blocks), isa, n_threads, weight_bytes, kv_bytes, ready.n_graphs,
           ready.seconds};
 }

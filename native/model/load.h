@@ -30,8 +30,10 @@ struct LoadOptions {
   KvDType kv_dtype = KvDType::kF16;
   int64_t max_total_tokens = 0;  // size of the KV pool; rounded up to whole blocks
   int n_threads = 0;             // 0: one a core of the affinity mask and cgroup quota
-  int max_rows = 0;  // of a step, and sequences in one: what is made ready for them when loading; 0: nothing
-  int max_running = 0;
+  // Of a step: what is made ready for it when loading; 0: nothing.
+  int max_rows = 0;
+  int max_logit_rows = 0;
+  int max_running = 0;  // sequences
 };
 
 struct LoadedModel {

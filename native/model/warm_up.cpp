@@ -41,10 +41,9 @@ WarmUp warm_up(Decoder& decoder, int n_blocks, int max_rows, int max_running) {
   const auto start = std::chrono::steady_clock::now();
   const std::vector<int> sizes = decoder.backend().recorded_rows();
   if (sizes.empty() || max_rows < 1 || max_running < 1) return {};
-  const int n_tokens = std::min(max_rows, n_blocks * kBlockSize);
-  std::vector<int32_t> blocks((std::max(n_tokens, 2 * kShortContext) + kBlockSize - 1) / kBlockSize);
+  std::vector<int32_t> blocks((std::max(max_rows, 2 * kShortContext) + kBlockSize - 1) / kBlockSize);
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<int32_t>(i) % n_blocks;
-  run_prompt(decoder, n_tokens, blocks);
+  run_prompt(decoder, max_rows, blocks);
   for (const int size : sizes) {
     for (const int context_len : {kShortContext, 2 * kShortContext}) run_decode(decoder, size, context_len, blocks);
     if (size >= max_running) break;

@@ -7,12 +7,14 @@
 //
 // Whoever holds a block holds its ancestors too, and releases them after it. So among the blocks that nobody holds,
 // which the pool keeps in the order of their release, the oldest is a leaf: giving that away first is eviction by least
-// recent use, and never cuts a path. Pure bookkeeping.
+// recent use, and never cuts a path.
+//
+// Pure bookkeeping, in memory that is all taken at the start: nodes that came and went one by one would lie among
+// whatever else the process allocates, and keep its pages.
 #pragma once
 #include <array>
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "model/model.h"
@@ -27,7 +29,7 @@ class PrefixCache {
  public:
   explicit PrefixCache(BlockPool& pool);
 
-  int n_blocks() const { return static_cast<int>(blocks_.size()); }
+  int n_blocks() const { return n_cached_; }
 
   // Blocks of the longest prefix that is cached, whole blocks of kBlockSize tokens, in order. They have no new owner
   // yet.
@@ -58,22 +60,25 @@ class PrefixCache {
     std::array<int32_t, kBlockSize> tokens;
     bool operator==(const Key&) const = default;
   };
-  // Seeded anew in each process: nobody can choose tokens that collide.
-  struct Hash {
-    uint64_t seed;
-    size_t operator()(const Key& key) const;
-  };
   struct Node {
-    const Key* key = nullptr;  // null: not cached
+    Key key{};
     int n_children = 0;
+    int32_t next = -1;  // block in the same bucket; -1: the last one
+    bool is_cached = false;
   };
   static Key key_of(CacheSalt salt, int32_t parent, std::span<const int32_t> tokens);
   static int32_t parent_of(const Key& key);
+  // The bucket in which `key` is, if it is cached.
+  size_t bucket_of(const Key& key) const;
+  // The block that holds `key`; -1: it is not cached.
+  int32_t find(const Key& key) const;
   void remove(int32_t block);
 
   BlockPool& pool_;
-  std::unordered_map<Key, int32_t, Hash> blocks_;
-  std::vector<Node> nodes_;  // (n_blocks of the pool)
+  uint64_t seed_;                 // of the hash, anew in each process: nobody can choose tokens that collide
+  std::vector<Node> nodes_;       // (n_blocks of the pool)
+  std::vector<int32_t> buckets_;  // (the next power of two): first block; -1: empty
+  int n_cached_ = 0;
 };
 
 }  // namespace jsg

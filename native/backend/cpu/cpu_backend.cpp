@@ -19,15 +19,20 @@ namespace {
 // Below this many elements an elementwise loop is not worth waking the other threads.
 constexpr int64_t kSerialElems = 8192;
 
-// Activations (rows, dim) in page-aligned memory that grows and never shrinks; growing loses the content.
-class Activations {
+// Values of the current step, in memory that grows and never shrinks; growing loses the content.
+template <class T>
+class Buffer {
  public:
-  float* resize(int64_t rows, int64_t dim) {
-    const size_t bytes = static_cast<size_t>(rows * dim) * sizeof(float);
+  void resize(int64_t rows, int64_t dim = 1) {
+    const size_t bytes = static_cast<size_t>(rows * dim) * sizeof(T);
     if (memory_.bytes() < bytes) memory_ = Memory(bytes);
-    return data();
   }
-  float* data() const { return reinterpret_cast<float*>(memory_.data()); }
+  // As resize(), and makes it resident; false: there is not so much memory.
+  bool reserve(int64_t rows, int64_t dim) {
+    resize(rows, dim);
+    return memory_.commit();
+  }
+  T* data() const { return reinterpret_cast<T*>(memory_.data()); }
 
  private:
   Memory memory_;
@@ -129,6 +134,18 @@ class CpuBackend final : public Backend {
     if (!fits) throw Error("E_OUT_OF_MEMORY", "the KV cache does not fit in memory: lower --max-total-tokens");
   }
 
+  void reserve_steps(int max_rows, int max_logit_rows) override {
+    const int64_t hidden = shape_.hidden, attended = int64_t{shape_.n_heads} * shape_.head_dim;
+    const int64_t most_in = std::max({hidden, attended, int64_t{shape_.intermediate}});
+    const bool fits =
+        x_.reserve(max_rows, hidden) && h_.reserve(max_rows, hidden) && delta_.reserve(max_rows, hidden) &&
+        qkv_.reserve(max_rows, shape_.qkv_dim()) && attended_.reserve(max_rows, attended) &&
+        gate_up_.reserve(max_rows, 2 * int64_t{shape_.intermediate}) &&
+        activated_.reserve(max_rows, shape_.intermediate) && x_groups_.reserve(max_rows, most_in / kGroup) &&
+        final_.reserve(max_logit_rows, hidden) && logits_.reserve(max_logit_rows, shape_.vocab);
+    if (!fits) throw Error("E_OUT_OF_MEMORY", "a step does not fit in memory: lower --chunked-prefill-size");
+  }
+
   uint64_t kv_bytes_per_token() const override { return kv_.block_bytes() / kBlockSize * shape_.n_layers; }
 
   void read_block(int32_t block, uint8_t* to) override {
@@ -207,8 +224,9 @@ class CpuBackend final : public Backend {
 
   void logits(const Linear& head) override {
     const size_t n = batch_->logit_rows.size(), dim = static_cast<size_t>(shape_.hidden);
-    final_.resize(n * dim);
-    logits_.resize(n * static_cast<size_t>(head.out_features));
+    final_.resize(static_cast<int64_t>(n), shape_.hidden);
+    logits_.resize(static_cast<int64_t>(n), head.out_features);
+    n_logits_ = n * static_cast<size_t>(head.out_features);
     for (size_t i = 0; i < n; ++i) {
       const size_t row = static_cast<size_t>(batch_->logit_rows[i]);
       std::memcpy(final_.data() + i * dim, h_.data() + row * dim, dim * sizeof(float));
@@ -216,7 +234,7 @@ class CpuBackend final : public Backend {
     product(final_.data(), static_cast<int64_t>(n), head, logits_.data());
   }
 
-  StepOutput wait() override { return {logits_, {}}; }
+  StepOutput wait() override { return {{logits_.data(), n_logits_}, {}}; }
 
  private:
   // f(begin, end) over [0, n) by all threads; unlike a step's it may throw.
@@ -304,7 +322,7 @@ class CpuBackend final : public Backend {
   // Activations (n, cols) as XGroups, tile by tile (see Kernels::packed_linear).
   const XGroup* quantize(const float* x, int64_t n, int64_t cols, bool to_int8) {
     const int64_t groups = cols / kGroup;
-    x_groups_.resize(static_cast<size_t>(n * groups));
+    x_groups_.resize(n, groups);
     each_row(n, cols, [&](int64_t row) {
       const int64_t tile = row / kTile * kTile, tile_rows = std::min<int64_t>(kTile, n - tile);
       XGroup* first = x_groups_.data() + tile * groups + (row - tile);
@@ -363,10 +381,11 @@ class CpuBackend final : public Backend {
   };
   std::vector<Slot> slots_;
   AttentionPlan plan_;
-  Activations x_, h_, delta_;  // (n_rows, hidden)
-  Activations qkv_, attended_, gate_up_, activated_;
-  std::vector<XGroup> x_groups_;
-  std::vector<float> final_, logits_;
+  Buffer<float> x_, h_, delta_;  // (n_rows, hidden)
+  Buffer<float> qkv_, attended_, gate_up_, activated_;
+  Buffer<XGroup> x_groups_;
+  Buffer<float> final_, logits_;  // (logit rows, hidden), (logit rows, vocab)
+  size_t n_logits_ = 0;
 };
 
 }  // namespace
