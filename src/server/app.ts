@@ -4,7 +4,7 @@ import { anthropicErrorBody } from './anthropic/error-body.js';
 import { ApiKeys } from './api-keys.js';
 import { requireApiKey } from './auth.js';
 import type { ServerContext } from './context.js';
-import { allowOrigins } from './cors.js';
+import { allowOrigins, refuseOtherPages } from './cors.js';
 import type { ServerDeps } from './deps.js';
 import { errorBody, errorResponse, RequestError } from './error-response.js';
 import { Lifecycle } from './lifecycle.js';
@@ -92,10 +92,13 @@ export function createApp(deps: ServerDeps): ServerApp {
   const app = new Hono();
   if (options.ownHostOnly) app.use(requireOwnHost());
   // Before the keys: a preflight carries none.
-  if (options.corsOrigins?.length) app.use(allowOrigins(options.corsOrigins));
+  const corsOrigins = options.corsOrigins ?? [];
+  if (corsOrigins.length > 0) app.use(allowOrigins(corsOrigins));
   const page = (deps.page ?? []).map((file): RouteEntry => [['GET'], file.path, (_, c) => pageFile(file, c)]);
   // The page must be there to ask for the key; what it shows needs one.
-  app.use(requireApiKey(apiKeys, [...OPEN_PATHS, ...page.map(([, path]) => path)]));
+  const openPaths = [...OPEN_PATHS, ...page.map(([, path]) => path)];
+  app.use(refuseOtherPages(corsOrigins, openPaths));
+  app.use(requireApiKey(apiKeys, openPaths));
   for (const [methods, path, route] of [...ROUTES, ...page]) {
     app.on(methods, path, (c) => route(server, c));
     app.all(path, (c) => methodNotAllowed(c, methods));

@@ -1,7 +1,8 @@
-/** Which web pages of other origins may ask this server. None by default; browsers enforce it, other clients never see it. */
+/** Which web pages of other origins may ask this server: none by default. Clients that are no browsers never see it. */
 import type { MiddlewareHandler } from 'hono';
 import { cors } from 'hono/cors';
 import { JsgError } from '../errors.js';
+import { RequestError } from './error-response.js';
 
 const ANY = '*';
 /** Browsers ask again after this long, seconds. */
@@ -38,9 +39,33 @@ export function allowOrigins(origins: readonly string[]): MiddlewareHandler {
     maxAge: MAX_AGE,
   });
   return async (c, next) => {
-    const origin = c.req.header('origin');
-    const isAllowed = origin !== undefined && (origins.includes(ANY) || origins.includes(origin));
     const isPlainOptions = c.req.method === 'OPTIONS' && !c.req.header('access-control-request-method');
-    return isAllowed && !isPlainOptions ? allow(c, next) : next();
+    return includesOrigin(origins, c.req.header('origin')) && !isPlainOptions ? allow(c, next) : next();
   };
+}
+
+/**
+ * Refuses what other pages send without asking first, such as a form or an image whose address is `/flush_cache`: they
+ * cannot read the answer, but it would be done. Browsers say where requests come from (Sec-Fetch-Site), and whether
+ * somebody followed a link (Sec-Fetch-User).
+ *
+ * @param openPaths that any page may link to or show
+ */
+export function refuseOtherPages(origins: readonly string[], openPaths: readonly string[]): MiddlewareHandler {
+  return async (c, next) => {
+    const isLink = c.req.method === 'GET' && c.req.header('sec-fetch-user') === '?1';
+    const isOther = /^(cross|same)-site$/.test(c.req.header('sec-fetch-site') ?? '') && !isLink;
+    const origin = c.req.header('origin');
+    if (isOther && !openPaths.includes(c.req.path) && !includesOrigin(origins, origin)) {
+      throw new RequestError('pages of other origins may not use this server', {
+        code: 'E_FORBIDDEN',
+        hint: `start it with --cors-origin ${origin ?? 'ORIGIN'}`,
+      });
+    }
+    await next();
+  };
+}
+
+function includesOrigin(origins: readonly string[], origin: string | undefined): boolean {
+  return origins.includes(ANY) || (origin !== undefined && origins.includes(origin));
 }

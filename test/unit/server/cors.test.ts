@@ -99,3 +99,30 @@ it('lets any page in where it is told so', async () => {
   const { app } = testApp({ server: { corsOrigins: ['*'] } });
   expect(allowed(await app.request('/v1/models', { headers: { origin: 'https://any.example' } }))).toBe('*');
 });
+
+describe('requests of other pages that ask nobody first', () => {
+  const { app } = testApp({ server: { corsOrigins: [ORIGIN] } });
+  const from = (site: string, more: Record<string, string> = {}) => ({ 'sec-fetch-site': site, ...more });
+  const status = async (method: string, path: string, headers: Record<string, string>) =>
+    (await app.request(path, { method, headers })).status;
+
+  it.each(['cross-site', 'same-site'])('are refused, %s', async (site) => {
+    expect(await status('GET', '/flush_cache', from(site))).toBe(403);
+    expect(await status('POST', '/flush_cache', from(site, { origin: 'https://evil.example' }))).toBe(403);
+    expect(await status('POST', '/flush_cache', from(site, { 'sec-fetch-user': '?1' }))).toBe(403);
+    const response = await app.request('/save_cache', { method: 'POST', headers: from(site, { origin: 'null' }) });
+    expect(await response.json()).toMatchObject({
+      error: { type: 'permission_error', message: expect.stringContaining('--cors-origin') },
+    });
+  });
+
+  it('are answered where the origin may, where somebody follows a link, and on open paths', async () => {
+    expect(await status('POST', '/flush_cache', from('cross-site', { origin: ORIGIN }))).toBe(200);
+    expect(await status('GET', '/v1/models', from('cross-site', { 'sec-fetch-user': '?1' }))).toBe(200);
+    expect(await status('GET', '/health', from('cross-site'))).not.toBe(403);
+  });
+
+  it.each(['same-origin', 'none'])('are not those that come %s', async (site) => {
+    expect(await status('POST', '/flush_cache', from(site))).toBe(200);
+  });
+});
