@@ -1,5 +1,9 @@
 #include "runtime/engine.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <chrono>
 #include <utility>
 
@@ -11,6 +15,14 @@ namespace {
 // After so long without work it is unlikely that a request comes just now, and has to wait while the books are looked
 // through.
 constexpr std::chrono::milliseconds kQuiet(100);
+// After so long more, what the allocator keeps for the next requests is of more use elsewhere: on a Jetson to the GPU.
+constexpr std::chrono::milliseconds kIdle(2000);
+
+void give_back_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 }  // namespace
 
@@ -122,7 +134,8 @@ void Engine::run() {
   while (take_inbox()) {
     bool has_stepped = false;
     try {
-      if (is_quiet_) (void)pipeline_->scheduler().count_leaked_blocks();
+      if (rest_ == Rest::kQuiet) (void)pipeline_->scheduler().count_leaked_blocks();
+      if (rest_ == Rest::kIdle) give_back_free_memory();
       apply_inbox();
       has_stepped = pipeline_->advance(*events_);
       steps_ += has_stepped;
@@ -140,16 +153,21 @@ void Engine::run() {
   if (on_stopped_) on_stopped_();
 }
 
-// Sleeps until there is something to do, which is also to look the books through once it has been quiet. False: stop.
+// Sleeps until there is something to do, or nothing has been for as long as the next rest takes. False: stop.
 bool Engine::take_inbox() {
   std::unique_lock lock(mutex_);
   const auto has_cause = [&] {
     if (!failure_.empty()) return stopping_;
     return stopping_ || !inbox_.empty() || pipeline_->has_work();
   };
-  is_quiet_ = !is_checked_ && failure_.empty() && !wake_.wait_for(lock, kQuiet, has_cause);
-  if (!is_quiet_) wake_.wait(lock, has_cause);
-  is_checked_ = is_quiet_;
+  if (rest_ == Rest::kIdle || !failure_.empty()) {
+    wake_.wait(lock, has_cause);
+    rest_ = Rest::kNone;
+  } else {
+    const bool is_second = rest_ == Rest::kQuiet;
+    const bool has_work = wake_.wait_for(lock, is_second ? kIdle : kQuiet, has_cause);
+    rest_ = has_work ? Rest::kNone : is_second ? Rest::kIdle : Rest::kQuiet;
+  }
   taken_.clear();
   std::swap(taken_, inbox_);
   return !stopping_;

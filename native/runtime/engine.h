@@ -102,8 +102,9 @@ class Engine {
   std::unique_ptr<StepEvents> events_ = std::make_unique<StepEvents>();
   int leaked_blocks_ = 0;
   uint64_t steps_ = 0;
-  bool is_quiet_ = false;   // nothing to do, for a while
-  bool is_checked_ = true;  // the books, since there was
+  // How long there has been nothing to do: one after the other. At the start there are no books to look through.
+  enum class Rest { kNone, kQuiet, kIdle };
+  Rest rest_ = Rest::kQuiet;
 
   // Shared, under mutex_.
   mutable std::mutex mutex_;

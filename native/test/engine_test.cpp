@@ -1,6 +1,10 @@
 #include "runtime/engine.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <fstream>
 #include <future>
 #include <map>
 #include <random>
@@ -419,5 +423,31 @@ TEST_EACH_MODEL(prefill_is_chunked_and_counted) {
   CHECK((rows == std::vector<int>{32, 32, 32, 4, 1, 1}));
   CHECK(collector.n_prefilled() == 100);
 }
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// What was freed between pieces that are still held stays with the allocator, until there has been nothing to do.
+TEST(an_idle_engine_gives_back_the_memory_of_the_process) {
+  const auto resident_mib = [] {
+    int64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages >> pages;
+    return pages * sysconf(_SC_PAGESIZE) >> 20;
+  };
+  Collector collector;
+  Engine engine(std::make_unique<HistoryModel>(64, kVocab), small_options(), collector.sink());
+  std::vector<std::unique_ptr<std::vector<char>>> pieces(4000);
+  for (auto& piece : pieces) piece = std::make_unique<std::vector<char>>(16'000, 'x');
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (i % 100 != 99) pieces[i].reset();
+  }
+  const int64_t before = resident_mib();
+  engine.submit(make_request(1, {1, 2, 3}, 5));
+  collector.wait_ended(1);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (resident_mib() > before - 40 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  CHECK(resident_mib() <= before - 40);
+}
+#endif
 
 TEST_MAIN()
