@@ -3,6 +3,8 @@ import type { MergeTable } from './merge-table.js';
 
 /** Positions a heap key has room for; ranks take the bits above. A piece is far shorter than 128 Mi symbols. */
 const POSITIONS = 2 ** 27;
+/** Positions of scratch that stay, however long a piece was. */
+const MAX_KEPT = 4096;
 /** In `symbols`: merged into the symbol on the left. */
 const GONE = -2;
 
@@ -51,6 +53,7 @@ export class Bpe {
     let length = 0;
     for (let i = 0; i < n; i = next[i] as number) ids[length++] = symbols[i] as number;
     ids.length = length;
+    if (n > MAX_KEPT) this.make(MAX_KEPT);
   }
 
   private pushPair(left: number, right: number): void {
@@ -59,8 +62,10 @@ export class Bpe {
   }
 
   private reserve(n: number): void {
-    if (n <= this.symbols.length) return;
-    const capacity = Math.max(n, this.symbols.length * 2);
+    if (n > this.symbols.length) this.make(Math.max(n, this.symbols.length * 2));
+  }
+
+  private make(capacity: number): void {
     this.symbols = new Int32Array(capacity);
     this.next = new Int32Array(capacity);
     this.prev = new Int32Array(capacity);

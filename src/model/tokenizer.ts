@@ -5,6 +5,7 @@ import { Bpe } from './bpe.js';
 import { byteToChar, spellBytes, unspellBytes } from './byte-alphabet.js';
 import type { MergeTable } from './merge-table.js';
 import type { DecodeOptions, StreamDecoder, Tokenizer } from './model.js';
+import { PieceCache } from './piece-cache.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 import { Utf8StreamDecoder } from './stream-decoder.js';
 import { TokenBytes } from './token-bytes.js';
@@ -35,8 +36,6 @@ export interface TokenizerParts {
   stripsLeadingSpace: boolean;
 }
 
-const MAX_CACHED_PIECES = 16384;
-const MAX_CACHED_LENGTH = 64;
 const NONE = new Uint8Array(0);
 
 /** Builds in a few milliseconds beside its parts; encoding is O(n log n) in the text. */
@@ -49,7 +48,7 @@ export class BpeTokenizer implements Tokenizer {
   private readonly bpe: Bpe;
   /** Id of the token for one byte; -1 where there is none. */
   private readonly byteIds: Int32Array;
-  private readonly cache = new Map<string, readonly number[]>();
+  private readonly cache = new PieceCache();
   private allBytes: TokenBytes | null = null;
 
   /** @param ids the inverse of `parts.tokens`, which whoever made the merges has at hand */
@@ -89,10 +88,7 @@ export class BpeTokenizer implements Tokenizer {
     const cached = this.cache.get(piece);
     if (cached !== undefined) return cached;
     const ids = this.mergePiece(piece);
-    if (piece.length <= MAX_CACHED_LENGTH) {
-      if (this.cache.size >= MAX_CACHED_PIECES) this.cache.clear();
-      this.cache.set(piece, ids);
-    }
+    this.cache.set(piece, ids);
     return ids;
   }
 

@@ -1,6 +1,7 @@
 /** A request body against its schema: the first fault becomes a 400 that names the field. */
 import type { z } from 'zod';
 import { log } from '../../log.js';
+import { ownText } from '../../own-text.js';
 import { fault, RequestError } from '../error-response.js';
 import type { JsonObject } from '../request-body.js';
 import { REFUSAL_CODES, type Refusals } from './refusals.js';
@@ -47,7 +48,7 @@ function refusal(prefix: string, field: string, reason: string): RequestError {
 
 /** Clients send extras; each is worth one line in a server's life. */
 function noteUnknown(field: string): void {
-  const name = field.slice(0, 64);
+  const name = ownText(field.slice(0, 64));
   if (unknownFields.has(name) || unknownFields.size >= MAX_UNKNOWN_FIELDS) return;
   unknownFields.add(name);
   log.warning(`ignoring the unknown request field ${JSON.stringify(name)} (said once)`);
