@@ -24,6 +24,7 @@ class StepPacer {
 
  private:
   double decode_us(int n_decodes) const;
+  double allowed_us(double step_us) const;
 
   int max_rows_;
   double cost_;
