@@ -9,6 +9,8 @@ import { type Acceptance, acceptance } from './draft-counts.js';
 
 /** Lines at the end of a stream are no closer than this while other streams go on. */
 const MIN_GAP_MS = 100;
+/** Nor are lines of steps with prompts, one behind the other, than this: beside streams a long one takes thousands. */
+const MIN_PREFILL_GAP_MS = 1000;
 
 export interface StepLogOptions {
   /** Decode steps between two lines. */
@@ -36,6 +38,9 @@ export class StepLog {
   /** Time that steps took since, ms. */
   #busyMs = 0;
   #previous: StepStats | null = null;
+  /** Of steps with prompts that no line has told of: the last one, with the tokens of all. */
+  #prompts: StepStats | null = null;
+  #lastPrefillLine = Number.NEGATIVE_INFINITY;
   /** By the last step that decoded. */
   #usedGraph = false;
 
@@ -49,7 +54,7 @@ export class StepLog {
   /** Once a step. */
   step(stats: StepStats): void {
     const now = this.now();
-    if (stats.prefillSeqs > 0) this.#writePrefill(stats);
+    this.#notePrompts(stats, now);
     if (stats.decodeSeqs > 0) {
       if (this.#begin === null) this.#start(now - stats.elapsedUs / 1000);
       this.#steps++;
@@ -74,6 +79,23 @@ export class StepLog {
     const before = this.#previous;
     const hasEnded = before !== null && stats.numRunning + stats.numRetracted < before.numRunning;
     return hasEnded && now - (this.#begin ?? now) >= MIN_GAP_MS;
+  }
+
+  #notePrompts(stats: StepStats, now: number): void {
+    const before = this.#prompts;
+    if (stats.prefillSeqs > 0) {
+      this.#prompts = {
+        ...stats,
+        prefillSeqs: Math.max(stats.prefillSeqs, before?.prefillSeqs ?? 0),
+        prefillTokens: stats.prefillTokens + (before?.prefillTokens ?? 0),
+        cachedTokens: stats.cachedTokens + (before?.cachedTokens ?? 0),
+      };
+      if (stats.numRunning > 0 && now - this.#lastPrefillLine < MIN_PREFILL_GAP_MS) return;
+    }
+    if (this.#prompts === null) return;
+    this.#writePrefill(this.#prompts);
+    this.#prompts = null;
+    this.#lastPrefillLine = now;
   }
 
   #writePrefill(stats: StepStats): void {

@@ -40,6 +40,32 @@ describe('StepLog', () => {
     ]);
   });
 
+  it('tells of a prompt that takes many steps once a second, and of all its tokens', () => {
+    const { lines, step } = recorder(1000);
+    for (let i = 0; i < 240; i++) {
+      step({ prefillSeqs: 1, prefillTokens: 3, cachedTokens: i === 0 ? 16 : 0, decodeSeqs: 4, numRunning: 5 });
+    }
+    const tokens = lines.map((line) => Number(/#new-token: (\d+)/.exec(line)?.[1]));
+    expect(tokens).toEqual([3, 300, 300]);
+    step({ decodeSeqs: 5, numRunning: 5 });
+    expect(lines[3]).toMatch(/^Prefill batch, #new-seq: 1, #new-token: 117, #cached-token: 0, .*#running-req: 4,/);
+    // A step without prompts lies between these two.
+    step({ prefillSeqs: 1, prefillTokens: 9, cachedTokens: 16, decodeSeqs: 5, numRunning: 6 });
+    step({ decodeSeqs: 6, numRunning: 6 });
+    step({ prefillSeqs: 2, prefillTokens: 7, decodeSeqs: 6, numRunning: 8 });
+    step({ numRunning: 0 });
+    expect(lines.slice(4, 6).map((line) => line.slice(0, 49))).toEqual([
+      'Prefill batch, #new-seq: 1, #new-token: 9, #cache',
+      'Prefill batch, #new-seq: 2, #new-token: 7, #cache',
+    ]);
+  });
+
+  it('tells at once of a prompt that is all there was', () => {
+    const { lines, step } = recorder();
+    for (const prefillTokens of [5, 6]) step({ prefillSeqs: 1, prefillTokens, numRunning: 0 });
+    expect(lines.filter((line) => line.startsWith('Prefill'))).toHaveLength(2);
+  });
+
   it('tells of drafts where there may be some, between usage and graph', () => {
     const { step, lines, throughputs, acceptances } = recorder(4, true);
     step({ prefillSeqs: 1, prefillTokens: 8, numRunning: 1, usedTokens: 8 });
