@@ -9,6 +9,9 @@ namespace {
 
 // Decode steps are recorded for contexts of up to this many tokens, and of twice as many; longer ones when they come.
 constexpr int kShortContext = 256;
+// Prompts are run in all sizes up to this, in powers of two: products of few rows take other kernels than those of
+// many, and the first prompt beside streams comes by a few rows at a time.
+constexpr int kMostSmallRows = 512;
 
 void run_prompt(Decoder& decoder, int n_rows, std::span<const int32_t> blocks) {
   Batch batch;
@@ -44,6 +47,9 @@ WarmUp warm_up(Decoder& decoder, int n_blocks, int max_rows, int max_running) {
   std::vector<int32_t> blocks((std::max(max_rows, 2 * kShortContext) + kBlockSize - 1) / kBlockSize);
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<int32_t>(i) % n_blocks;
   run_prompt(decoder, max_rows, blocks);
+  for (int n_rows = kBlockSize; n_rows < max_rows && n_rows <= kMostSmallRows; n_rows *= 2) {
+    run_prompt(decoder, n_rows, blocks);
+  }
   for (const int size : sizes) {
     for (const int context_len : {kShortContext, 2 * kShortContext}) run_decode(decoder, size, context_len, blocks);
     if (size >= max_running) break;

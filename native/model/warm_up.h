@@ -10,9 +10,9 @@ struct WarmUp {
   double seconds = 0;  // that it all took
 };
 
-// Runs a step of `max_rows` rows, then decode steps of the sizes that the backend records, up to `max_running`; nothing
-// with a backend that records none. Their KV goes into the first of `n_blocks` blocks, which must hold nothing yet and
-// have room for `max_rows` tokens.
+// Runs prompts of `max_rows` rows and of fewer, then decode steps of the sizes that the backend records, up to
+// `max_running`; nothing with a backend that records none. Their KV goes into the first of `n_blocks` blocks, which
+// must hold nothing yet and have room for `max_rows` tokens.
 WarmUp warm_up(Decoder& decoder, int n_blocks, int max_rows, int max_running);
 
 }  // namespace jsg
