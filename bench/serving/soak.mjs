@@ -1,13 +1,14 @@
 // Whether a server stays what it is: every kind of request, some cut off in the middle, some wrong, for half an hour.
-// Resident memory and open descriptors are read once a minute, when nothing runs and V8 has collected its garbage: what it
-// leaves lying differs by more from one minute to the next than a small leak would add in an hour.
+// Resident memory and open descriptors are read once a minute, when nothing runs, V8 has collected its garbage and the
+// engine has had malloc give back what is free: what lies about differs by more from one minute to the next than a small
+// leak would add in an hour.
 //
 //   node bench/serving/soak.mjs MODEL [launch flags]
 //
 // MINUTES=30, WARM_UP=8 minutes of them before memory is judged, STREAMS=12 clients. Prints a line a minute, then the
 // slope of the memory by least squares, and one JSON line. Exits with 1 where a valid request was not answered with 2xx,
 // a wrong one with other than 4xx, memory grew by more than 1 MiB an hour, or descriptors differed by more than a connection
-// a client. The KV pool is touched as the prefix cache fills it: --max-total-tokens 8192 is full after the first minutes.
+// a client.
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'undici';
@@ -162,6 +163,8 @@ try {
     await Promise.all(Array.from({ length: numStreams }, client));
     await sleep(7000); // connections that are kept alive have ended
     await inspector.ask('HeapProfiler.collectGarbage');
+    await post('/generate', { text: 'x', sampling_params: { max_new_tokens: 1 } }); // after which the engine is idle anew
+    await sleep(8000);
     readings.push({ minute, rss: rssMiB(pid), descriptors: numDescriptors() });
     const { rss, descriptors } = readings.at(-1);
     console.log(`${minute} min: ${rss.toFixed(1)} MiB, ${descriptors} descriptors, ${JSON.stringify(counts)}`);
