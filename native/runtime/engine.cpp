@@ -1,13 +1,10 @@
 #include "runtime/engine.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include <chrono>
 #include <utility>
 
 #include "error.h"
+#include "runtime/heap.h"
 
 namespace jsg {
 namespace {
@@ -17,12 +14,6 @@ namespace {
 constexpr std::chrono::milliseconds kQuiet(100);
 // After so long more, what the allocator keeps for the next requests is of more use elsewhere: on a Jetson to the GPU.
 constexpr std::chrono::milliseconds kIdle(2000);
-
-void give_back_free_memory() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
 
 }  // namespace
 
@@ -38,6 +29,7 @@ Engine::Engine(std::unique_ptr<Model> model, const EngineOptions& options, Sink 
   if (options.context_length < 1) throw Error("E_INVALID_REQUEST", "contextLength must be at least 1");
   if (options.max_queued < 0) throw Error("E_INVALID_REQUEST", "maxQueuedRequests is negative");
   stats_.total_tokens = pipeline_->scheduler().total_tokens();
+  keep_little_free_memory();
   thread_ = std::thread([this] { run(); });
 }
 
