@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { SseParser } from '../../dist/server-events.js';
 
 const program = fileURLToPath(new URL('../../bin/jsg.js', import.meta.url));
 
@@ -47,26 +48,21 @@ export async function stream(url, path, body, { headers = {}, onPiece = () => {}
     trace.error = await response.text();
     return { ...trace, endMs: performance.now(), retryAfter: response.headers.get('retry-after') };
   }
-  let rest = '';
+  const parser = new SseParser((data) => {
+    if (data === '[DONE]') return;
+    const chunk = JSON.parse(data);
+    if (chunk.error) trace.error = chunk.error.message;
+    trace.usage = chunk.usage ?? trace.usage;
+    const choice = chunk.choices?.[0];
+    trace.finish = choice?.finish_reason ?? trace.finish;
+    const text = choice?.delta?.content ?? choice?.text ?? '';
+    if (text === '') return;
+    trace.text += text;
+    trace.times.push(performance.now());
+    onPiece(trace);
+  });
   const decoder = new TextDecoder();
-  for await (const bytes of response.body) {
-    rest += decoder.decode(bytes, { stream: true });
-    const lines = rest.split('\n\n');
-    rest = lines.pop();
-    for (const line of lines) {
-      if (!line.startsWith('data: ') || line === 'data: [DONE]') continue;
-      const chunk = JSON.parse(line.slice('data: '.length));
-      if (chunk.error) trace.error = chunk.error.message;
-      trace.usage = chunk.usage ?? trace.usage;
-      const choice = chunk.choices?.[0];
-      trace.finish = choice?.finish_reason ?? trace.finish;
-      const text = choice?.delta?.content ?? choice?.text ?? '';
-      if (text === '') continue;
-      trace.text += text;
-      trace.times.push(performance.now());
-      onPiece(trace);
-    }
-  }
+  for await (const bytes of response.body) parser.push(decoder.decode(bytes, { stream: true }));
   return { ...trace, firstMs: trace.times[0], endMs: performance.now() };
 }
 
