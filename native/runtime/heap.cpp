@@ -10,7 +10,7 @@ namespace jsg {
 
 void keep_little_free_memory() {
 #ifdef __GLIBC__
-  mallopt(M_TRIM_THRESHOLD, 512 << 10);
+  mallopt(M_TRIM_THRESHOLD, 128 << 10);
   mallopt(M_MMAP_THRESHOLD, 256 << 10);
 #endif
 }

@@ -4,11 +4,11 @@
 
 namespace jsg {
 
-// From now on free memory at the end of a thread's arena goes back at once, but for half a MiB, and pieces of more than
+// From now on free memory at the end of a thread's arena goes back at once, but for 128 KiB, and pieces of more than
 // 256 KiB have pages of their own. Left to itself, malloc lets both grow with the largest piece that was ever freed.
 void keep_little_free_memory();
 
-// Gives back all whole pages that are free now, wherever they are.
+// Gives back the whole pages that are free now between pieces in use, in all arenas.
 void give_back_free_memory();
 
 }  // namespace jsg
