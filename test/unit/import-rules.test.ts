@@ -13,7 +13,19 @@ interface Import {
 }
 
 /** Files that every layer may use. */
-const COMMON = ['shell', 'errors', 'log', 'files', 'nearest', 'style', 'table', 'version', 'client', 'server-events'];
+const COMMON = [
+  'shell',
+  'errors',
+  'log',
+  'files',
+  'nearest',
+  'style',
+  'table',
+  'version',
+  'client',
+  'server-events',
+  'own-text',
+];
 
 /** What each layer may import besides itself and COMMON; `name (types)`: types only; `name/file`: that file only. */
 const LAYERS: Record<string, string[]> = {
