@@ -2,7 +2,7 @@
 import { ownText } from '../own-text.js';
 
 /** Of each generation. */
-const MAX_PIECES = 8192;
+const MAX_PIECES = 2048;
 /** Of a piece, characters. */
 const MAX_LENGTH = 64;
 

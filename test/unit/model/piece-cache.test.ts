@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { PieceCache } from '../../../src/model/piece-cache.js';
 
-const GENERATION = 8192;
+const GENERATION = 2048;
 
 describe('PieceCache', () => {
   test('knows what was set, copied', () => {
