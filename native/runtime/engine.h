@@ -30,7 +30,7 @@ struct EngineOptions {
   int chunked_prefill_size;  // most prompt rows of a step
   bool shares_prefixes = true;
   SpeculationOptions speculation = {};
-  double mixed_step_cost = 2;  // see SchedulerOptions
+  double mixed_step_cost = 2.5;  // see SchedulerOptions
   // Of the prompts of requests that wait; a single one may be longer.
   int64_t max_queued_tokens = std::numeric_limits<int64_t>::max();
 };

@@ -14,15 +14,19 @@ constexpr int kTellingRows = 4 * kBlockSize;
 // A figure moves an estimate by a share of their distance, which counts as `kFar` at most: so estimates follow the
 // typical step, not the mean, since single ones may be held up by anything.
 constexpr double kShare = 0.4, kFar = 1.5;
+// What a step costs without prompts rises by less: a request that arrives is read and tokenised on the same cores,
+// which holds up the last steps before its own, and then there are none to learn from until its prompt is done.
+constexpr double kShareUp = 0.05;
 // A step that took no more of what it may take can have twice the rows, however much of its time was theirs; a little
 // over half, since on a GPU the first rows cost nothing beside the weights.
 constexpr double kRoomForTwice = 0.55;
 
-void update(double& estimate, double figure) {
+void update(double& estimate, double figure, double share_up = kShare) {
   if (estimate == 0) {
     estimate = figure;
   } else {
-    estimate += kShare * (std::clamp(figure, estimate / kFar, estimate * kFar) - estimate);
+    const double share = figure > estimate ? share_up : kShare;
+    estimate += share * (std::clamp(figure, estimate / kFar, estimate * kFar) - estimate);
   }
 }
 
@@ -42,7 +46,7 @@ int StepPacer::prompt_rows(int n_decodes) const {
 
 void StepPacer::observe(int n_decodes, int n_prompt_rows, double elapsed_us) {
   if (n_decodes > 0 && n_prompt_rows == 0) {
-    update(decode_us_.at(n_decodes), elapsed_us);
+    update(decode_us_.at(n_decodes), elapsed_us, kShareUp);
   } else if (n_decodes == 0 && n_prompt_rows >= kTellingRows && row_us_ == 0) {
     row_us_ = elapsed_us / n_prompt_rows;
   } else if (const double step_us = decode_us(n_decodes); step_us > 0 && n_prompt_rows > 0) {
