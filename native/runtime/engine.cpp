@@ -156,9 +156,8 @@ bool Engine::take_inbox() {
     wake_.wait(lock, has_cause);
     rest_ = Rest::kNone;
   } else {
-    const bool is_second = rest_ == Rest::kQuiet;
-    const bool has_work = wake_.wait_for(lock, is_second ? kIdle : kQuiet, has_cause);
-    rest_ = has_work ? Rest::kNone : is_second ? Rest::kIdle : Rest::kQuiet;
+    const auto [next, after] = rest_ == Rest::kNone ? std::pair(Rest::kQuiet, kQuiet) : std::pair(Rest::kIdle, kIdle);
+    rest_ = wake_.wait_for(lock, after, has_cause) ? Rest::kNone : next;
   }
   taken_.clear();
   std::swap(taken_, inbox_);

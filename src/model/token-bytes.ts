@@ -1,5 +1,8 @@
 /** The bytes that each token of a vocabulary stands for. */
 
+/** UTF-8 of a UTF-16 code unit. */
+const MAX_BYTES_OF_UNIT = 3;
+
 /** One behind the other in one block of memory: an array each would take some 400 bytes a token, as long as it lives. */
 export class TokenBytes {
   readonly bytes: Buffer;
@@ -30,6 +33,3 @@ export class TokenBytes {
     return this.bytes.subarray(this.ends[id - 1] ?? 0, this.ends[id] ?? 0);
   }
 }
-
-/** UTF-8 of a UTF-16 code unit. */
-const MAX_BYTES_OF_UNIT = 3;

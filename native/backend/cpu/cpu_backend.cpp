@@ -23,7 +23,7 @@ constexpr int64_t kSerialElems = 8192;
 template <class T>
 class Buffer {
  public:
-  void resize(int64_t rows, int64_t dim = 1) {
+  void resize(int64_t rows, int64_t dim) {
     const size_t bytes = static_cast<size_t>(rows * dim) * sizeof(T);
     if (memory_.bytes() < bytes) memory_ = Memory(bytes);
   }
@@ -224,14 +224,15 @@ class CpuBackend final : public Backend {
 
   void logits(const Linear& head) override {
     const size_t n = batch_->logit_rows.size(), dim = static_cast<size_t>(shape_.hidden);
-    final_.resize(static_cast<int64_t>(n), shape_.hidden);
-    logits_.resize(static_cast<int64_t>(n), head.out_features);
+    const auto n_rows = static_cast<int64_t>(n);
+    final_.resize(n_rows, shape_.hidden);
+    logits_.resize(n_rows, head.out_features);
     n_logits_ = n * static_cast<size_t>(head.out_features);
     for (size_t i = 0; i < n; ++i) {
       const size_t row = static_cast<size_t>(batch_->logit_rows[i]);
       std::memcpy(final_.data() + i * dim, h_.data() + row * dim, dim * sizeof(float));
     }
-    product(final_.data(), static_cast<int64_t>(n), head, logits_.data());
+    product(final_.data(), n_rows, head, logits_.data());
   }
 
   StepOutput wait() override { return {{logits_.data(), n_logits_}, {}}; }

@@ -48,8 +48,8 @@ function refusal(prefix: string, field: string, reason: string): RequestError {
 
 /** Clients send extras; each is worth one line in a server's life. */
 function noteUnknown(field: string): void {
-  const name = ownText(field.slice(0, 64));
+  const name = field.slice(0, 64);
   if (unknownFields.has(name) || unknownFields.size >= MAX_UNKNOWN_FIELDS) return;
-  unknownFields.add(name);
+  unknownFields.add(ownText(name));
   log.warning(`ignoring the unknown request field ${JSON.stringify(name)} (said once)`);
 }
