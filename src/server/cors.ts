@@ -59,11 +59,18 @@ export function refuseOtherPages(origins: readonly string[], openPaths: readonly
     if (isOther && !openPaths.includes(c.req.path) && !includesOrigin(origins, origin)) {
       throw new RequestError('pages of other origins may not use this server', {
         code: 'E_FORBIDDEN',
-        hint: `start it with --cors-origin ${origin ?? 'ORIGIN'}`,
+        hint: hintFor(origin),
       });
     }
     await next();
   };
+}
+
+/** Files and sandboxed frames say that their origin is `null`, of which any page could make itself one. */
+function hintFor(origin: string | undefined): string {
+  if (origin === 'null')
+    return "this page has no origin of its own: serve it from one, or start the server with --cors-origin '*'";
+  return `start it with --cors-origin ${origin ?? 'ORIGIN'}`;
 }
 
 function includesOrigin(origins: readonly string[], origin: string | undefined): boolean {

@@ -112,7 +112,7 @@ describe('requests of other pages that ask nobody first', () => {
     expect(await status('POST', '/flush_cache', from(site, { 'sec-fetch-user': '?1' }))).toBe(403);
     const response = await app.request('/save_cache', { method: 'POST', headers: from(site, { origin: 'null' }) });
     expect(await response.json()).toMatchObject({
-      error: { type: 'permission_error', message: expect.stringContaining('--cors-origin') },
+      error: { type: 'permission_error', message: expect.stringContaining("--cors-origin '*'") },
     });
   });
 
