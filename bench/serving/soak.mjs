@@ -113,7 +113,8 @@ async function goOnAndDelete(first) {
 async function cutOff(path, body) {
   const signal = AbortSignal.timeout(1 + below(400));
   try {
-    await post(path, { ...body, stream: STREAMABLE.has(path) }, signal);
+    const { status, text } = await post(path, { ...body, stream: STREAMABLE.has(path) }, signal);
+    if (status === 200 && path === '/v1/responses') await goOnAndDelete(text); // there before it could be cut off
   } catch (error) {
     if (error.name !== 'TimeoutError') throw error;
     counts.cancelled += 1;
