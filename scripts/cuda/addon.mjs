@@ -11,13 +11,15 @@ export function listedArchs(text) {
   return counts;
 }
 
-/** One line for each wanted architecture that is not there, or is in fewer kernel files than another. */
+/** One line for each wanted architecture that is not there, or is in fewer kernel files than another; 90a counts as 90. */
 export function missingArchs(counts, wanted) {
-  const most = Math.max(0, ...counts.values());
+  const most = Math.max(1, ...wanted.map((arch) => numFiles(counts, arch)));
   return wanted
-    .filter((arch) => (counts.get(arch) ?? 0) < Math.max(1, most))
-    .map((arch) => `sm_${arch} is in ${counts.get(arch) ?? 0} of ${Math.max(1, most)} kernel files`);
+    .filter((arch) => numFiles(counts, arch) < most)
+    .map((arch) => `sm_${arch} is in ${numFiles(counts, arch)} of ${most} kernel files`);
 }
+
+const numFiles = (counts, arch) => (counts.get(arch) ?? 0) + (counts.get(`${arch}a`) ?? 0);
 
 /** The libraries of CUDA or its driver that `readelf -d` names as needed. */
 export function cudaLibraries(text) {

@@ -10,10 +10,12 @@ set(JSG_CUDA_ARCHS "" CACHE STRING "SM architectures, such as 87;90; empty: thos
 
 # Orin; Hopper; Thor; Blackwell on desktops; DGX Spark.
 set(PACKAGE_ARCHS 87 90 110 120 121)
-# Hopper's cubins are for sm_90a, which has what no other GPU has (wgmma). PTX of plain compute_90 goes along: the driver
-# compiles it for every newer GPU that has no cubin here (B200, and what comes next). Not PTX of the highest, which only
-# its successors could take; not of 87, whose code lacks the dependent launch that the host asks of a GPU from sm_90 on.
+# What has wgmma in it is for sm_90a, where no other GPU's code may have it; the rest of Hopper's cubins is for sm_90 and
+# comes from the same PTX as goes along: plain compute_90, which the driver compiles for every newer GPU that has no cubin
+# here (B200, and what comes next). Not PTX of the highest, which only its successors could take; not of 87, whose code
+# lacks the dependent launch that the host asks of a GPU from sm_90 on.
 set(HOPPER 90)
+set(HOPPER_SOURCES prefill_attention.cu prefill_products.cu)
 
 macro(jsg_without_cuda)
   add_custom_target(jsg_cuda_objects)
@@ -82,25 +84,31 @@ if(NOT archs)
   set(archs ${PACKAGE_ARCHS})
 endif()
 set(gencode "")
+set(gencode_hopper "")
+set(gencode_rest "")
 set(built "")
 foreach(arch ${archs})
   # Thor is sm_101 in CUDA 12.8 and 12.9.
   if(arch EQUAL 110 AND NOT 110 IN_LIST known AND 101 IN_LIST known)
     set(arch 101)
   endif()
-  if(arch IN_LIST known)
-    set(ptx "")
-    if(arch EQUAL HOPPER)
-      set(arch ${HOPPER}a)
-      set(ptx -gencode=arch=compute_${HOPPER},code=compute_${HOPPER})
-    endif()
-    list(APPEND built sm_${arch})
-    list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch} ${ptx})
-  elseif(asked)
+  if(NOT arch IN_LIST known AND asked)
     list(JOIN known ", " known)
     jsg_cuda_fails("${nvcc_version} does not know sm_${arch}; it knows ${known}")
-  else()
+  elseif(NOT arch IN_LIST known)
     message(STATUS "jsg: ${nvcc_version} does not know sm_${arch}")
+    continue()
+  endif()
+  list(APPEND built sm_${arch})
+  if(arch EQUAL HOPPER)
+    set(ptx -gencode=arch=compute_${arch},code=compute_${arch})
+    set(gencode_hopper -gencode=arch=compute_${arch}a,code=sm_${arch}a ${ptx})
+    set(gencode_rest -gencode=arch=compute_${arch},code=sm_${arch} ${ptx})
+  elseif(arch EQUAL 121)
+    # What compute_121 adds is not used here: one PTX for both takes half the time.
+    list(APPEND gencode -gencode=arch=compute_120,code=sm_${arch})
+  else()
+    list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch})
   endif()
 endforeach()
 list(JOIN built " " built)
@@ -129,7 +137,10 @@ endif()
 # Make does not build anew when a command has changed, so every object depends on this file.
 list(JOIN NVCC_FLAGS "\n" flag_lines)
 list(JOIN gencode "\n" gencode_lines)
-file(CONFIGURE OUTPUT ${CUDA_DIR}/flags.txt CONTENT "${JSG_NVCC}\n${flag_lines}\n${gencode_lines}\n")
+list(JOIN gencode_hopper "\n" hopper_lines)
+list(JOIN gencode_rest "\n" rest_lines)
+file(CONFIGURE OUTPUT ${CUDA_DIR}/flags.txt
+     CONTENT "${JSG_NVCC}\n${flag_lines}\n${gencode_lines}\n${hopper_lines}\n${rest_lines}\n")
 
 set(objects "")
 file(GLOB_RECURSE CUDA_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/backend/cuda/*.cu)
@@ -137,9 +148,14 @@ foreach(source ${CUDA_SOURCES})
   file(RELATIVE_PATH name ${CMAKE_CURRENT_SOURCE_DIR}/backend/cuda ${source})
   string(REPLACE "/" "." name ${name})
   set(object ${CUDA_DIR}/${name}.o)
+  if(name IN_LIST HOPPER_SOURCES)
+    set(of_source ${gencode} ${gencode_hopper} -DJSG_HOPPER_SOURCE)
+  else()
+    set(of_source ${gencode} ${gencode_rest})
+  endif()
   add_custom_command(
     OUTPUT ${object}
-    COMMAND ${JSG_NVCC} ${NVCC_FLAGS} ${gencode} -MD -MF ${object}.d -c ${source} -o ${object}
+    COMMAND ${JSG_NVCC} ${NVCC_FLAGS} ${of_source} -MD -MF ${object}.d -c ${source} -o ${object}
     DEPENDS ${source} ${CUDA_DIR}/flags.txt
     DEPFILE ${object}.d
     COMMENT "Building CUDA object ${name}.o"

@@ -1,6 +1,9 @@
 // Tensor cores of Hopper: asynchronous products of warpgroups (wgmma), bulk copies of tensors (TMA), and the barriers
 // between them. Only code for sm_90a may use them.
 #pragma once
+#ifndef JSG_HOPPER_SOURCE
+#error "compiled for sm_90: name this source in HOPPER_SOURCES (cuda.cmake)"
+#endif
 #include <cuda.h>
 
 #include <type_traits>
