@@ -39,7 +39,7 @@ interface Answer {
   fault: string | null;
 }
 
-async function complete(url: string, prompt: string, stream: boolean, maxTokens = 12): Promise<Answer> {
+async function complete(url: string, prompt: string, stream: boolean, maxTokens = 4): Promise<Answer> {
   const answer: Answer = { text: '', cachedTokens: 0, hasBegun: false, fault: null };
   const body = {
     model: 'smol',
