@@ -5,7 +5,7 @@
 //
 //   node bench/serving/soak.mjs MODEL [launch flags]
 //
-// MINUTES=30, WARM_UP=10 minutes of them before memory is judged, STREAMS=12 clients. Prints a line a minute, then the
+// MINUTES=30, WARM_UP=8 minutes of them before memory is judged, STREAMS=12 clients. Prints a line a minute, then the
 // slope of the memory by least squares, and one JSON line. Exits with 1 where a valid request was not answered with 2xx,
 // a wrong one with other than 4xx, memory grew by more than 1 MiB an hour, or descriptors differed by more than a connection
 // a client.
@@ -15,7 +15,7 @@ import { WebSocket } from 'undici';
 import { modelAndFlags, quantile, rssMiB, startServer, stream, textOf } from './server.mjs';
 
 const minutes = Number(process.env.MINUTES ?? 30);
-const warmUp = Number(process.env.WARM_UP ?? 10);
+const warmUp = Number(process.env.WARM_UP ?? 8);
 const numStreams = Number(process.env.STREAMS ?? 12);
 const MAX_SLOPE_MIB_H = 1;
 const { modelPath, flags } = modelAndFlags();
