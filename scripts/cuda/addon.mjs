@@ -13,13 +13,16 @@ export function listedArchs(text) {
 
 /** One line for each wanted architecture that is not there, or is in fewer kernel files than another; 90a counts as 90. */
 export function missingArchs(counts, wanted) {
-  const most = Math.max(1, ...wanted.map((arch) => numFiles(counts, arch)));
+  const numFiles = new Map();
+  for (const [arch, count] of counts) {
+    const plain = arch.replace(/a$/, '');
+    numFiles.set(plain, (numFiles.get(plain) ?? 0) + count);
+  }
+  const most = Math.max(1, ...numFiles.values());
   return wanted
-    .filter((arch) => numFiles(counts, arch) < most)
-    .map((arch) => `sm_${arch} is in ${numFiles(counts, arch)} of ${most} kernel files`);
+    .filter((arch) => (numFiles.get(arch) ?? 0) < most)
+    .map((arch) => `sm_${arch} is in ${numFiles.get(arch) ?? 0} of ${most} kernel files`);
 }
-
-const numFiles = (counts, arch) => (counts.get(arch) ?? 0) + (counts.get(`${arch}a`) ?? 0);
 
 /** The libraries of CUDA or its driver that `readelf -d` names as needed. */
 export function cudaLibraries(text) {

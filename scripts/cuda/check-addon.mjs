@@ -33,11 +33,16 @@ function expectNone(what, faults) {
   console.log(`${faults.length === 0 ? 'ok  ' : 'FAIL'} ${what}${faults.map((fault) => `\n       ${fault}`).join('')}`);
 }
 
+const missingCount = (count, wanted) => (count === wanted ? [] : [`in ${count} kernel files instead of ${wanted}`]);
+
 const cubins = listedArchs(output(values.cuobjdump, '--list-elf', addon));
 const counts = [...cubins].map(([arch, count]) => `${count} for sm_${arch}`).join(', ');
 const archs = values.archs.split(',');
 expectNone(`cubins: ${counts || 'none'}`, missingArchs(cubins, archs));
-expectNone("wgmma in Hopper's code", archs.includes('90') && !cubins.has('90a') ? ['nothing is for sm_90a'] : []);
+const cmake = readFileSync(new URL('../../native/backend/cuda/cuda.cmake', import.meta.url), 'utf8');
+const hopperSources = /^set\(HOPPER_SOURCES (.+)\)$/m.exec(cmake)[1].split(' ');
+const numHopper = archs.includes('90') ? hopperSources.length : 0;
+expectNone(`code with wgmma, for sm_90a: ${hopperSources.join(', ')}`, missingCount(cubins.get('90a') ?? 0, numHopper));
 
 const ptx = listedArchs(output(values.cuobjdump, '--list-ptx', addon));
 expectNone(`PTX for compute_${values.ptx}, for newer GPUs`, missingArchs(ptx, [values.ptx]));

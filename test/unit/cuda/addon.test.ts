@@ -27,6 +27,8 @@ describe('cubins of an addon', () => {
     ]);
     counts.set('87', 3);
     expect(missingArchs(counts, ['87', '90'])).toEqual([]);
+    counts.set('110', 4);
+    expect(missingArchs(counts, ['87'])).toEqual(['sm_87 is in 3 of 4 kernel files']);
     expect(missingArchs(new Map(), ['87'])).toEqual(['sm_87 is in 0 of 1 kernel files']);
   });
 });
